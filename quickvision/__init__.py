@@ -1,0 +1,62 @@
+"""quickvision: give it a folder of pictures, get back a trained classifier and an honest report.
+
+The public names below load on first use, so that `import quickvision` and `quickvision --help`
+do not pay for torch and fastai (nine seconds).
+"""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from typing import Any
+
+__version__ = "0.1.0"
+
+_ROOMS = {
+    "quickvision.errors": (
+        "DataError",
+        "DataWarning",
+        "ModelError",
+        "QuickvisionError",
+        "RunError",
+    ),
+    "quickvision.accuracy": ("Accuracy",),
+    "quickvision.data": ("from_folder", "from_name_re"),
+    "quickvision.learner": ("cnn_learner",),
+    "quickvision.training": ("LRFind", "find_lr", "fit_frozen", "fit_unfrozen"),
+    "quickvision.interpret": (
+        "Predictions",
+        "class_report",
+        "confusion_matrix",
+        "get_preds",
+        "most_confused",
+        "top_losses",
+    ),
+    "quickvision.plots": ("plot_confusion", "plot_history", "plot_lr_find", "plot_top_losses"),
+    "quickvision.run": ("Run",),
+    "quickvision.workflow": ("train",),
+    "quickvision.recipes": ("train_digits", "train_pets"),
+    "fastai.interpret": ("ClassificationInterpretation",),
+}
+_HOME = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = ["__version__", *sorted(_HOME)]
+
+# What fastai 2.8.12 says of its own insides at import, to users who can do nothing about it.
+warnings.filterwarnings("ignore", "`torch.jit.script", FutureWarning)
+warnings.filterwarnings("ignore", "`torch.jit.script", DeprecationWarning)
+warnings.filterwarnings("ignore", "The 'mode.chained_assignment' option", Warning)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        from quickvision.errors import did_you_mean
+
+        raise AttributeError(f"quickvision has no {name!r}{did_you_mean(name, _HOME)}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,185 @@
+"""One inference pass over labelled pictures, and pure functions of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from fastai.learner import Learner
+
+from quickvision.accuracy import Accuracy
+from quickvision.errors import DataError
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model said of n labelled pictures in c classes.
+
+    Attributes:
+        probs: float32 [n, c], one row a picture, rows sum to 1.
+        targs: int64 [n], index of the actual class in `vocab`.
+        vocab: The c class names.
+        losses: float32 [n], the learner's loss for each picture.
+        paths: The n files, in the same order.
+
+    Raises:
+        ValueError: The lengths do not fit together, or a target is no index of `vocab`.
+    """
+
+    probs: np.ndarray = field(repr=False)
+    targs: np.ndarray = field(repr=False)
+    vocab: tuple[str, ...]
+    losses: np.ndarray = field(repr=False)
+    paths: tuple[Path, ...] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        n, c = len(self.targs), len(self.vocab)
+        got = (self.probs.shape, self.losses.shape, len(self.paths))
+        if got != ((n, c), (n,), n):
+            raise ValueError(
+                f"expected probs {(n, c)}, losses {(n,)} and {n} paths for {n} targs and {c}"
+                f" classes, got {got[0]}, {got[1]} and {got[2]}"
+            )
+        if n and not 0 <= self.targs.min() <= self.targs.max() < c:
+            raise ValueError(
+                f"expected targs in [0, {c}), got {self.targs.min()} to {self.targs.max()}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.targs)
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """The most probable class of each picture, int64 [n]; the first where several tie."""
+        return self.probs.argmax(axis=1) if len(self) else np.empty(0, dtype=np.int64)
+
+    @property
+    def accuracy(self) -> Accuracy:
+        """The share of pictures whose most probable class is the actual one.
+
+        Raises:
+            ValueError: There are no pictures.
+        """
+        return Accuracy(int((self.predicted == self.targs).sum()), len(self))
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a picture: `path`, `actual`, `predicted`, `prob` (of the predicted), `loss`."""
+        names = np.array(self.vocab, dtype=object)
+        columns = {
+            "path": [str(path) for path in self.paths],
+            "actual": names[self.targs],
+            "predicted": names[self.predicted],
+            "prob": self.probs[np.arange(len(self)), self.predicted],
+            "loss": self.losses,
+        }
+        return pd.DataFrame(columns)
+
+
+def get_preds(learn: Learner, *, ds_idx: int = 1, dl: Any = None) -> Predictions:
+    """Run the model once over labelled pictures, as they are (no augmentation), in their order.
+
+    Args:
+        learn: The learner; neither it nor its loaders change.
+        ds_idx: 1 for the validation pictures, 0 for the training pictures.
+        dl: A loader of labelled pictures instead, such as `learn.dls.test_dl(files,
+            with_labels=True)`.
+
+    Raises:
+        DataError: There are no pictures.
+
+    Source: `Learner.get_preds(with_loss=True)`; the same pass that fastai's
+    `ClassificationInterpretation.from_learner` makes.
+    """
+    if dl is None:
+        dls = learn.dls  # fastai augments the training pictures even here; its test_dl does not
+        clean = dls.test_dl(dls.train.items, with_labels=True) if ds_idx == 0 else dls[ds_idx]
+        dl = clean.new(shuffle=False, drop_last=False)
+    if not len(dl.dataset):
+        raise DataError("expected labelled pictures to predict, got none")
+    with learn.no_bar(), learn.no_logging():
+        probs, targs, losses = learn.get_preds(dl=dl, with_loss=True)
+    return Predictions(
+        probs=np.asarray(probs, dtype=np.float32),
+        targs=np.asarray(targs, dtype=np.int64),
+        vocab=tuple(map(str, learn.dls.vocab)),
+        losses=np.asarray(losses, dtype=np.float32),
+        paths=tuple(Path(item) for item in dl.items),
+    )
+
+
+def confusion_matrix(preds: Predictions) -> np.ndarray:
+    """Count the pictures of each actual class (rows) by predicted class (columns).
+
+    Returns:
+        int64 [c, c]; a class without pictures has a row of zeros.
+
+    Source: `bincount` of `actual * c + predicted`; fastai compares c x c x n booleans.
+    """
+    c = len(preds.vocab)
+    return np.bincount(preds.targs * c + preds.predicted, minlength=c * c).reshape(c, c)
+
+
+def most_confused(preds: Predictions, *, min_val: int = 1) -> pd.DataFrame:
+    """List the class pairs that are mistaken for each other, worst first.
+
+    Args:
+        preds: One inference pass over labelled pictures.
+        min_val: Smallest count, in pictures, that is listed.
+
+    Returns:
+        Columns `actual`, `predicted`, `count`; empty where nothing is confused. Ties are in the
+        order of the vocab.
+
+    Source: the off-diagonal of the confusion matrix, as fastai's
+    `ClassificationInterpretation.most_confused`.
+    """
+    cm = confusion_matrix(preds)
+    np.fill_diagonal(cm, 0)
+    rows, cols = np.nonzero(cm >= max(min_val, 1))
+    worst = np.argsort(-cm[rows, cols], kind="stable")
+    pairs = [
+        (preds.vocab[r], preds.vocab[c], int(cm[r, c])) for r, c in zip(rows, cols, strict=True)
+    ]
+    return pd.DataFrame([pairs[i] for i in worst], columns=["actual", "predicted", "count"])
+
+
+def top_losses(preds: Predictions, k: int | None = 9) -> pd.DataFrame:
+    """List the pictures with the largest loss, worst first, by file name.
+
+    Args:
+        preds: One inference pass over labelled pictures.
+        k: Rows at most; None for all.
+
+    Returns:
+        Columns `path`, `actual`, `predicted`, `prob` (of the predicted class), `loss`; the index
+        is the picture's place in `preds`.
+    """
+    return (
+        preds.to_frame()
+        .sort_values("loss", ascending=False, kind="stable")
+        .head(len(preds) if k is None else k)
+    )
+
+
+def class_report(preds: Predictions) -> pd.DataFrame:
+    """Compute precision, recall and F1 of each class.
+
+    Returns:
+        Index the class names, columns `precision`, `recall`, `f1` (fractions; 0 where the class
+        was never predicted, has no pictures, or both) and `support` (pictures).
+
+    Source: scikit-learn's `precision_recall_fscore_support(zero_division=0)`, which the tests
+    compare with.
+    """
+    cm = confusion_matrix(preds)
+    right, actual, predicted = cm.diagonal(), cm.sum(axis=1), cm.sum(axis=0)
+    columns = {
+        "precision": right / predicted.clip(1),
+        "recall": right / actual.clip(1),
+        "f1": 2 * right / (actual + predicted).clip(1),
+        "support": actual,
+    }
+    return pd.DataFrame(columns, index=pd.Index(preds.vocab, name="class"))

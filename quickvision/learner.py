@@ -1,0 +1,110 @@
+"""Put a pretrained body and a new head together: `DataLoaders` in, a plain fastai `Learner` out."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from fastai.data.core import DataLoaders, Pipeline
+from fastai.data.transforms import Normalize
+from fastai.learner import Learner
+from fastai.metrics import accuracy, error_rate
+from fastai.torch_core import no_random
+from fastai.vision.learner import vision_learner
+
+from quickvision.errors import ModelError
+from quickvision.models import Arch, Stats, find_arch, load_body
+
+
+def cnn_learner(
+    dls: DataLoaders,
+    arch: str | Callable[..., torch.nn.Module] = "resnet34",
+    *,
+    weights: str | Path | None = "default",
+    metrics: Any = (error_rate, accuracy),
+    path: str | Path = ".",
+    **kwargs: Any,
+) -> Learner:
+    """Build a fastai `Learner` with a pretrained body, frozen, and a new head.
+
+    Args:
+        dls: Any fastai `DataLoaders` of labelled pictures. It stays as it is: the learner gets its
+            own copy, normalised by the statistics that its weights expect (and only by those), so
+            that two learners can share one `dls`.
+        arch: A torchvision or timm name (torchvision's where both have it; `timm/NAME` says
+            otherwise), or a function that builds a model.
+        weights: "default", the library's best ImageNet weights, downloaded once; a file with a
+            state dict, for rooms without internet; or None, to start from nothing.
+        metrics: fastai metrics.
+        path: Folder under which `learn.save` writes; fastai would write beside the pictures.
+        **kwargs: Go to fastai's `vision_learner` (`loss_func`, `opt_func`, `cbs`, `lin_ftrs`, `ps`,
+            `custom_head`, `wd`, ...).
+
+    Returns:
+        A plain fastai `Learner` with layer groups, frozen where it has weights.
+
+    Raises:
+        ModelError: Unknown `arch`, weights that cannot be had or do not fit, or a model that
+            cannot take pictures of this size.
+        TypeError: `arch` is a built model, or anything else that is no name and no function.
+    """
+    found = find_arch(arch)
+    download = weights == "default"
+    try:
+        learn = vision_learner(
+            _normalised(dls, found.stats),
+            found.source,
+            normalize=False,
+            pretrained=download,
+            metrics=metrics,
+            path=path,
+            **kwargs,
+        )
+    except StopIteration as error:
+        raise ModelError(
+            f"cannot tell {found.name}'s body from its head: no pooling layer"
+        ) from error
+    except RuntimeError as error:  # shapes that do not fit, a download with a wrong checksum
+        raise ModelError(f"cannot build {found.name}: {error}") from error
+    except OSError as error:  # URLError, and Hugging Face's offline error, are both of this kind
+        raise ModelError(
+            f"expected to download the weights of {found.name}, got: {error}. Three ways out: go"
+            f" online once (they are kept); copy the file to this machine and pass weights=FILE;"
+            " or train from nothing with weights=None"
+        ) from error
+    if weights is not None and not download:
+        load_body(learn.model[0], found, weights)
+        learn.pretrained = True
+        learn.freeze()
+    _try_one_picture(learn, found)
+    return learn
+
+
+def _normalised(dls: DataLoaders, stats: Stats) -> DataLoaders:
+    """Copy `dls` with these statistics in place of any that an earlier learner or user put in."""
+    own = copy.copy(dls)
+    with no_random(reproducible=False):  # building a loader draws from Python's generator
+        own.loaders = []
+        for dl in dls.loaders:
+            tfms = [tfm for tfm in dl.after_batch.fs if not isinstance(tfm, Normalize)]
+            new = dl.new(after_batch=Pipeline([*tfms, Normalize.from_stats(*stats)]))
+            new.rng.setstate(dl.rng.getstate())
+            own.loaders.append(new)
+    own.device = dls.device
+    return own
+
+
+def _try_one_picture(learn: Learner, arch: Arch) -> None:
+    """Send one validation picture through, so that a misfit shows now and not in an hour."""
+    with no_random(reproducible=False), torch.no_grad():
+        picture = learn.dls.loaders[-1].new(bs=1, shuffle=False).one_batch()[0]
+        try:
+            learn.model.to(picture.device).eval()(picture)
+        except (RuntimeError, AssertionError, ValueError, NotImplementedError) as error:
+            height, width = picture.shape[-2:]
+            raise ModelError(
+                f"{arch.name} cannot take pictures of {height} x {width} pixels: {error}"
+            ) from error

@@ -1,0 +1,35 @@
+"""Ask the C library to keep freed memory: training and inference on a CPU take half the time.
+
+A network frees and asks again for blocks of tens of megabytes at every layer. glibc gives each of
+them back to the kernel at once, and the kernel fills the next one with zeros, page by page: on two
+cores a mobilenet_v2 batch at 224 px spent half its time there (`benchmarks/memory.py`).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import sys
+
+# From malloc.h.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
+
+
+@functools.cache
+def keep_freed_memory() -> bool:
+    """Let this process keep the memory that it frees, for as long as it lives.
+
+    Results are the same to the bit. Peak memory was 11 % higher where it was measured.
+
+    Returns:
+        True where the C library took it (Linux with glibc); elsewhere nothing is changed.
+
+    Source: mallopt(3).
+    """
+    if sys.platform != "linux":
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return False
+    large = mallopt(_MMAP_THRESHOLD, 1 << 30) or mallopt(_MMAP_MAX, 0)
+    return bool(large and mallopt(_TRIM_THRESHOLD, 2**31 - 1))

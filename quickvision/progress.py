@@ -1,0 +1,98 @@
+"""What is said while training runs: one line an epoch, and a live bar where there is a terminal.
+
+Beside `cli`, the only room that prints. fastai's own bars flood pipes with carriage returns, and
+its table stays blank in some editors' notebooks.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+import numpy as np
+from fastai.callback.core import Callback
+from tqdm.std import tqdm
+
+from quickvision.accuracy import Accuracy
+
+
+def say(text: str, *, verbose: bool = True) -> None:
+    """Print one line at once, above a bar if one is running; nothing unless `verbose`."""
+    if verbose:
+        tqdm.write(text, file=sys.stdout)
+        sys.stdout.flush()
+
+
+class EpochLog(Callback):
+    """Keep one row an epoch, and say it.
+
+    fastai's recorder forgets everything at the next fit or rate finder; these rows do not.
+
+    Attributes:
+        rows: One dict an epoch: `stage`, `epoch` (from 1), `train_loss`, `valid_loss`, the metrics,
+            `lr` (the head's largest in this epoch) and `seconds`.
+    """
+
+    order = 61  # after the Recorder, whose values it reads
+
+    def __init__(self, stage: str, *, verbose: bool = True) -> None:
+        self.stage, self.verbose = stage, verbose
+        self.rows: list[dict[str, Any]] = []
+        self.bar: tqdm | None = None
+
+    def before_epoch(self) -> None:
+        """Start the clock."""
+        self.start = time.perf_counter()
+        self.first = len(self.recorder.lrs)
+
+    def before_train(self) -> None:
+        """Show a bar over the training batches."""
+        self._show_bar("train")
+
+    def before_validate(self) -> None:
+        """Show a bar over the validation batches."""
+        self._show_bar("valid")
+
+    def after_batch(self) -> None:
+        """Move the bar on."""
+        if self.bar is not None:
+            self.bar.update()
+
+    def after_epoch(self) -> None:
+        """Keep the row and say the line."""
+        self._close_bar()
+        names = self.recorder.metric_names[1:-1]  # between 'epoch' and 'time'
+        row: dict[str, Any] = {"stage": self.stage, "epoch": self.epoch + 1}
+        row |= dict(zip(names, map(_number, self.recorder.values[-1]), strict=True))
+        row["lr"] = float(max(self.recorder.lrs[self.first :]))
+        row["seconds"] = time.perf_counter() - self.start
+        self.rows.append(row)
+        parts = [_shown(name, row[name], len(self.dls.valid_ds)) for name in names]
+        counter = f"{self.stage} {row['epoch']}/{self.n_epoch}"
+        say(f"{counter:<13}{'  '.join(parts)}  {row['seconds']:.0f} s", verbose=self.verbose)
+
+    def after_fit(self) -> None:
+        """Take the bar away, also where the fit was cut short."""
+        self._close_bar()
+
+    def _show_bar(self, what: str) -> None:
+        self._close_bar()
+        if self.verbose and sys.stderr.isatty():
+            label = f"{self.stage} {self.epoch + 1}/{self.n_epoch} {what}"
+            self.bar = tqdm(total=len(self.dl), desc=label, leave=False, dynamic_ncols=True)
+
+    def _close_bar(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+
+
+def _number(value: Any) -> float:
+    return np.nan if value is None else float(value)
+
+
+def _shown(name: str, value: float, n: int) -> str:
+    if name == "accuracy" and np.isfinite(value):
+        return f"{name} {Accuracy(round(value * n), n)}"
+    return f"{name} {value:.3f}"

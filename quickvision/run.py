@@ -1,0 +1,168 @@
+"""The folder of one run, and the handle that a finished run is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from fastai.learner import Learner
+from matplotlib.axes import Axes
+
+from quickvision import interpret, plots
+from quickvision.accuracy import Accuracy
+from quickvision.errors import RunError, some
+from quickvision.interpret import Predictions
+from quickvision.training import LRFind
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training: the learner, what happened, and what the model gets wrong.
+
+    Attributes:
+        learn: The plain fastai `Learner`, with the weights of the last epoch;
+            `learn.load("stage-1")` goes back to the end of the frozen stage.
+        history: One row an epoch over all stages, as `fit_frozen` returns it.
+        preds: The one inference pass over the validation pictures.
+        lr_finds: What the rate finder saw, by stage; empty where rates were given.
+        arch: Name of the architecture.
+        path: Folder with the stages' weights, the tables and the plots.
+        skipped: Pictures that were left out: columns `path` and `reason`.
+        baseline: Another run on the same pictures to compare with, or None.
+    """
+
+    learn: Learner = field(repr=False)
+    history: pd.DataFrame = field(repr=False)
+    preds: Predictions = field(repr=False)
+    lr_finds: Mapping[str, LRFind] = field(repr=False)
+    arch: str
+    path: Path
+    skipped: pd.DataFrame = field(repr=False)
+    baseline: Run | None = field(default=None, repr=False)
+
+    @property
+    def accuracy(self) -> Accuracy:
+        """Accuracy on the validation pictures at the end of the run, with its interval."""
+        return self.preds.accuracy
+
+    def most_confused(self, *, min_val: int = 1) -> pd.DataFrame:
+        """See `quickvision.most_confused`."""
+        return interpret.most_confused(self.preds, min_val=min_val)
+
+    def top_losses(self, k: int | None = 9) -> pd.DataFrame:
+        """See `quickvision.top_losses`."""
+        return interpret.top_losses(self.preds, k)
+
+    def class_report(self) -> pd.DataFrame:
+        """See `quickvision.class_report`."""
+        return interpret.class_report(self.preds)
+
+    def plot_top_losses(self, k: int = 9, *, ax: Axes | None = None) -> Axes:
+        """See `quickvision.plot_top_losses`."""
+        return plots.plot_top_losses(self.preds, k, ax=ax)
+
+    def plot_confusion(self, *, ax: Axes | None = None) -> Axes:
+        """See `quickvision.plot_confusion`."""
+        return plots.plot_confusion(self.preds, ax=ax)
+
+    def plot_history(
+        self, y: str | tuple[str, ...] = ("train_loss", "valid_loss"), *, ax: Axes | None = None
+    ) -> Axes:
+        """See `quickvision.plot_history`."""
+        return plots.plot_history(self.history, y, ax=ax)
+
+    def plot_lr_find(self, *, ax: Axes | None = None) -> Axes:
+        """See `quickvision.plot_lr_find`.
+
+        Raises:
+            RunError: The rates were given, so nothing was searched.
+        """
+        if not self.lr_finds:
+            raise RunError("expected a rate finder's curve, got none: this run was given its rates")
+        return plots.plot_lr_find(self.lr_finds, ax=ax)
+
+    def summary(self) -> dict[str, str]:
+        """Say the result in a few named lines of text."""
+        n_train, n_valid = len(self.learn.dls.train_ds), len(self.preds)
+        seconds = self.history["seconds"].sum()
+        stages = self.history.groupby("stage", sort=False)["epoch"].max()
+        epochs = " + ".join(f"{n} {stage}" for stage, n in stages.items())
+        confused = [f"{r.actual} taken for {r.predicted} ({r.count_})" for r in self._pairs()]
+        lines = {
+            "accuracy": str(self.accuracy),
+            "baseline": str(self.baseline.accuracy) if self.baseline else "",
+            "model": f"{self.arch}, {epochs} epochs, {seconds:.0f} s in them",
+            "data": f"{n_train:,} train, {n_valid:,} valid, {len(self.preds.vocab)} classes",
+            "confused": some(confused) or "nothing",
+            "left out": f"{len(self.skipped):,} pictures, see run.skipped"
+            if len(self.skipped)
+            else "",
+            "written to": str(self.path),
+        }
+        return {name: text for name, text in lines.items() if text}
+
+    def _pairs(self) -> list[Any]:
+        return list(self.most_confused().rename(columns={"count": "count_"}).itertuples())
+
+    def __str__(self) -> str:
+        return "\n".join(f"{name:<13}{text}" for name, text in self.summary().items())
+
+    def _repr_html_(self) -> str:
+        cell = "text-align:left;padding:2px 12px 2px 0;vertical-align:top"
+        rows = "".join(
+            f'<tr><th style="{cell}">{escape(name)}</th><td style="{cell}">{escape(text)}</td></tr>'
+            for name, text in self.summary().items()
+        )
+        return f"<table>{rows}</table>"
+
+
+def new_run_folder(out: str | Path, name: str) -> Path:
+    """Make the next free `out/NAME-001`, `NAME-002`, ...
+
+    Raises:
+        RunError: It cannot be made there.
+    """
+    out = Path(out).expanduser()
+    plain = "".join(c if c.isalnum() or c in "-_." else "-" for c in name).strip(".-") or "run"
+    number = 1
+    while True:
+        path = out / f"{plain}-{number:03d}"
+        try:
+            path.mkdir(parents=True)
+            return path
+        except FileExistsError:
+            if not out.is_dir():
+                raise RunError(f"expected a folder to write runs in, got a file: {out}") from None
+            number += 1
+        except OSError as error:
+            raise RunError(
+                f"expected to write in {out}, got: {error}; give another out="
+            ) from error
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
+    """Write a file under another name and move it into place, so that it is never half there.
+
+    Args:
+        path: The file to end with.
+        write: Called with the path to write to, which has the same suffix.
+
+    Raises:
+        RunError: It cannot be written; an older file of this name is as it was.
+    """
+    part = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(part)
+        with open(part, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise RunError(f"expected to write {path}, got: {error}") from error
+    return path

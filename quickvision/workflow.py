@@ -1,0 +1,210 @@
+"""The main job from data to report: the only place where the rooms are joined."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from fastai.data.core import DataLoaders
+from fastai.learner import Learner
+from fastai.torch_core import no_random
+from torch import nn
+
+from quickvision.data import from_folder, from_name_re
+from quickvision.interpret import get_preds
+from quickvision.learner import cnn_learner
+from quickvision.plots import save_plot
+from quickvision.progress import say
+from quickvision.run import Run, new_run_folder, write_whole
+from quickvision.training import LRFind, find_lr, fit_frozen, fit_unfrozen
+
+Rate = float | slice | str
+
+
+def train(
+    data: str | Path | DataLoaders | Learner,
+    *,
+    arch: str | Callable[..., nn.Module] = "resnet34",
+    weights: str | Path | None = "default",
+    frozen_epochs: int = 4,
+    unfrozen_epochs: int = 2,
+    lr: Rate = "find",
+    lr_unfrozen: Rate | None = None,
+    seed: int = 42,
+    out: str | Path = "runs",
+    name: str | None = None,
+    cbs: Any = None,
+    verbose: bool = True,
+    **data_options: Any,
+) -> Run:
+    r"""Do the whole main job: find a rate, train frozen, find again, train unfrozen, look.
+
+    Without weights there is nothing to freeze: all layers train from the start, for all epochs, at
+    one rate.
+
+    Args:
+        data: A folder of pictures, or `DataLoaders`, or a `Learner`, which is trained on.
+        arch: As in `cnn_learner`; not with a `Learner`, which has its model.
+        weights: As in `cnn_learner`; not with a `Learner`.
+        frozen_epochs: Epochs of the head alone; 0 leaves the stage out.
+        unfrozen_epochs: Epochs of all layers; 0 leaves the stage out.
+        lr: Rate of the frozen stage: "find", or a number.
+        lr_unfrozen: Rates of the unfrozen stage: "find"; a number for the head, of which the first
+            layers get a hundredth; a slice; or None, "find" where `lr` is, and else half of `lr`.
+        seed: Seed of head, split and augmentation. The global random state stays as it was.
+        out: Folder in which the run's own folder, `NAME-001` and so on, is made.
+        name: Name of the run; by default that of the folder of pictures.
+        cbs: fastai callbacks, used in both stages.
+        verbose: Say what happens, a line an epoch.
+        **data_options: With a folder only: go to `from_folder`, or, with `pat=`, to `from_name_re`.
+
+    Returns:
+        The finished run. Its folder has `models/stage-1.pth` and `stage-2.pth`, the tables
+        `history.csv`, `predictions.csv`, `confused.csv` and, where pictures were left out,
+        `skipped.csv`, and the plots.
+
+    Raises:
+        DataError: The data cannot be trained on.
+        ModelError: The model or its weights cannot be had.
+        RunError: `out` cannot be written.
+        TypeError: `data` is none of these, or options do not go with it.
+        ValueError: No epochs at all, or a rate that makes no sense.
+
+    >>> run = train("images", pat=r"^(.+)_\d+\.jpg$", arch="resnet34")  # doctest: +SKIP
+    """
+    if min(frozen_epochs, unfrozen_epochs) < 0 or frozen_epochs + unfrozen_epochs < 1:
+        raise ValueError(f"expected epochs to train, got {frozen_epochs} + {unfrozen_epochs}")
+    if lr_unfrozen is None:
+        lr_unfrozen = lr if isinstance(lr, str | slice) else lr / 2
+    for rate in (lr, lr_unfrozen):
+        if not (
+            rate == "find" or isinstance(rate, slice) or (isinstance(rate, float) and rate > 0)
+        ):
+            raise ValueError(f"expected 'find' or a rate such as 1e-3, got {rate!r}")
+    with no_random(seed, reproducible=False):
+        learn = _learner(data, arch, weights, {"seed": seed, **data_options})
+        job = _Job(learn, cbs, verbose, new_run_folder(out, name or learn.dls.path.resolve().name))
+        job.say(job.plan(frozen_epochs, unfrozen_epochs))
+        if getattr(learn, "pretrained", True):
+            job.stage(fit_frozen, frozen_epochs, lr)
+            job.stage(fit_unfrozen, unfrozen_epochs, lr_unfrozen)
+        else:
+            job.say("no weights to build on: all layers train from the start, at one rate")
+            job.stage(fit_unfrozen, frozen_epochs + unfrozen_epochs, lr, spread=False)
+        return job.finish()
+
+
+def _learner(data: Any, arch: Any, weights: Any, options: dict[str, Any]) -> Learner:
+    """Build what is not there yet."""
+    if isinstance(data, str | Path):
+        door = from_name_re if "pat" in options else from_folder
+        data = door(data, **options)
+    elif len(options) > 1:
+        names = ", ".join(option for option in options if option != "seed")
+        raise TypeError(
+            f"{names}: goes with a folder; here the data is {type(data).__name__} already"
+        )
+    if isinstance(data, DataLoaders):
+        return cnn_learner(data, arch, weights=weights)
+    if not isinstance(data, Learner):
+        raise TypeError(f"expected a folder, DataLoaders or a Learner, got {type(data).__name__}")
+    if arch != "resnet34" or weights != "default":
+        raise TypeError("arch and weights go with a folder or DataLoaders; a Learner has its model")
+    return data
+
+
+@dataclass
+class _Job:
+    """What one call of `train` gathers on its way."""
+
+    learn: Learner
+    cbs: Any
+    verbose: bool
+    path: Path
+    history: list[pd.DataFrame] = field(default_factory=list)
+    lr_finds: dict[str, LRFind] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.learn.path = self.path
+
+    def say(self, text: str) -> None:
+        say(text, verbose=self.verbose)
+
+    def plan(self, frozen_epochs: int, unfrozen_epochs: int) -> str:
+        dls, model = self.learn.dls, self.learn.model
+        n_train, n_batches = len(dls.train_ds), len(dls.train)
+        sizes = f"{n_train:,} train, {len(dls.valid_ds):,} valid, {len(dls.vocab)} classes"
+        millions = sum(p.numel() for p in model.parameters()) / 1e6
+        epochs = f"{frozen_epochs} frozen + {unfrozen_epochs} unfrozen epochs"
+        lines = {
+            "data": sizes,
+            "model": f"{_arch_name(self.learn)}, {millions:.1f} M parameters",
+            "plan": f"{epochs} of {n_batches} steps, into {self.path}",
+        }
+        if n_batches < 6:
+            bs = max(4, 2 ** int(math.log2(n_train / 10)))
+            lines["advice"] = f"{n_batches} steps an epoch are few: bs={bs} makes more of them"
+        return "\n".join(f"{name:<13}{text}" for name, text in lines.items())
+
+    def stage(
+        self, fit: Callable[..., pd.DataFrame], epochs: int, lr: Any, spread: bool = True
+    ) -> None:
+        """Find a rate where one is asked for, fit, save; `spread` slices an unfrozen rate."""
+        if not epochs:
+            return
+        frozen = fit is fit_frozen
+        name = "frozen" if frozen else "unfrozen"
+        if lr == "find":
+            (self.learn.freeze if frozen else self.learn.unfreeze)()
+            self.say(f"{name:<13}trying learning rates")
+            start = time.perf_counter()
+            found = self.lr_finds[name] = find_lr(self.learn)
+            lr, seconds = found.lr, time.perf_counter() - start
+            self.say(f"{name:<13}rate {lr:.1e}: {found.reason}  {seconds:.0f} s")
+        if not frozen and spread and not isinstance(lr, slice):
+            lr = slice(lr / 100, lr)
+        self.history.append(fit(self.learn, epochs, lr_max=lr, cbs=self.cbs, verbose=self.verbose))
+        checkpoint = self.path / self.learn.model_dir / f"stage-{1 if frozen else 2}.pth"
+        write_whole(checkpoint, lambda part: self.learn.save(part.with_suffix("").resolve()))
+        history = pd.concat(self.history, ignore_index=True)
+        write_whole(self.path / "history.csv", partial(history.to_csv, index=False))
+
+    def finish(self) -> Run:
+        """Look at the validation pictures once and write down what was seen."""
+        skipped = getattr(self.learn.dls, "skipped", None)
+        run = Run(
+            learn=self.learn,
+            history=pd.concat(self.history, ignore_index=True),
+            preds=get_preds(self.learn),
+            lr_finds=self.lr_finds,
+            path=self.path,
+            skipped=pd.DataFrame(columns=["path", "reason"]) if skipped is None else skipped,
+            arch=_arch_name(self.learn),
+        )
+        self._save(run)
+        self.say(f"\n{run}")
+        return run
+
+    def _save(self, run: Run) -> None:
+        tables = {"predictions": run.preds.to_frame(), "confused": run.most_confused()}
+        if len(run.skipped):
+            tables["skipped"] = run.skipped
+        for name, table in tables.items():
+            write_whole(self.path / f"{name}.csv", partial(table.to_csv, index=False))
+        plots = {"confusion": run.plot_confusion(), "history": run.plot_history()}
+        plots["top_losses"] = run.plot_top_losses()
+        if run.lr_finds:
+            plots["lr_find"] = run.plot_lr_find()
+        for name, ax in plots.items():
+            write_whole(self.path / f"{name}.png", partial(save_plot, ax))
+
+
+def _arch_name(learn: Learner) -> str:
+    arch = getattr(learn, "arch", None) or type(learn.model)
+    return arch if isinstance(arch, str) else getattr(arch, "__name__", str(arch))
