@@ -81,8 +81,8 @@ def from_folder(
     stray = [file for file in files if file.parent in get_y.roots]
     if stray and len(stray) == len(files):
         raise DataError(
-            f"expected class folders in {train}, got {some([file.name for file in files])} and no"
-            f" folder; where names hold the labels, use from_name_re('{root}', r'^(.+)_\\d+\\.jpg$')"
+            f"expected class folders in {train}, got no folder but {some([f.name for f in files])};"
+            f" where names hold the labels, use from_name_re('{root}', r'^(.+)_\\d+\\.jpg$')"
         )
     reasons = dict.fromkeys(stray, "not in a class folder")
     return _dataloaders(root, files, get_y, reasons, options, held_out)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from fastai.callback.core import CancelFitException
 from fastai.callback.schedule import LRFinder, ParamScheduler, valley
 from fastai.learner import Learner
 from fastai.torch_core import get_random_states, set_random_states
@@ -116,6 +117,18 @@ class _Finder(LRFinder):
     def before_fit(self) -> None:
         ParamScheduler.before_fit(self)
         self.best_loss = float("inf")
+
+    def after_batch(self) -> None:
+        # fastai's own compares from the first step on. After a fit the first batches' losses are
+        # small and uneven, and it stops on that noise, before the rate has done anything.
+        ParamScheduler.after_batch(self)
+        quiet = self.train_iter <= self.num_it // 4
+        if not quiet and self.smooth_loss > 4 * self.best_loss:
+            raise CancelFitException
+        if self.train_iter >= max(5, self.num_it // 10):
+            self.best_loss = min(self.best_loss, self.smooth_loss)
+        if self.train_iter >= self.num_it:
+            raise CancelFitException
 
     def after_fit(self) -> None:
         self.learn.opt.zero_grad()

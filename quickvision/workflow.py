@@ -83,9 +83,8 @@ def train(
     if lr_unfrozen is None:
         lr_unfrozen = lr if isinstance(lr, str | slice) else lr / 2
     for rate in (lr, lr_unfrozen):
-        if not (
-            rate == "find" or isinstance(rate, slice) or (isinstance(rate, float) and rate > 0)
-        ):
+        number = isinstance(rate, int | float) and rate > 0
+        if not (number or rate == "find" or isinstance(rate, slice)):
             raise ValueError(f"expected 'find' or a rate such as 1e-3, got {rate!r}")
     with no_random(seed, reproducible=False):
         learn = _learner(data, arch, weights, {"seed": seed, **data_options})
@@ -183,9 +182,9 @@ class _Job:
             history=pd.concat(self.history, ignore_index=True),
             preds=get_preds(self.learn),
             lr_finds=self.lr_finds,
+            arch=_arch_name(self.learn),
             path=self.path,
             skipped=pd.DataFrame(columns=["path", "reason"]) if skipped is None else skipped,
-            arch=_arch_name(self.learn),
         )
         self._save(run)
         self.say(f"\n{run}")
