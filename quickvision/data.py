@@ -207,8 +207,12 @@ def _dataloaders(
         blocks=(ImageBlock(Picture), CategoryBlock(vocab=sorted(set(labels)))),
         get_y=get_y,
         splitter=IndexSplitter(np.flatnonzero(in_valid).tolist()),
-        item_tfms=options.item_tfms or Resize(_presize(options.size)),
-        batch_tfms=options.batch_tfms or aug_transforms(size=options.size),
+        item_tfms=Resize(_presize(options.size))
+        if options.item_tfms is None
+        else options.item_tfms,
+        batch_tfms=aug_transforms(size=options.size)
+        if options.batch_tfms is None
+        else options.batch_tfms,
     )
     with no_random(options.seed, reproducible=False):
         dls = block.dataloaders(

@@ -14,15 +14,6 @@ from PIL import Image, ImageOps
 
 from quickvision.errors import DataError
 
-# fastai takes its list from the machine's mime types, where .webp and others are often missing.
-READABLE = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".dib", ".webp", ".avif"}
-    | {".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".jp2", ".j2k"}
-)
-UNREADABLE = frozenset(
-    {".heic", ".heif", ".svg", ".psd", ".raw", ".dng", ".cr2", ".nef", ".arw", ".jxl"}
-)
-
 # What Pillow raises on broken files: most are OSError, a damaged header can be any of the others.
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, MemoryError, Image.DecompressionBombError)
 
@@ -49,10 +40,6 @@ def probe(path: Path) -> Probe:
 
     Nothing is raised for a bad file: the reason is in `Probe.error`.
     """
-    if path.suffix.lower() in UNREADABLE:
-        return Probe(
-            error=f"{path.suffix} is not a format that can be read: save it as JPEG or PNG"
-        )
     try:
         if path.stat().st_size == 0:
             return Probe(error="empty file (0 bytes)")
@@ -64,7 +51,7 @@ def probe(path: Path) -> Probe:
                 colours = len(image.getcolors(256) or []) if image.mode == "P" else None
                 return Probe("", image.format or "", image.mode, colours)
     except Image.UnidentifiedImageError:
-        return Probe(error="not a picture, whatever its name says")
+        return Probe(error="no picture format that can be read here: save it as JPEG or PNG")
     except BROKEN as error:
         return Probe(error=f"cannot be decoded ({error or type(error).__name__})")
 

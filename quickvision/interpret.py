@@ -113,6 +113,9 @@ def get_preds(learn: Learner, *, ds_idx: int = 1, dl: Any = None) -> Predictions
 def confusion_matrix(preds: Predictions) -> np.ndarray:
     """Count the pictures of each actual class (rows) by predicted class (columns).
 
+    Args:
+        preds: One inference pass over labelled pictures.
+
     Returns:
         int64 [c, c]; a class without pictures has a row of zeros.
 
@@ -166,6 +169,9 @@ def top_losses(preds: Predictions, k: int | None = 9) -> pd.DataFrame:
 
 def class_report(preds: Predictions) -> pd.DataFrame:
     """Compute precision, recall and F1 of each class.
+
+    Args:
+        preds: One inference pass over labelled pictures.
 
     Returns:
         Index the class names, columns `precision`, `recall`, `f1` (fractions; 0 where the class

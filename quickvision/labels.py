@@ -11,7 +11,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from quickvision.errors import DataError, did_you_mean
-from quickvision.images import READABLE, UNREADABLE
+
+# fastai takes its list from the machine's mime types, where .webp and others are often missing. The
+# last line is what cameras and designers leave, which Pillow reads with a plug-in only: it is found,
+# and where it cannot be read that is said.
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".dib", ".webp", ".avif"}
+    | {".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".jp2", ".j2k"}
+    | {".heic", ".heif", ".svg", ".psd", ".raw", ".dng", ".cr2", ".nef", ".arw", ".jxl"}
+)
 
 VALID_NAMES = ("valid", "val", "validation", "test")
 
@@ -117,5 +125,5 @@ def pictures(root: Path) -> Iterator[Path]:
         folders[:] = sorted(f for f in folders if not f.startswith(".") and f != "__MACOSX")
         for name in sorted(names):
             suffix = os.path.splitext(name)[1].lower()
-            if not name.startswith(".") and (suffix in READABLE or suffix in UNREADABLE):
+            if not name.startswith(".") and suffix in SUFFIXES:
                 yield Path(here, name)

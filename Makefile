@@ -1,0 +1,46 @@
+# Python 3.10+ and make are all that is needed: each verb makes .venv for itself.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test fmt check nb bench clean
+
+demo: .venv/.installed
+	$(BIN)/quickvision demo
+
+test: .venv/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+check: .venv/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+fmt: .venv/.installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+nb: .venv/.installed-dev
+	$(BIN)/python -m pytest tests/test_notebooks.py
+
+bench: .venv/.installed-dev
+	$(BIN)/python benchmarks/import_time.py
+	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/report.py
+
+clean:
+	rm -rf .venv runs
+
+.venv/.installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -e .
+	touch $@
+
+.venv/.installed-dev: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -e ".[dev]"
+	touch $@ .venv/.installed

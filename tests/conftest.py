@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from PIL import Image
+
+mpl.use("Agg")
+
+COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}
+
+
+@pytest.fixture
+def picture() -> Callable[..., Path]:
+    """Write one noisy picture of a class's colour, so that a tiny net can learn it."""
+
+    def write(path: Path, colour: str = "red", seed: int = 0, side: int = 40) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        noise = np.random.default_rng(seed).integers(-40, 40, (side, side + 8, 3))
+        pixels = (np.array(COLOURS[colour]) + noise).clip(0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(path)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def class_folders(tmp_path: Path, picture) -> Path:
+    """Three class folders of twelve pictures each."""
+    root = tmp_path / "colours"
+    for colour in COLOURS:
+        for i in range(12):
+            picture(root / colour / f"{colour}_{i:02d}.png", colour, seed=i)
+    return root
+
+
+@pytest.fixture
+def train_and_val(tmp_path: Path, picture) -> Path:
+    """`train` and `val` with two classes: eight pictures each, and four."""
+    root = tmp_path / "split"
+    for colour in ("red", "green"):
+        for i in range(8):
+            picture(root / "train" / colour / f"{i}.png", colour, seed=i)
+        for i in range(4):
+            picture(root / "val" / colour / f"{i}.png", colour, seed=100 + i)
+    return root
+
+
+@pytest.fixture
+def named_files(tmp_path: Path, picture) -> Path:
+    """A flat folder of `CLASS_NUMBER.png`, ten each."""
+    root = tmp_path / "named"
+    for colour in COLOURS:
+        for i in range(10):
+            picture(root / f"{colour}_{i}.png", colour, seed=i)
+    return root
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real photos and weights."""
+    if "QUICKVISION_REAL_DATA" not in os.environ:
+        pytest.skip("QUICKVISION_REAL_DATA is not set: no real photos and weights here")
+    return Path(os.environ["QUICKVISION_REAL_DATA"])
+
+
+@pytest.fixture
+def tiny_net() -> Callable[..., object]:
+    """A builder, as fastai takes them, of a net that trains in milliseconds."""
+    from torch import nn
+
+    def tiny(pretrained: bool = False) -> nn.Module:
+        def block(n_in: int, n_out: int) -> list[nn.Module]:
+            return [nn.Conv2d(n_in, n_out, 3, 2, 1), nn.BatchNorm2d(n_out), nn.ReLU()]
+
+        return nn.Sequential(
+            *block(3, 8), *block(8, 16), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 10)
+        )
+
+    return tiny

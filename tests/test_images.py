@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from fastai.vision.core import PILImage
+from PIL import Image
+
+from quickvision.errors import DataError
+from quickvision.images import Picture, probe
+
+
+def test_exif_turn_is_applied(tmp_path):
+    file = tmp_path / "turned.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (90, 60)).save(file, exif=exif)
+    assert Picture.create(file).size == (60, 90)
+
+
+def test_sixteen_bit_is_scaled_and_not_clipped(tmp_path):
+    file = tmp_path / "deep.png"
+    Image.fromarray(np.linspace(0, 65535, 1024).reshape(32, 32).astype(np.uint16)).save(file)
+    pixels = np.asarray(Picture.create(file))
+    assert pixels.shape == (32, 32, 3)
+    assert len(np.unique(pixels)) == 256
+    assert np.abs(pixels[..., 0].ravel() - np.linspace(0, 255, 1024)).max() <= 1
+
+
+def test_float_pictures_are_read_as_fractions(tmp_path):
+    file = tmp_path / "float.tiff"
+    Image.fromarray(np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)).save(file)
+    assert np.asarray(Picture.create(file)).max() == 255
+
+
+def test_transparent_pixels_become_white(tmp_path):
+    file = tmp_path / "clear.png"
+    Image.new("RGBA", (4, 4), (255, 0, 0, 0)).save(file)
+    assert (np.asarray(Picture.create(file)) == 255).all()
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "1", "CMYK", "RGBA", "RGB"])
+def test_every_mode_becomes_rgb(mode):
+    image = Picture.create(Image.new(mode, (6, 4)))
+    assert (image.mode, image.size) == ("RGB", (6, 4))
+    assert isinstance(image, PILImage)
+
+
+def test_a_broken_file_is_named(tmp_path):
+    file = tmp_path / "broken.jpg"
+    file.write_text("<html>")
+    with pytest.raises(DataError, match=r"expected a picture that can be read, got .*broken\.jpg"):
+        Picture.create(file)
+
+
+def test_probe_gives_reasons_and_raises_nothing(tmp_path, picture):
+    good = picture(tmp_path / "good.jpg")
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    (tmp_path / "text.jpg").write_text("hello")
+    (tmp_path / "cut.jpg").write_bytes(good.read_bytes()[:-300])
+    (tmp_path / "phone.heic").write_bytes(b"x")
+    assert probe(good).error == ""
+    assert probe(good).format == "JPEG"
+    assert "0 bytes" in probe(tmp_path / "empty.jpg").error
+    assert "no picture format" in probe(tmp_path / "text.jpg").error
+    assert "cannot be decoded" in probe(tmp_path / "cut.jpg").error
+    assert "save it as JPEG or PNG" in probe(tmp_path / "phone.heic").error
+    assert "cannot be decoded" in probe(tmp_path / "gone.jpg").error
