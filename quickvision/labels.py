@@ -12,9 +12,9 @@ from pathlib import Path
 
 from quickvision.errors import DataError, did_you_mean
 
-# fastai takes its list from the machine's mime types, where .webp and others are often missing. The
-# last line is what cameras and designers leave, which Pillow reads with a plug-in only: it is found,
-# and where it cannot be read that is said.
+# fastai takes its list from the machine's mime types, where .webp and others are missing. The
+# last line is what cameras and designers leave, which Pillow reads with a plug-in only: such files
+# are found, and where they cannot be read that is said.
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".dib", ".webp", ".avif"}
     | {".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".jp2", ".j2k"}

@@ -162,7 +162,8 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
         with open(part, "rb") as file:
             os.fsync(file.fileno())
         os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
+    except (OSError, RuntimeError) as error:  # torch.save says RuntimeError where the disk is full
         raise RunError(f"expected to write {path}, got: {error}") from error
+    finally:
+        part.unlink(missing_ok=True)
     return path

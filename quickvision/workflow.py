@@ -19,6 +19,7 @@ from torch import nn
 from quickvision.data import from_folder, from_name_re
 from quickvision.interpret import get_preds
 from quickvision.learner import cnn_learner
+from quickvision.models import find_arch
 from quickvision.plots import save_plot
 from quickvision.progress import say
 from quickvision.run import Run, new_run_folder, write_whole
@@ -101,6 +102,8 @@ def train(
 
 def _learner(data: Any, arch: Any, weights: Any, options: dict[str, Any]) -> Learner:
     """Build what is not there yet."""
+    if not isinstance(data, Learner):
+        find_arch(arch)  # a typo should not cost a look at all the pictures
     if isinstance(data, str | Path):
         door = from_name_re if "pat" in options else from_folder
         data = door(data, **options)

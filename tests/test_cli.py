@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+import quickvision
+
+ROOT = [sys.executable, "-m", "quickvision"]
+
+
+def run(*args, cwd=None, timeout=300):
+    return subprocess.run(
+        [*ROOT, *map(str, args)], capture_output=True, text=True, cwd=cwd, timeout=timeout
+    )
+
+
+def test_help_lists_the_commands_without_loading_torch():
+    done = run("--help")
+    assert done.returncode == 0
+    assert "demo" in done.stdout
+    assert "train" in done.stdout
+    code = "import sys, quickvision.cli; print('torch' in sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout == "False\n"
+
+
+def test_version():
+    assert run("--version").stdout == f"quickvision {quickvision.__version__}\n"
+
+
+def test_train_writes_a_run_and_exits_0(class_folders, tmp_path):
+    done = run(
+        "train", class_folders, "--arch", "timm/test_resnet", "--weights", "none", "--size", 32,
+        "--bs", 6, "--frozen-epochs", 0, "--unfrozen-epochs", 1, "--seed", 1, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert "\r" not in done.stdout
+    assert re.search(r"accuracy +\d+\.\d% \(.*n=7\)", done.stdout)
+    assert "written to   runs/colours-001" in done.stdout
+    assert (tmp_path / "runs" / "colours-001" / "confusion.png").stat().st_size > 0
+
+
+def test_train_by_pattern_with_a_bad_file(named_files, tmp_path):
+    (named_files / "red_99.jpg").write_text("not a picture")
+    done = run(
+        "train", named_files, "--pattern", r"^(.+)_\d+\.(?:png|jpg)$", "--arch", "timm/test_resnet",
+        "--weights", "none", "--size", 32, "--bs", 6, "--frozen-epochs", 1, "--unfrozen-epochs", 0,
+        "--out", tmp_path / "elsewhere",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("warning: left out 1 of 31 pictures: red_99.jpg (no picture")
+    assert (tmp_path / "elsewhere" / "named-001" / "skipped.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "says"),
+    [
+        (["gone"], 1, "error: expected a folder of pictures, got nothing at gone"),
+        (["data", "--arch", "resnte34"], 1, "error: expected a model of torchvision or timm"),
+        (
+            ["data", "--weights", "gone.pth"],
+            1,
+            "error: weights: expected 'default', None or a file",
+        ),
+        (["data", "--bs", "many"], 2, "Invalid value for '--bs'"),
+        (["data", "--valid", "20"], 2, "Invalid value for '--valid': expected a fraction"),
+        (["data", "--pattern", "(.+"], 2, "expected a regular expression"),
+        (["data", "--frozen-epochs", "0", "--unfrozen-epochs", "0"], 2, "expected epochs to train"),
+        ([], 2, "Missing argument"),
+    ],
+)
+@pytest.mark.slow
+def test_bad_input_is_one_line_and_the_right_code(class_folders, tmp_path, args, code, says):
+    class_folders.rename(tmp_path / "data")
+    done = run("train", *args, cwd=tmp_path)
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.returncode == code
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_ants_and_bees_reach_ninety_percent(real_data, tmp_path):
+    done = run(
+        "train", real_data / "data" / "hymenoptera", "--arch", "mobilenet_v2", "--weights",
+        real_data / "weights" / "mobilenet_v2_imagenet.pth", cwd=tmp_path, timeout=1500,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "imageNotFound.gif" in done.stderr
+    summary = done.stdout.rsplit("\n\n", 1)[1]
+    assert float(re.search(r"accuracy +([\d.]+)% .*n=153\)", summary)[1]) >= 90
+    assert re.search(r"confused +(ants taken for bees|bees taken for ants) \(\d+\)", summary)
+    assert "left out     1 picture" in summary

@@ -1,0 +1,175 @@
+"""The traps in today's fastai that quickvision's wrappers are for.
+
+Each test shows the trap in plain fastai. Where one fails, upstream has mended it: the wrapper that
+the test names can go.
+"""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import torch
+import torchvision
+from fastai.callback.core import CancelFitException
+from fastai.callback.schedule import LRFinder
+from fastai.data.transforms import Normalize, RandomSplitter, get_image_files
+from fastai.interpret import ClassificationInterpretation
+from fastai.learner import Learner
+from fastai.metrics import accuracy
+from fastai.vision.augment import Resize
+from fastai.vision.core import PILImage
+from fastai.vision.data import ImageDataLoaders
+from fastai.vision.learner import create_body, model_meta, vision_learner
+from PIL import Image
+
+PLAIN = {"item_tfms": Resize(32), "num_workers": 0}
+
+
+@pytest.fixture
+def dls(class_folders):
+    return ImageDataLoaders.from_folder(class_folders, valid_pct=0.25, bs=4, seed=1, **PLAIN)
+
+
+def quietly(learn, epochs=1):
+    with learn.no_bar(), learn.no_logging():
+        learn.fit_one_cycle(epochs)
+    return learn
+
+
+def test_fewer_pictures_than_bs_trains_on_nothing_and_says_nothing(class_folders, tiny_net):
+    """Met by `data._batch_size` and `training._batches`."""
+    dls = ImageDataLoaders.from_folder(class_folders, valid_pct=0.25, bs=64, **PLAIN)
+    learn = quietly(vision_learner(dls, tiny_net, pretrained=False))
+    assert len(dls.train) == 0
+    assert torch.isnan(torch.tensor(float(learn.recorder.values[0][0])))
+
+
+def test_a_missing_folder_is_a_none_type_error(tmp_path):
+    """Met by `labels.folder`."""
+    with pytest.raises(TypeError, match="'NoneType' object is not iterable"):
+        ImageDataLoaders.from_folder(tmp_path / "gone", valid_pct=0.2)
+
+
+def test_a_folder_named_val_is_not_validated_on(train_and_val):
+    """Met by `labels.sides`."""
+    dls = ImageDataLoaders.from_folder(train_and_val, bs=4, **PLAIN)
+    assert len(dls.valid_ds) == 0
+
+
+def test_valid_pct_0_makes_an_empty_validation_set(class_folders):
+    """Met by `data._Options`."""
+    dls = ImageDataLoaders.from_folder(class_folders, valid_pct=0.0001, bs=4, **PLAIN)
+    assert len(dls.valid_ds) == 0
+
+
+def test_a_class_only_in_valid_fails_when_it_is_drawn(train_and_val, picture):
+    """Met by `splits.check_sides`."""
+    (train_and_val / "val").rename(train_and_val / "valid")
+    picture(train_and_val / "valid" / "wasps" / "1.png")
+    dls = ImageDataLoaders.from_folder(train_and_val, bs=4, **PLAIN)
+    with pytest.raises(KeyError, match="'wasps' was not included in the training dataset"):
+        list(dls.valid)
+
+
+def test_lr_find_writes_into_the_data_folder(class_folders, dls, tiny_net):
+    """Met by `training._Finder` and by `cnn_learner(path=".")`."""
+    learn = vision_learner(dls, tiny_net, pretrained=False)
+    with learn.no_bar(), learn.no_logging():
+        learn.lr_find(num_it=20, show_plot=False)
+    assert (class_folders / "models").exists()
+
+
+def test_the_rate_finder_stops_on_noise_after_a_fit():
+    """Met by `training._Finder.after_batch`: upstream compares from the first step on."""
+    finder = LRFinder(num_it=100)
+    finder.hps = {"lr": []}
+    finder.best_loss = 0.01
+
+    class Owner:
+        smooth_loss, train_iter = 0.05, 2
+        opt = type("Opt", (), {"hypers": [{"lr": 1e-7}]})()
+
+    finder.learn = Owner()
+    with pytest.raises(CancelFitException):
+        finder.after_batch()
+
+
+def test_a_shared_dls_keeps_the_first_archs_statistics(dls):
+    """Met by `learner._normalised`."""
+    dls.add_tfms([Normalize.from_stats([0.5] * 3, [0.5] * 3)], "after_batch")
+    from fastai.vision.learner import _add_norm
+
+    _add_norm(dls, model_meta[torchvision.models.resnet18], pretrained=True)
+    means = [t.mean.flatten()[0].item() for t in dls.after_batch.fs if isinstance(t, Normalize)]
+    assert means == [0.5]
+
+
+def test_torchvision_archs_outside_fastais_table_have_no_statistics_and_two_groups(dls):
+    """Met by `models._register`."""
+    arch = torchvision.models.mnasnet0_5
+    assert arch not in model_meta
+    arch = torchvision.models.regnet_x_400mf
+    learn = vision_learner(dls, arch, pretrained=False)
+    assert len(learn.splitter(learn.model)) == 2
+
+
+def test_cut_is_lost_on_the_way(dls):
+    """Met by `models._register`: mobilenet_v2 and its like fail with a bare StopIteration."""
+    with pytest.raises(StopIteration):
+        create_body(torchvision.models.mobilenet_v2(), pretrained=False)
+    with pytest.raises(StopIteration):
+        vision_learner(dls, torchvision.models.mnasnet0_5, pretrained=False, cut=-1)
+
+
+def test_every_report_runs_the_model_again_and_compares_a_cube(dls, tiny_net):
+    """Met by `interpret.get_preds` and `interpret.confusion_matrix`."""
+    learn = vision_learner(dls, tiny_net, pretrained=False, metrics=accuracy)
+    passes = []
+    learn.model.register_forward_hook(lambda *args: passes.append(1))
+    with learn.no_bar(), learn.no_logging():
+        interp = ClassificationInterpretation.from_learner(learn)
+        interp.confusion_matrix()
+        interp.most_confused()
+    assert len(passes) == 3 * len(dls.valid)
+
+
+def test_the_splitters_seed_changes_the_global_random_state():
+    """Met by `splits.stratified_split`."""
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    RandomSplitter(seed=42)(list(range(10)))
+    assert not torch.equal(before, torch.get_rng_state())
+
+
+def test_building_a_loader_draws_from_pythons_generator(dls):
+    """Met by `no_random` around it."""
+    state = random.getstate()
+    dls.train.new()
+    assert random.getstate() != state
+
+
+def test_exif_turns_are_ignored(tmp_path):
+    """Met by `images.to_rgb`."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (90, 60)).save(tmp_path / "x.jpg", exif=exif)
+    assert tuple(PILImage.create(tmp_path / "x.jpg").size) == (90, 60)
+
+
+def test_a_placeholder_or_a_broken_file_is_a_picture_like_any_other(tmp_path):
+    """Met by `data._unfit`."""
+    (tmp_path / "broken.jpg").write_text("x")
+    assert len(get_image_files(tmp_path)) == 1
+
+
+def test_the_recorder_forgets_the_stage_before(dls, tiny_net):
+    """Met by `progress.EpochLog`."""
+    learn = quietly(quietly(vision_learner(dls, tiny_net, pretrained=False), 2))
+    assert len(learn.recorder.values) == 1
+
+
+def test_bars_flood_what_is_no_terminal(dls, tiny_net, capsys):
+    """Met by `progress.EpochLog`."""
+    Learner.fit(vision_learner(dls, tiny_net, pretrained=False), 1)
+    assert "\r" in capsys.readouterr().out

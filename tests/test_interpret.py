@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics
+
+import quickvision as qv
+
+
+def made_up(n=60, c=4, seed=0):
+    rng = np.random.default_rng(seed)
+    probs = rng.dirichlet(np.ones(c), n).astype(np.float32)
+    targs = rng.integers(0, c, n)
+    losses = -np.log(probs[np.arange(n), targs])
+    paths = tuple(Path(f"{i:03d}.jpg") for i in range(n))
+    return qv.Predictions(probs, targs, tuple("abcdefghij"[:c]), losses, paths)
+
+
+cases = st.builds(made_up, st.integers(1, 80), st.integers(2, 8), st.integers(0, 999))
+
+
+@settings(max_examples=50, deadline=None)
+@given(cases)
+def test_counts_and_scores_match_scikit_learn(preds):
+    labels = range(len(preds.vocab))
+    cm = qv.confusion_matrix(preds)
+    assert cm.dtype == np.int64
+    np.testing.assert_array_equal(
+        cm, metrics.confusion_matrix(preds.targs, preds.predicted, labels=labels)
+    )
+    expected = metrics.precision_recall_fscore_support(
+        preds.targs, preds.predicted, labels=labels, zero_division=0
+    )
+    np.testing.assert_allclose(qv.class_report(preds).to_numpy().T, expected)
+    assert preds.accuracy.value == metrics.accuracy_score(preds.targs, preds.predicted)
+
+
+@settings(max_examples=50, deadline=None)
+@given(cases)
+def test_most_confused_lists_every_mistake_once_worst_first(preds):
+    pairs = qv.most_confused(preds)
+    assert pairs["count"].sum() == (preds.predicted != preds.targs).sum()
+    assert pairs["count"].is_monotonic_decreasing
+    assert not (pairs["actual"] == pairs["predicted"]).any()
+    assert (qv.most_confused(preds, min_val=2)["count"] >= 2).all()
+
+
+def test_nothing_confused_is_an_empty_table():
+    preds = qv.Predictions(
+        np.eye(2, dtype=np.float32), np.arange(2), ("a", "b"), np.zeros(2), (Path("1"), Path("2"))
+    )
+    assert list(qv.most_confused(preds)) == ["actual", "predicted", "count"]
+    assert qv.most_confused(preds).empty
+
+
+def test_top_losses_name_files_worst_first():
+    preds = made_up()
+    worst = qv.top_losses(preds, 5)
+    assert worst["loss"].tolist() == sorted(preds.losses, reverse=True)[:5]
+    first = int(preds.losses.argmax())
+    assert worst.iloc[0]["path"] == f"{first:03d}.jpg"
+    assert worst.index[0] == first
+    assert worst.iloc[0]["actual"] == preds.vocab[preds.targs[first]]
+    assert len(qv.top_losses(preds, 1000)) == len(qv.top_losses(preds, None)) == 60
+
+
+def test_a_thousand_classes_need_no_cube():
+    rng = np.random.default_rng(0)
+    n, c = 5_000, 1_000
+    probs = rng.random((n, c), dtype=np.float32)
+    paths = (Path("x.jpg"),) * n
+    names = tuple(map(str, range(c)))
+    preds = qv.Predictions(probs, rng.integers(0, c, n), names, np.zeros(n, np.float32), paths)
+    assert qv.confusion_matrix(preds).sum() == n
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"targs": np.array([0, 7])}, r"expected targs in \[0, 2\), got 0 to 7"),
+        ({"losses": np.zeros(3)}, "for 2 targs and 2 classes"),
+        ({"paths": ()}, "expected probs"),
+        ({"vocab": ("a", "b", "c")}, "and 3 classes"),
+    ],
+)
+def test_parts_that_do_not_fit_together_are_refused(change, match):
+    parts = {
+        "probs": np.eye(2, dtype=np.float32),
+        "targs": np.arange(2),
+        "vocab": ("a", "b"),
+        "losses": np.zeros(2),
+        "paths": (Path("1"), Path("2")),
+    }
+    with pytest.raises(ValueError, match=match):
+        qv.Predictions(**(parts | change))
+
+
+class TestOnePass:
+    @pytest.fixture
+    def learn(self, class_folders, tiny_net):
+        dls = qv.from_folder(class_folders, size=32, bs=4)
+        learn = qv.cnn_learner(dls, tiny_net, weights=None)
+        qv.fit_unfrozen(learn, 1, verbose=False)
+        return learn
+
+    def test_arrays_have_the_documented_types(self, learn, capsys):
+        preds = qv.get_preds(learn)
+        assert (preds.probs.dtype, preds.targs.dtype, preds.losses.dtype) == (
+            np.float32, np.int64, np.float32,
+        )  # fmt: skip
+        assert preds.probs.shape == (7, 3)
+        assert preds.vocab == ("blue", "green", "red")
+        assert list(preds.paths) == list(learn.dls.valid.items)
+        np.testing.assert_allclose(preds.probs.sum(axis=1), 1, rtol=1e-5)
+        assert capsys.readouterr() == ("", "")
+
+    def test_fastais_interpretation_gives_the_same_numbers(self, learn):
+        preds = qv.get_preds(learn)
+        with learn.no_bar(), learn.no_logging():
+            interp = qv.ClassificationInterpretation.from_learner(learn)
+            np.testing.assert_array_equal(interp.confusion_matrix(), qv.confusion_matrix(preds))
+            pairs = interp.most_confused(min_val=1)
+        losses, order = interp.top_losses(3)
+        ours = qv.top_losses(preds, 3)
+        np.testing.assert_allclose(ours["loss"], losses, rtol=1e-5)
+        assert ours.index.tolist() == order.tolist()
+        mine = [tuple(row) for row in qv.most_confused(preds).to_numpy().tolist()]
+        assert sorted(mine) == sorted((a, p, int(n)) for a, p, n in pairs)
+
+    def test_training_pictures_are_seen_without_augmentation(self, learn):
+        one, two = (qv.get_preds(learn, ds_idx=0) for _ in range(2))
+        assert len(one) == len(learn.dls.train_ds)
+        np.testing.assert_array_equal(one.probs, two.probs)
+        assert list(one.paths) == list(learn.dls.train.items)
+
+    def test_files_of_ones_own_can_be_looked_at(self, learn, class_folders):
+        files = sorted((class_folders / "red").iterdir())
+        preds = qv.get_preds(learn, dl=learn.dls.test_dl(files, with_labels=True))
+        assert list(preds.paths) == files
+        assert set(preds.targs) == {2}

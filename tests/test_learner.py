@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import random
+import urllib.error
+
+import pytest
+import torch
+from fastai.data.transforms import Normalize
+from fastai.learner import Learner
+from fastai.metrics import accuracy
+
+import quickvision as qv
+from quickvision import models
+
+
+@pytest.fixture
+def dls(class_folders):
+    return qv.from_folder(class_folders, size=32, bs=4)
+
+
+def norms(dls):
+    return [
+        [t.mean.flatten().tolist() for t in dl.after_batch.fs if isinstance(t, Normalize)]
+        for dl in dls.loaders
+    ]
+
+
+def test_a_plain_learner_comes_back(dls):
+    learn = qv.cnn_learner(dls, "mobilenet_v2", weights=None)
+    assert type(learn) is Learner
+    assert [m.name for m in learn.metrics] == ["error_rate", "accuracy"]
+    assert learn.model(torch.zeros(2, 3, 32, 32)).shape == (2, 3)
+
+
+def test_metrics_head_and_learner_options_pass_through(dls, tmp_path):
+    learn = qv.cnn_learner(
+        dls, "mobilenet_v2", weights=None, metrics=accuracy, path=tmp_path, lin_ftrs=[16], wd=0.3
+    )
+    assert (learn.path, learn.wd, learn.metrics[0].name) == (tmp_path, 0.3, "accuracy")
+    assert learn.model[1][4].out_features == 16
+
+
+def test_a_file_of_weights_freezes_the_body(dls, tmp_path):
+    torch.save(qv.models.find_arch("mobilenet_v2").source().state_dict(), tmp_path / "w.pth")
+    learn = qv.cnn_learner(dls, "mobilenet_v2", weights=tmp_path / "w.pth")
+    assert learn.pretrained
+    kernels = [p for p in learn.model[0].parameters() if p.ndim == 4]
+    assert not any(p.requires_grad for p in kernels)
+    assert all(p.requires_grad for p in learn.model[1].parameters())
+    assert len(learn.opt.param_lists) == 3
+
+
+def test_callables_and_timm_names_build(dls, tiny_net):
+    assert qv.cnn_learner(dls, tiny_net, weights=None).model[1][-1].out_features == 3
+    assert qv.cnn_learner(dls, "timm/test_resnet", weights=None).model[1][-1].out_features == 3
+
+
+def test_always_normalised_and_the_loaders_given_stay_as_they_were(dls):
+    one = qv.cnn_learner(dls, "mobilenet_v2", weights=None)
+    two = qv.cnn_learner(dls, "timm/test_resnet", weights=None)
+    assert norms(dls) == [[], []]
+    assert norms(one.dls)[0][0] == pytest.approx([0.485, 0.456, 0.406])
+    assert len(norms(two.dls)[1]) == 1
+
+
+def test_a_second_learner_does_not_keep_the_first_ones_statistics(dls, tiny_net, monkeypatch):
+    half = ([0.5] * 3, [0.5] * 3)
+    one = qv.cnn_learner(dls, "mobilenet_v2", weights=None)
+    monkeypatch.setattr(
+        "quickvision.learner.find_arch", lambda a: models.Arch("half", tiny_net, half)
+    )
+    two = qv.cnn_learner(one.dls, "half", weights=None)
+    assert norms(two.dls) == [[[0.5] * 3]] * 2
+    assert norms(one.dls)[0][0] == pytest.approx([0.485, 0.456, 0.406])
+
+
+def test_the_copy_keeps_what_was_left_out_and_the_order(dls):
+    learn = qv.cnn_learner(dls, "timm/test_resnet", weights=None)
+    assert learn.dls.skipped is dls.skipped
+    assert learn.dls.vocab == dls.vocab
+    assert learn.dls.train.rng.getstate() == dls.train.rng.getstate()
+
+
+def test_pythons_random_state_stays(dls):
+    state = random.getstate()
+    qv.cnn_learner(dls, "timm/test_resnet", weights=None)
+    assert random.getstate() == state
+
+
+def test_without_network_three_ways_out_are_named(dls, monkeypatch):
+    def offline(*args, **kwargs):
+        raise urllib.error.URLError("Name or service not known")
+
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", offline)
+    with pytest.raises(qv.ModelError, match="Three ways out: .*online.*weights=FILE.*=None"):
+        qv.cnn_learner(dls, "mobilenet_v2")
+
+
+def test_a_download_with_a_wrong_checksum_is_a_model_error(dls, monkeypatch):
+    def damaged(*args, **kwargs):
+        raise RuntimeError('invalid hash value (expected "7ebf99e0", got "00")')
+
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", damaged)
+    with pytest.raises(qv.ModelError, match="cannot build mobilenet_v2: invalid hash"):
+        qv.cnn_learner(dls, "mobilenet_v2")
+
+
+def test_a_model_that_cannot_take_this_size_is_refused(dls):
+    with pytest.raises(qv.ModelError, match="vit_tiny_patch16_224 cannot take pictures of 32 x 32"):
+        qv.cnn_learner(dls, "timm/vit_tiny_patch16_224", weights=None)
+
+
+def test_a_model_without_pooling_is_refused(dls):
+    def flat(pretrained=False):
+        return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 32 * 32, 5))
+
+    with pytest.raises(qv.ModelError, match="cannot tell flat's body from its head"):
+        qv.cnn_learner(dls, flat, weights=None)

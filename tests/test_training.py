@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from fastai.callback.core import Callback
+from fastai.torch_core import get_random_states
+
+import quickvision as qv
+from quickvision.training import _pick
+
+LOW = {"size": 32, "bs": 6}
+
+
+@pytest.fixture
+def learn(class_folders, tiny_net, tmp_path):
+    with_state = qv.from_folder(class_folders, **LOW)
+    return qv.cnn_learner(with_state, tiny_net, weights=None, path=tmp_path / "out")
+
+
+def snapshot(learn):
+    weights = {k: v.clone() for k, v in learn.model.state_dict().items()}
+    states = get_random_states()
+    numbers = (
+        states["random_state"],
+        states["numpy_state"][1].tolist(),
+        states["torch_state"].tolist(),
+    )
+    return weights, numbers, learn.dls.train.rng.getstate()
+
+
+def same(one, two):
+    weights = all(torch.equal(one[0][k], two[0][k]) for k in one[0])
+    return weights and one[1:] == two[1:]
+
+
+class TestFindLR:
+    def test_returns_a_rate_a_reason_and_the_curve(self, learn):
+        found = qv.find_lr(learn, num_it=40)
+        assert 1e-6 < found.lr < 1
+        assert float(found) == found.lr
+        assert "valley" in found.reason
+        assert found.lrs.shape == found.losses.shape
+        assert (np.diff(found.lrs) > 0).all()
+
+    def test_leaves_everything_as_it_was(self, learn, tmp_path):
+        before = snapshot(learn)
+        qv.find_lr(learn, num_it=20)
+        assert same(before, snapshot(learn))
+        assert learn.opt is None
+        assert not (tmp_path / "out").exists()
+
+    def test_leaves_the_optimiser_of_an_earlier_fit_as_it_was(self, learn):
+        qv.fit_unfrozen(learn, 1, verbose=False)
+        parameter = learn.opt.all_params()[0][0]
+        moment = learn.opt.state[parameter]["grad_avg"].clone()
+        hypers = [dict(h) for h in learn.opt.hypers]
+        qv.find_lr(learn, num_it=20)
+        assert torch.equal(learn.opt.state[parameter]["grad_avg"], moment)
+        assert [dict(h) for h in learn.opt.hypers] == hypers
+
+    def test_leaves_everything_as_it_was_when_broken_off(self, learn):
+        class Stop(Callback):
+            def after_batch(self):
+                if self.train_iter == 5:
+                    raise KeyboardInterrupt
+
+        before = snapshot(learn)
+        learn.add_cb(Stop())
+        with pytest.raises(KeyboardInterrupt):
+            qv.find_lr(learn)
+        assert same(before, snapshot(learn))
+
+    def test_works_after_a_fit(self, learn):
+        qv.fit_unfrozen(learn, 2, lr_max=1e-2, verbose=False)
+        assert len(qv.find_lr(learn).lrs) >= 10
+
+    def test_an_exploding_curve_gives_the_default_and_says_so(self):
+        found = _pick(np.geomspace(1e-6, 1, 8), np.full(8, np.nan), 2e-3)
+        assert (found.lr, len(found.lrs)) == (2e-3, 0)
+        assert "exploded" in found.reason
+
+    def test_a_flat_curve_gives_the_default_and_says_so(self):
+        found = _pick(np.geomspace(1e-6, 1, 40), np.ones(40), 2e-3)
+        assert found.lr == 2e-3
+        assert "never fell" in found.reason
+
+    def test_the_pick_lies_on_the_fall_of_the_curve(self):
+        lrs = np.geomspace(1e-6, 1, 60)
+        losses = 1 - 0.8 / (1 + (1e-3 / lrs) ** 2) + np.where(lrs > 0.1, 3 * lrs, 0)
+        assert 1e-4 < _pick(lrs, losses, 1.0).lr < 1e-1
+
+    @pytest.mark.parametrize(
+        "options", [{"num_it": 5}, {"start_lr": 1, "end_lr": 0.1}, {"start_lr": 0}]
+    )
+    def test_options_out_of_range(self, learn, options):
+        with pytest.raises(ValueError, match="expected"):
+            qv.find_lr(learn, **options)
+
+
+def test_history_has_a_row_an_epoch(learn):
+    history = qv.fit_unfrozen(learn, 2, lr_max=slice(1e-4, 1e-2), verbose=False)
+    assert list(history) == [
+        "stage", "epoch", "train_loss", "valid_loss", "error_rate", "accuracy", "lr", "seconds",
+    ]  # fmt: skip
+    assert history["epoch"].tolist() == [1, 2]
+    assert set(history["stage"]) == {"unfrozen"}
+    assert history["lr"].max() == pytest.approx(1e-2, rel=0.2)
+    assert np.allclose(history["error_rate"] + history["accuracy"], 1)
+
+
+def test_frozen_trains_only_the_head(learn):
+    def convs():
+        return [p.clone() for p in learn.model[0].parameters() if p.ndim == 4]
+
+    before, head = convs(), learn.model[1][-1].weight.clone()
+    history = qv.fit_frozen(learn, 1, verbose=False)
+    assert all(torch.equal(a, b) for a, b in zip(before, convs(), strict=True))
+    assert not torch.equal(head, learn.model[1][-1].weight)
+    assert history["stage"].tolist() == ["frozen"]
+    qv.fit_unfrozen(learn, 1, verbose=False)
+    assert not any(torch.equal(a, b) for a, b in zip(before, convs(), strict=True))
+
+
+def test_a_rate_that_was_found_can_be_passed_on(learn):
+    found = qv.LRFind(3e-3, "", np.array([]), np.array([]))
+    assert qv.fit_frozen(learn, 1, lr_max=found, verbose=False)["lr"][0] == pytest.approx(
+        3e-3, rel=0.3
+    )
+
+
+def test_callbacks_and_options_go_to_fastai(learn):
+    seen = []
+
+    class Look(Callback):
+        def after_epoch(self):
+            seen.append(self.epoch)
+
+    qv.fit_frozen(learn, 2, cbs=[Look()], pct_start=0.5, verbose=False)
+    assert seen == [0, 1]
+
+
+def test_says_one_line_an_epoch_without_carriage_returns(learn, capsys):
+    qv.fit_frozen(learn, 2)
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 2
+    assert "\r" not in out + err
+    assert err == ""
+    assert "frozen 2/2" in out
+    assert "n=7)" in out
+
+
+def test_verbose_false_is_silent(learn, capsys):
+    qv.fit_frozen(learn, 1, verbose=False)
+    qv.find_lr(learn, num_it=20)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_terminal_gets_a_bar(learn, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    qv.fit_frozen(learn, 1)
+    assert "frozen 1/1 train" in capsys.readouterr().err
+
+
+def test_fastais_progress_bar_is_there_again_afterwards(learn):
+    qv.fit_frozen(learn, 1, verbose=False)
+    assert "ProgressCallback" in [type(cb).__name__ for cb in learn.cbs]
+    assert "EpochLog" not in [type(cb).__name__ for cb in learn.cbs]
+
+
+@pytest.mark.parametrize("epochs", [0, -1, 1.5, "2"])
+def test_epochs_out_of_range(learn, epochs):
+    with pytest.raises(ValueError, match="expected a whole number from 1"):
+        qv.fit_frozen(learn, epochs)
+
+
+@pytest.mark.parametrize("lr", [0, -1e-3, slice(0, 1e-3), slice(1e-5, -1)])
+def test_rates_out_of_range(learn, lr):
+    with pytest.raises(ValueError, match="expected rates above 0"):
+        qv.fit_unfrozen(learn, 1, lr_max=lr)
+
+
+def test_a_loader_without_batches_is_refused(learn):
+    learn.dls.train = learn.dls.train.new(bs=64)
+    for step in (qv.find_lr, qv.fit_frozen, qv.fit_unfrozen):
+        with pytest.raises(qv.DataError, match="at least one batch.* got 29 pictures for bs=64"):
+            step(learn)
+
+
+def test_the_same_seed_trains_the_same_weights(class_folders, tiny_net, tmp_path):
+    def weights(seed):
+        run = qv.train(
+            class_folders, arch=tiny_net, weights=None, frozen_epochs=1, unfrozen_epochs=1,
+            seed=seed, out=tmp_path, verbose=False, size=32, bs=6,
+        )  # fmt: skip
+        return torch.cat([p.flatten() for p in run.learn.model.parameters()])
+
+    state = random.getstate()
+    assert torch.equal(weights(1), weights(1))
+    assert not torch.equal(weights(1), weights(2))
+    assert random.getstate() == state

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+import quickvision as qv
+
+QUICK = {"size": 32, "bs": 6, "lr": 1e-2}
+
+
+@pytest.fixture
+def pretrained_net(tiny_net):
+    """A builder whose net is taken as pretrained."""
+    return tiny_net
+
+
+@pytest.fixture(scope="module")
+def module_tmp(tmp_path_factory):
+    return tmp_path_factory.mktemp("workflow")
+
+
+@pytest.fixture
+def run(class_folders, tiny_net, tmp_path):
+    dls = qv.from_folder(class_folders, size=32, bs=6)
+    learn = qv.cnn_learner(dls, tiny_net, weights="default")
+    return qv.train(
+        learn, frozen_epochs=2, unfrozen_epochs=1, out=tmp_path / "runs", name="net", verbose=False
+    )
+
+
+def test_the_whole_job_leaves_everything_it_promises(run, tmp_path):
+    assert run.path == tmp_path / "runs" / "net-001"
+    assert {path.name for path in run.path.iterdir()} == {
+        "models", "history.csv", "predictions.csv", "confused.csv",
+        "confusion.png", "history.png", "top_losses.png", "lr_find.png",
+    }  # fmt: skip
+    assert sorted(path.name for path in (run.path / "models").iterdir()) == [
+        "stage-1.pth",
+        "stage-2.pth",
+    ]
+    assert run.history["stage"].tolist() == ["frozen", "frozen", "unfrozen"]
+    pd.testing.assert_frame_equal(pd.read_csv(run.path / "history.csv"), run.history)
+    assert set(run.lr_finds) == {"frozen", "unfrozen"}
+    assert len(pd.read_csv(run.path / "predictions.csv")) == len(run.preds) == 7
+    assert run.accuracy == run.preds.accuracy
+
+
+def test_fastai_goes_on_from_a_saved_stage(run):
+    assert run.learn.path == run.path
+    run.learn.load("stage-1")
+    assert len(qv.get_preds(run.learn)) == 7
+
+
+def test_the_last_epochs_accuracy_is_the_passes_accuracy(run):
+    assert run.history["accuracy"].iloc[-1] == pytest.approx(run.accuracy.value)
+
+
+def test_the_handle_shows_itself(run):
+    assert "accuracy" in str(run)
+    assert str(run.accuracy) in run._repr_html_()
+    assert len(repr(run)) < 300
+    for plot in (run.plot_confusion, run.plot_history, run.plot_lr_find, run.plot_top_losses):
+        assert plot().get_figure() is not None
+    assert list(run.top_losses(2)) == list(run.preds.to_frame())
+    assert run.class_report()["support"].sum() == 7
+
+
+def test_names_are_escaped_in_html(class_folders, tiny_net, tmp_path):
+    (class_folders / "red").rename(class_folders / "<b>red")
+    run = qv.train(
+        class_folders, arch=tiny_net, weights=None, out=tmp_path / "o", **QUICK, verbose=False
+    )
+    assert "<b>red" not in run._repr_html_()
+
+
+def test_without_weights_all_layers_train_from_the_start(class_folders, tiny_net, tmp_path, capsys):
+    run = qv.train(
+        class_folders, arch=tiny_net, weights=None, frozen_epochs=1, unfrozen_epochs=1,
+        out=tmp_path / "runs", **QUICK,
+    )  # fmt: skip
+    assert run.history["stage"].tolist() == ["unfrozen", "unfrozen"]
+    assert [p.name for p in (run.path / "models").iterdir()] == ["stage-2.pth"]
+    out = capsys.readouterr().out
+    assert "no weights to build on" in out
+    assert str(run.accuracy) in out
+    assert "\r" not in out
+    with pytest.raises(qv.RunError, match="was given its rates"):
+        run.plot_lr_find()
+
+
+def test_a_pattern_makes_a_folder_of_names(named_files, tiny_net, tmp_path):
+    run = qv.train(
+        named_files,
+        pat=r"(.+)_",
+        arch=tiny_net,
+        weights=None,
+        out=tmp_path / "runs",
+        verbose=False,
+        **QUICK,
+    )
+    assert run.path.name == "named-001"
+    assert run.preds.vocab == ("blue", "green", "red")
+
+
+@pytest.mark.filterwarnings("ignore::quickvision.DataWarning")
+def test_what_was_left_out_is_in_the_run(class_folders, tiny_net, tmp_path):
+    (class_folders / "red" / "bad.jpg").write_text("x")
+    run = qv.train(
+        class_folders, arch=tiny_net, weights=None, out=tmp_path / "o", verbose=False, **QUICK
+    )
+    table = pd.read_csv(run.path / "skipped.csv")
+    assert table["path"].str.endswith("bad.jpg").tolist() == [True]
+    assert "1 picture" in str(run)
+
+
+def test_one_stage_alone(class_folders, tiny_net, tmp_path):
+    dls = qv.from_folder(class_folders, size=32, bs=6)
+    for frozen, unfrozen in ((1, 0), (0, 1)):
+        learn = qv.cnn_learner(dls, tiny_net)
+        run = qv.train(
+            learn,
+            frozen_epochs=frozen,
+            unfrozen_epochs=unfrozen,
+            lr=1e-3,
+            out=tmp_path / "o",
+            verbose=False,
+        )
+        assert run.history["stage"].tolist() == ["frozen" if frozen else "unfrozen"]
+
+
+def test_a_number_for_the_unfrozen_stage_is_spread_over_the_groups(
+    class_folders, tiny_net, tmp_path
+):
+    learn = qv.cnn_learner(qv.from_folder(class_folders, size=32, bs=6), tiny_net)
+    qv.train(learn, frozen_epochs=0, unfrozen_epochs=1, lr=2e-3, out=tmp_path / "o", verbose=False)
+    body, head = (hyper["lr"] for hyper in learn.opt.hypers)
+    assert head / body == pytest.approx(100)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "match"),
+    [
+        ({"frozen_epochs": 0, "unfrozen_epochs": 0}, ValueError, "expected epochs to train"),
+        ({"frozen_epochs": -1}, ValueError, "expected epochs to train"),
+        ({"lr": "auto"}, ValueError, "expected 'find' or a rate"),
+        ({"lr": 0}, ValueError, "expected 'find' or a rate"),
+        ({"valid": 5}, ValueError, "expected a fraction"),
+        ({"nonsense": 1}, TypeError, "nonsense"),
+        ({"arch": "resnte34"}, qv.ModelError, "did you mean 'resnet34'"),
+    ],
+)
+def test_bad_options_stop_before_anything_is_written(
+    class_folders, tmp_path, options, error, match
+):
+    with pytest.raises(error, match=match):
+        qv.train(class_folders, out=tmp_path / "runs", **options)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_options_that_do_not_go_with_the_data(class_folders, tiny_net, tmp_path):
+    dls = qv.from_folder(class_folders, size=32, bs=6)
+    learn = qv.cnn_learner(dls, tiny_net, weights=None)
+    with pytest.raises(TypeError, match="size: goes with a folder; here the data is DataLoaders"):
+        qv.train(dls, size=64, out=tmp_path)
+    with pytest.raises(TypeError, match="a Learner has its model"):
+        qv.train(learn, arch="resnet18", out=tmp_path)
+    with pytest.raises(TypeError, match="expected a folder, DataLoaders or a Learner, got int"):
+        qv.train(3, out=tmp_path)
