@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from fastai.data.external import fastai_cfg
 from PIL import Image
 from sklearn.datasets import load_digits
 
@@ -63,6 +64,15 @@ def options(tiny_net, tmp_path):
     return {"arch": tiny_net, "weights": None, "size": 32, "bs": 4, "out": tmp_path / "o", **quick}
 
 
+@pytest.fixture
+def fastai_home(tmp_path, monkeypatch):
+    """A data folder of fastai's own for this test (it reads the variable once a process)."""
+    monkeypatch.setenv("FASTAI_HOME", str(tmp_path / "home"))
+    fastai_cfg.cache_clear()
+    yield tmp_path / "home"
+    fastai_cfg.cache_clear()
+
+
 class TestPets:
     def test_the_images_folder_is_found_by_itself(self, tmp_path, picture, options):
         root = pets(tmp_path / "pets", picture)
@@ -71,14 +81,15 @@ class TestPets:
             assert run.preds.vocab == ("Abyssinian", "great_pyrenees", "pug")
         assert run.path.name == "pets-003"
 
-    def test_the_archive_is_fetched_and_unpacked(self, tmp_path, picture, options, monkeypatch):
+    def test_the_archive_is_fetched_and_unpacked(
+        self, tmp_path, picture, options, fastai_home, monkeypatch
+    ):
         site = tmp_path / "site"
         site.mkdir()
         with tarfile.open(site / "oxford-iiit-pet.tgz", "w:gz") as archive:
             archive.add(pets(tmp_path / "oxford-iiit-pet", picture), "oxford-iiit-pet")
         handler = partial(http.server.SimpleHTTPRequestHandler, directory=site)
         monkeypatch.setattr(http.server.SimpleHTTPRequestHandler, "log_message", lambda *a: None)
-        monkeypatch.setenv("FASTAI_HOME", str(tmp_path / "home"))
         with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
             threading.Thread(target=server.serve_forever, daemon=True).start()
             url = f"http://127.0.0.1:{server.server_port}/oxford-iiit-pet.tgz"
@@ -86,10 +97,9 @@ class TestPets:
             run = qv.train_pets(**options)
             server.shutdown()
         assert len(run.preds) == 5
-        assert (tmp_path / "home") in run.preds.paths[0].parents
+        assert fastai_home in run.preds.paths[0].parents
 
-    def test_a_failed_download_says_what_to_do(self, tmp_path, options, monkeypatch):
-        monkeypatch.setenv("FASTAI_HOME", str(tmp_path / "home"))
+    def test_a_failed_download_says_what_to_do(self, options, fastai_home, monkeypatch):
         monkeypatch.setattr(recipes.URLs, "PETS", "http://127.0.0.1:9/oxford-iiit-pet.tgz")
         with pytest.raises(qv.DataError, match="expected to download .* by hand, .* path="):
             qv.train_pets(**options)

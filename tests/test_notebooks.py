@@ -1,0 +1,50 @@
+"""Each notebook runs in a fresh kernel, and none is committed with outputs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def names(path):
+    return path.stem
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=names)
+def test_no_outputs_are_committed(path):
+    cells = nbformat.read(path, as_version=4).cells
+    assert 0 < len(cells) <= 25
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    assert not [cell for cell in code if cell.outputs or cell.execution_count]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=names)
+def test_runs_without_errors_or_warnings(path, tmp_path):
+    notebook = nbformat.read(path, as_version=4)
+    resources = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(notebook, timeout=300, resources=resources).execute()
+    outputs = [o for cell in notebook.cells if cell.cell_type == "code" for o in cell.outputs]
+    stderr = "".join(o.text for o in outputs if o.get("name") == "stderr")
+    assert stderr == ""
+    assert sum("image/png" in o.get("data", {}) for o in outputs) == 4
+
+
+def test_nbs_data_is_made_by_its_script(tmp_path):
+    import runpy
+
+    import numpy as np
+    from PIL import Image
+
+    runpy.run_path(str(ROOT / "nbs_data" / "make.py"))["make"](tmp_path)
+    made = sorted((tmp_path / "digits").iterdir())
+    kept = sorted((ROOT / "nbs_data" / "digits").iterdir())
+    assert [p.name for p in made] == [p.name for p in kept]
+    for one, two in zip(made, kept, strict=True):
+        np.testing.assert_array_equal(np.asarray(Image.open(one)), np.asarray(Image.open(two)))

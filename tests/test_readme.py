@@ -1,0 +1,96 @@
+"""The README's code blocks run, on small pictures in place of the big ones."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pytest
+import torch
+import torchvision
+from PIL import Image
+
+import quickvision as qv
+from quickvision import recipes
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SMALLER = {
+    "size=224, bs=64": "size=32, bs=16",
+    "train_pets()": "train_pets(size=32, bs=16, frozen_epochs=1, unfrozen_epochs=1)",
+    "find_lr(learn)": "find_lr(learn, num_it=20)",
+    "learn, 4,": "learn, 1,",
+    "learn, 2,": "learn, 1,",
+}
+QUICK = ["--size", "32", "--bs", "16", "--frozen-epochs", "1", "--unfrozen-epochs", "0"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with `images/NAME_1.jpg`, `photos/CLASS/`, and weights where torch keeps them."""
+    folder = tmp_path_factory.mktemp("readme")
+    for file in sorted((ROOT / "nbs_data" / "digits").glob("*.png")):
+        label = file.stem.split("_")[0]
+        for target in (folder / "images", folder / "photos" / label):
+            target.mkdir(parents=True, exist_ok=True)
+            Image.open(file).save(target / f"{file.stem}.jpg")
+    kept = folder / "torch" / "hub" / "checkpoints"
+    kept.mkdir(parents=True)
+    name = torchvision.models.ResNet34_Weights.DEFAULT.url.rsplit("/", 1)[1]
+    torch.save(torchvision.models.resnet34().state_dict(), kept / name)
+    torch.save(torchvision.models.mobilenet_v2().state_dict(), folder / "mobilenet_v2.pth")
+    return folder
+
+
+@pytest.fixture
+def here(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("TORCH_HOME", str(folder / "torch"))
+    monkeypatch.setattr(recipes, "untar_data", lambda url: folder)
+    yield folder
+    plt.close("all")
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.mark.slow
+def test_the_python_blocks_run_one_after_the_other(here):
+    names: dict[str, object] = {}
+    assert len(blocks("python")) == 3
+    for block in blocks("python"):
+        for big, small in SMALLER.items():
+            block = block.replace(big, small)
+        exec(block, names)
+    assert isinstance(names["run"], qv.Run)
+    assert len(names["preds"]) == 40
+    assert (here / "models" / "stage-1.pth").exists()
+
+
+@pytest.mark.slow
+def test_the_commands_run(here):
+    commands = re.findall(r"^\$ quickvision (.*)$", "\n".join(blocks("console")), re.MULTILINE)
+    assert [c.split()[0] for c in commands] == ["demo", "train", "train"]
+    for command in commands[1:]:  # the demo has tests of its own
+        args = [sys.executable, "-m", "quickvision", *shlex.split(command), *QUICK]
+        done = subprocess.run(args, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+    assert {p.name for p in (here / "runs").iterdir()} >= {"images-001", "photos-001"}
+
+
+def test_the_make_commands_are_in_the_makefile():
+    verbs = re.findall(r"^\$ make (\w+)", README, re.MULTILINE)
+    makefile = (ROOT / "Makefile").read_text()
+    assert verbs == ["demo", "test"]
+    assert all(f"\n{verb}:" in makefile for verb in verbs)
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_the_command_is_installed():
+    assert shutil.which("quickvision", path=str(Path(sys.executable).parent))
