@@ -2,8 +2,8 @@
 
     python benchmarks/memory.py [--repeats 3] [--size 224] [--bs 32]
 
-Each side is a fresh process, in turn; medians of milliseconds a picture, peak memory, and whether the
-losses are the same to the bit.
+Each side is a fresh process, in turn; medians of milliseconds a picture, peak memory, and whether
+the losses are the same to the bit.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
     python benchmarks/report.py [--classes 10] [--pictures 600] [--repeats 3]
 
-Both sides report on the same learner and the same pictures (made on the spot, 64 px, resnet18 without
-weights, so no accuracy is claimed; that the matrices are equal is checked). Only the work that gives
-numbers is timed, not the drawing. fastai: the matrix, the most confused pairs, the class report and
-the top losses. quickvision: `get_preds`, then the same four.
+Both sides report on the same learner and the same pictures (made on the spot, 64 px, resnet18
+without weights, so no accuracy is claimed; that the matrices are equal is checked). Only the work
+that gives numbers is timed, not the drawing. fastai: the matrix, the most confused pairs, the class
+report and the top losses. quickvision: `get_preds`, then the same four.
 """
 
 from __future__ import annotations

@@ -42,10 +42,11 @@ _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = ["__version__", *sorted(_HOME)]
 
-# What fastai 2.8.12 says of its own insides at import, to users who can do nothing about it.
+# What upstream says of its own insides at import, to users who can do nothing about it.
 warnings.filterwarnings("ignore", "`torch.jit.script", FutureWarning)
 warnings.filterwarnings("ignore", "`torch.jit.script", DeprecationWarning)
 warnings.filterwarnings("ignore", "The 'mode.chained_assignment' option", Warning)
+warnings.filterwarnings("ignore", "IProgress not found", Warning)  # Hugging Face's, in notebooks
 
 
 def __getattr__(name: str) -> Any:
