@@ -23,7 +23,8 @@ _ROOMS = {
     "quickvision.accuracy": ("Accuracy",),
     "quickvision.data": ("from_folder", "from_name_re"),
     "quickvision.learner": ("cnn_learner",),
-    "quickvision.training": ("LRFind", "find_lr", "fit_frozen", "fit_unfrozen"),
+    "quickvision.lr_find": ("LRFind", "find_lr"),
+    "quickvision.training": ("fit_frozen", "fit_unfrozen"),
     "quickvision.interpret": (
         "Predictions",
         "class_report",
@@ -43,10 +44,11 @@ _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 __all__ = ["__version__", *sorted(_HOME)]
 
 # What upstream says of its own insides at import, to users who can do nothing about it.
-warnings.filterwarnings("ignore", "`torch.jit.script", FutureWarning)
-warnings.filterwarnings("ignore", "`torch.jit.script", DeprecationWarning)
-warnings.filterwarnings("ignore", "The 'mode.chained_assignment' option", Warning)
-warnings.filterwarnings("ignore", "IProgress not found", Warning)  # Hugging Face's, in notebooks
+_NOISE = (
+    "`torch.jit.script",  # fastai
+    "The 'mode.chained_assignment' option",  # fastai
+    "IProgress not found",  # Hugging Face, in notebooks
+)
 
 
 def __getattr__(name: str) -> Any:
@@ -54,7 +56,10 @@ def __getattr__(name: str) -> Any:
         from quickvision.errors import did_you_mean
 
         raise AttributeError(f"quickvision has no {name!r}{did_you_mean(name, _HOME)}")
-    value = getattr(importlib.import_module(_HOME[name]), name)
+    with warnings.catch_warnings():
+        for message in _NOISE:
+            warnings.filterwarnings("ignore", message)
+        value = getattr(importlib.import_module(_HOME[name]), name)
     globals()[name] = value
     return value
 

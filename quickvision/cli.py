@@ -81,7 +81,7 @@ def train(
     ] = 0.2,
     frozen_epochs: Annotated[int, typer.Option(min=0, help="Epochs of the head alone.")] = 4,
     unfrozen_epochs: Annotated[int, typer.Option(min=0, help="Epochs of all layers.")] = 2,
-    seed: Annotated[int, typer.Option(help="Seed of split, head and augmentation.")] = 42,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of split, head and augmentation.")] = 42,
     out: Annotated[Path, typer.Option(help="Folder in which the run's folder is made.")] = RUNS,
 ) -> None:
     """Train on a folder of pictures: frozen, then unfrozen, then a report."""

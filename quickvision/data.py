@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +20,9 @@ from fastai.vision.augment import Resize, aug_transforms
 from fastai.vision.data import ImageBlock
 
 from quickvision.errors import DataError, DataWarning, some
-from quickvision.images import Picture, probe
+from quickvision.images import Picture, find_unfit
 from quickvision.labels import FolderLabel, NameLabel, folder, pictures, sides
 from quickvision.splits import check_sides, stratified_split
-
-PLACEHOLDER_COLOURS = 64  # a drawing; photos that are stored with a palette use nearly all 256
 
 Size = int | tuple[int, int]
 
@@ -47,7 +43,7 @@ def from_folder(
 
     Two layouts are told apart by themselves: class folders directly in `path`, of which a fraction
     is held out; or `path/train` beside `path/valid` (or `val`, `validation`, `test`, the first that
-    is there). Deeper folders belong to their class folder. Nothing in `path` is changed.
+    is there), in any case. Deeper folders belong to their class folder. Nothing in `path` changes.
 
     Args:
         path: Folder that holds the class folders, or `train` and its validation folder.
@@ -71,11 +67,14 @@ def from_folder(
     Raises:
         DataError: No folder, no pictures, fewer than two classes, a class with one picture, an
             empty validation folder, or a class that has no training pictures.
-        ValueError: `valid`, `size`, `bs` or `num_workers` is out of range.
+        ValueError: `valid`, `size`, `bs`, `seed` or `num_workers` is out of range.
     """
     options = _Options(valid, size, bs, seed, item_tfms, batch_tfms, num_workers, check)
     root = folder(path)
-    train, held_out = sides(root)
+    train, held_out, others = sides(root)
+    if unused := [path.name for path in others if next(pictures(path), None)]:
+        text = f"not used, neither to train nor to validate: {some(unused)} in {root}"
+        warnings.warn(text, DataWarning, stacklevel=2)
     get_y = FolderLabel([train, held_out] if held_out else [train])
     files = [file for side in get_y.roots for file in pictures(side)]
     stray = [file for file in files if file.parent in get_y.roots]
@@ -132,12 +131,12 @@ def from_name_re(
         root = folder(path_or_files)
         files = list(pictures(root))
     else:
-        files = list(dict.fromkeys(Path(file) for file in path_or_files))
+        files = list(dict.fromkeys(Path(file).expanduser() for file in path_or_files))
         missing = [file for file in files if not file.is_file()]
         if missing or not files:
             got = f"{len(missing):,} that do not exist: {some(missing)}" if missing else "none"
             raise DataError(f"expected picture files, got {got}")
-        root = Path(os.path.commonpath([file.parent for file in files]))
+        root = Path(os.path.commonpath([file.absolute().parent for file in files]))
     unlabelled = [file for file in files if not get_y(file)]
     if files and len(unlabelled) == len(files):
         raise DataError(
@@ -169,6 +168,8 @@ class _Options:
             raise ValueError(f"size: expected pixels, as 224 or (224, 320), got {self.size!r}")
         if not isinstance(self.bs, int) or self.bs < 2:
             raise ValueError(f"bs: expected at least 2 (batch norm needs two), got {self.bs!r}")
+        if not isinstance(self.seed, int) or self.seed < 0:
+            raise ValueError(f"seed: expected a whole number from 0, got {self.seed!r}")
         if self.num_workers is not None and self.num_workers < 0:
             raise ValueError(f"num_workers: expected 0 or more, got {self.num_workers}")
 
@@ -187,7 +188,7 @@ def _dataloaders(
             f"expected pictures in {root}, got none; looked for .jpg, .png and the like"
         )
     if options.check:
-        reasons = reasons | _unfit([file for file in files if file not in reasons])
+        reasons = reasons | find_unfit([file for file in files if file not in reasons])
     skipped = pd.DataFrame(reasons.items(), columns=["path", "reason"])
     if reasons:
         shown = some([f"{file.name} ({reason})" for file, reason in reasons.items()])
@@ -225,20 +226,6 @@ def _dataloaders(
         )
     dls.skipped = skipped
     return dls
-
-
-def _unfit(files: Sequence[Path]) -> dict[Path, str]:
-    """Read all files; return the ones that training should not see, with the reasons."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        seen = dict(zip(files, pool.map(probe, files), strict=True))
-    unfit = {file: found.error for file, found in seen.items() if found.error}
-    formats = Counter(found.format for found in seen.values())
-    for file, found in seen.items():
-        rare = formats[found.format] <= len(files) / 20
-        if rare and found.colours is not None and found.colours <= PLACEHOLDER_COLOURS:
-            what = f"{found.colours} colours, {found.format} among {formats.most_common(1)[0][0]}"
-            unfit[file] = f"looks like a placeholder, not a photo: {what}"
-    return unfit
 
 
 def _presize(size: Size) -> Size:

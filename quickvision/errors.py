@@ -19,7 +19,7 @@ class ModelError(QuickvisionError):
 
 
 class RunError(QuickvisionError):
-    """The folder of a run cannot be written or read."""
+    """A run cannot go on: its folder cannot be written, or its loss is no number any more."""
 
 
 class DataWarning(UserWarning):

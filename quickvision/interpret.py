@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from fastai.learner import Learner
+from torch import softmax
 
 from quickvision.accuracy import Accuracy
 from quickvision.errors import DataError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Predictions:
     """What a model said of n labelled pictures in c classes.
 
@@ -23,7 +25,7 @@ class Predictions:
         targs: int64 [n], index of the actual class in `vocab`.
         vocab: The c class names.
         losses: float32 [n], the learner's loss for each picture.
-        paths: The n files, in the same order.
+        paths: The n files, in the same order; `item-0` and so on where the items are not files.
 
     Raises:
         ValueError: The lengths do not fit together, or a target is no index of `vocab`.
@@ -99,15 +101,30 @@ def get_preds(learn: Learner, *, ds_idx: int = 1, dl: Any = None) -> Predictions
         dl = clean.new(shuffle=False, drop_last=False)
     if not len(dl.dataset):
         raise DataError("expected labelled pictures to predict, got none")
+    # A loss of torch's own, unlike fastai's, does not say how its inputs become probabilities.
+    act = None if hasattr(learn.loss_func, "activation") else partial(softmax, dim=-1)
     with learn.no_bar(), learn.no_logging():
-        probs, targs, losses = learn.get_preds(dl=dl, with_loss=True)
+        probs, targs, losses = learn.get_preds(dl=dl, with_loss=True, act=act)
     return Predictions(
         probs=np.asarray(probs, dtype=np.float32),
         targs=np.asarray(targs, dtype=np.int64),
         vocab=tuple(map(str, learn.dls.vocab)),
         losses=np.asarray(losses, dtype=np.float32),
-        paths=tuple(Path(item) for item in dl.items),
+        paths=_paths(dl),
     )
+
+
+def _paths(dl: Any) -> tuple[Path, ...]:
+    """Say which file each item is: what fastai's getters, before the opener, make of it."""
+    *getters, _ = dl.dataset.tls[0].tfms.fs
+    items = getattr(dl.items, "iloc", dl.items)
+    paths = []
+    for i in range(len(dl.dataset)):
+        item = items[i]
+        for getter in getters:
+            item = getter(item)
+        paths.append(Path(item) if isinstance(item, str | Path) else Path(f"item-{i}"))
+    return tuple(paths)
 
 
 def confusion_matrix(preds: Predictions) -> np.ndarray:

@@ -44,13 +44,13 @@ class FolderLabel:
 
 
 class NameLabel:
-    r"""Label a picture by a pattern's one group, searched in its name, then in its posix path.
+    r"""Label a picture by a pattern's one group, searched in its name, then in its whole path.
 
     >>> NameLabel(r"^(.+)_\d+\.jpg$")("images/great_pyrenees_12.jpg")
     'great_pyrenees'
     >>> NameLabel(r"/([^/]+)_\d+.jpg$")("images/great_pyrenees_12.jpg")
     'great_pyrenees'
-    >>> NameLabel(r"(\d+)")("pug.jpg")
+    >>> NameLabel(r"(\d+)\.jpg$")("pug.jpg")
     ''
     """
 
@@ -73,7 +73,7 @@ class NameLabel:
     def __call__(self, path: str | Path) -> str:
         """Return the label, or an empty string where the pattern finds none."""
         path = Path(path)
-        match = self.regex.search(path.name) or self.regex.search(path.as_posix())
+        match = self.regex.search(path.name) or self.regex.search(path.absolute().as_posix())
         return (match[1] or "").strip() if match else ""
 
 
@@ -93,20 +93,34 @@ def folder(path: str | Path) -> Path:
     raise DataError(f"expected a folder of pictures, got nothing at {path}{hint}")
 
 
-def sides(root: Path) -> tuple[Path, Path | None]:
+def sides(root: Path) -> tuple[Path, Path | None, list[Path]]:
     """Find the training folder and, where there is one, the validation folder.
 
+    Names are compared without regard to case. A `test` without class folders in it (pictures to
+    predict) is no validation folder.
+
+    Returns:
+        The training folder, the validation folder or None, and the other folders beside them.
+
     Raises:
-        DataError: There is a validation folder but no `train` beside it, in a folder that has
-            nothing else in it.
+        DataError: There is a validation folder but no `train` beside it, nor any class folder.
     """
-    held_out = next((root / name for name in VALID_NAMES if (root / name).is_dir()), None)
-    if (root / "train").is_dir():
-        return root / "train", held_out
-    folders = {p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")}
-    if held_out and folders <= set(VALID_NAMES):
-        raise DataError(f"expected a folder 'train' beside {held_out}, got {sorted(folders)}")
-    return root, None
+    folders = {p.name.casefold(): p for p in sorted(root.iterdir()) if _is_shown_folder(p)}
+    named = [folders[name] for name in VALID_NAMES if name in folders]
+    usable = [
+        p for p in named if p.name.casefold() != "test" or any(map(_is_shown_folder, p.iterdir()))
+    ]
+    train, held_out = folders.pop("train", None), usable[0] if usable else None
+    if train:
+        return train, held_out, [p for p in folders.values() if p != held_out]
+    if named and len(named) == len(folders):
+        got = ", ".join(p.name for p in named)
+        raise DataError(f"expected a folder 'train' beside {named[0]}, got only {got}")
+    return root, None, []
+
+
+def _is_shown_folder(path: Path) -> bool:
+    return path.is_dir() and not path.name.startswith(".") and path.name != "__MACOSX"
 
 
 def pictures(root: Path) -> Iterator[Path]:

@@ -15,7 +15,7 @@ from fastai.metrics import accuracy, error_rate
 from fastai.torch_core import no_random
 from fastai.vision.learner import vision_learner
 
-from quickvision.errors import ModelError
+from quickvision.errors import DataError, ModelError, some
 from quickvision.models import Arch, Stats, find_arch, load_body
 
 
@@ -47,15 +47,26 @@ def cnn_learner(
         A plain fastai `Learner` with layer groups, frozen where it has weights.
 
     Raises:
+        DataError: `dls` has no validation pictures.
         ModelError: Unknown `arch`, weights that cannot be had or do not fit, or a model that
             cannot take pictures of this size.
-        TypeError: `arch` is a built model, or anything else that is no name and no function.
+        TypeError: `arch` is a built model, or anything else that is no name and no function;
+            `weights` is neither text nor a path; `cut=`, which fastai 2.8.12 would lose.
     """
+    if not (weights is None or isinstance(weights, str | Path)):
+        raise TypeError(f"weights: expected 'default', None or a file, got {weights!r}")
+    if own := kwargs.keys() & {"cut", "pretrained", "normalize"}:
+        raise TypeError(f"{some(sorted(own))}: set by cnn_learner itself, from arch= and weights=")
+    if not len(dls.loaders[-1].dataset):
+        raise DataError(
+            "expected validation pictures in dls, got none; hold some out with valid=0.2"
+        )
     found = find_arch(arch)
+    stats = found.stats if kwargs.get("n_in", 3) == len(found.stats[0]) else None
     download = weights == "default"
     try:
         learn = vision_learner(
-            _normalised(dls, found.stats),
+            _normalised(dls, stats),
             found.source,
             normalize=False,
             pretrained=download,
@@ -67,7 +78,10 @@ def cnn_learner(
         raise ModelError(
             f"cannot tell {found.name}'s body from its head: no pooling layer"
         ) from error
-    except RuntimeError as error:  # shapes that do not fit, a download with a wrong checksum
+    except (
+        RuntimeError,
+        AssertionError,
+    ) as error:  # shapes that do not fit, a download with a wrong checksum
         raise ModelError(f"cannot build {found.name}: {error}") from error
     except OSError as error:  # URLError, and Hugging Face's offline error, are both of this kind
         raise ModelError(
@@ -83,14 +97,15 @@ def cnn_learner(
     return learn
 
 
-def _normalised(dls: DataLoaders, stats: Stats) -> DataLoaders:
-    """Copy `dls` with these statistics in place of any that an earlier learner or user put in."""
+def _normalised(dls: DataLoaders, stats: Stats | None) -> DataLoaders:
+    """Copy `dls` with these statistics, or none, in place of any that were put in earlier."""
     own = copy.copy(dls)
     with no_random(reproducible=False):  # building a loader draws from Python's generator
         own.loaders = []
         for dl in dls.loaders:
             tfms = [tfm for tfm in dl.after_batch.fs if not isinstance(tfm, Normalize)]
-            new = dl.new(after_batch=Pipeline([*tfms, Normalize.from_stats(*stats)]))
+            tfms += [Normalize.from_stats(*stats)] if stats else []
+            new = dl.new(after_batch=Pipeline(tfms))
             new.rng.setstate(dl.rng.getstate())
             own.loaders.append(new)
     own.device = dls.device
@@ -102,9 +117,15 @@ def _try_one_picture(learn: Learner, arch: Arch) -> None:
     with no_random(reproducible=False), torch.no_grad():
         picture = learn.dls.loaders[-1].new(bs=1, shuffle=False).one_batch()[0]
         try:
-            learn.model.to(picture.device).eval()(picture)
+            out = learn.model.to(picture.device).eval()(picture)
         except (RuntimeError, AssertionError, ValueError, NotImplementedError) as error:
             height, width = picture.shape[-2:]
             raise ModelError(
-                f"{arch.name} cannot take pictures of {height} x {width} pixels: {error}"
+                f"{arch.name} cannot take pictures of {height} x {width} pixels: {error}; build the"
+                " data with the size= that it was made for (224 for most)"
             ) from error
+    if out.shape != (1, learn.n_out):
+        raise ModelError(
+            f"expected an output for each of {learn.n_out} classes, got {tuple(out.shape[1:])}; ps="
+            " needs one more entry than lin_ftrs="
+        )

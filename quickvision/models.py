@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,9 @@ _HEADS = frozenset(
         "aux2",
     ]
 )
+
+# torchvision's published densenet files say `norm.1` where its models say `norm1`.
+_OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\.\w+)$")
 
 # With weights these two undo ImageNet's statistics inside `forward`, which the cut leaves out.
 _CENTRED = frozenset({"inception_v3", "googlenet"})
@@ -98,7 +102,7 @@ def load_body(body: nn.Module, arch: Arch, file: str | Path) -> None:
     Args:
         body: `learn.model[0]`, as `vision_learner` built it for `arch`.
         arch: The architecture that the file belongs to.
-        file: A state dict of the whole model, as torchvision, timm and quickvision save it:
+        file: A state dict of the whole model, as torchvision and timm publish it:
             `.safetensors`, or a `.pth` that `torch.load(weights_only=True)` reads. Its classifier
             may be missing or have other classes: it is not used.
 
@@ -115,7 +119,9 @@ def load_body(body: nn.Module, arch: Arch, file: str | Path) -> None:
     kept = {id(tensor) for tensor in cut.state_dict(keep_vars=True).values()}
     tensors = whole.state_dict(keep_vars=True).items()
     wanted = {name: tensor.shape for name, tensor in tensors if id(tensor) in kept}
-    missing = [name for name in wanted if name not in state]
+    # Files from before torch 0.4.1, torchvision's own among them, do not count batches.
+    uncounted = (name for name in wanted if not name.endswith("num_batches_tracked"))
+    missing = [name for name in uncounted if name not in state]
     other = [name for name in wanted if name in state and state[name].shape != wanted[name]]
     if missing or other:
         raise ModelError(
@@ -123,7 +129,7 @@ def load_body(body: nn.Module, arch: Arch, file: str | Path) -> None:
             f" {len(missing)} are missing and {len(other)} have other shapes, the first being"
             f" {(missing + other)[0]!r}; name the arch that the file was made with"
         )
-    whole.load_state_dict({name: state[name] for name in wanted}, strict=False)
+    whole.load_state_dict({k: v for k, v in state.items() if k in wanted}, strict=False)
     if cut is not whole:
         body.load_state_dict(cut.state_dict())
 
@@ -144,7 +150,7 @@ def _read(file: Path) -> Mapping[str, torch.Tensor]:
     state = state.get("state_dict", state) if isinstance(state, Mapping) else state
     if not isinstance(state, Mapping) or not all(torch.is_tensor(v) for v in state.values()):
         raise ModelError(f"expected a state dict (names and tensors) in {file}, got other things")
-    return state
+    return {_OLD_DENSENET.sub(r"\1\2", name): tensor for name, tensor in state.items()}
 
 
 def _register(builder: Callable[..., nn.Module]) -> Stats:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from quickvision.errors import did_you_mean
 from quickvision.images import Picture
 from quickvision.interpret import Predictions, confusion_matrix, top_losses
-
-if TYPE_CHECKING:
-    from quickvision.training import LRFind
+from quickvision.lr_find import LRFind
 
 # Okabe and Ito's blue, vermilion and green: told apart by colour-blind eyes.
 COLOURS = ("#0072B2", "#D55E00", "#009E73")
@@ -47,8 +45,10 @@ def plot_confusion(preds: Predictions, *, ax: Axes | None = None) -> Axes:
             )
     every = max(1, c // 60)
     names, small = list(preds.vocab)[::every], 10 if c <= 12 else 8
-    ax.set_xticks(range(0, c, every), names, fontsize=small, rotation=90 if c > 4 else 0)
-    ax.set_yticks(range(0, c, every), names, fontsize=small)
+    ax.set_xticks(
+        range(0, c, every), names, fontsize=small, rotation=90 if c > 4 else 0, parse_math=False
+    )
+    ax.set_yticks(range(0, c, every), names, fontsize=small, parse_math=False)
     ax.set(xlabel="predicted", ylabel="actual", title=f"accuracy {preds.accuracy}")
     ax.spines[:].set_visible(False)
     return ax
@@ -87,7 +87,9 @@ def plot_top_losses(preds: Predictions, k: int = 9, *, ax: Axes | None = None) -
             said += f" \N{RIGHTWARDS ARROW} {row['predicted']}"
         lines = (_short(preds.paths[index].name), _short(said, 34))
         text = "\n".join((*lines, f"{row['prob']:.0%}, loss {row['loss']:.2f}"))
-        tile.set_title(text, fontsize=8.5, color=COLOURS[0] if right else COLOURS[1])
+        tile.set_title(
+            text, fontsize=8.5, color=COLOURS[0] if right else COLOURS[1], parse_math=False
+        )
     return ax
 
 
@@ -103,8 +105,16 @@ def plot_history(
         history: One row an epoch, as `fit_frozen` returns it.
         y: Columns to draw, three at most; a name or a tuple of names.
         ax: Axes to draw in.
+
+    Raises:
+        ValueError: No such column, or too many.
     """
     y = (y,) if isinstance(y, str) else y
+    if unknown := [name for name in y if name not in history]:
+        near = did_you_mean(unknown[0], history.columns)
+        raise ValueError(f"y: expected columns of the history, got {unknown[0]!r}{near}")
+    if len(y) > len(COLOURS):
+        raise ValueError(f"y: expected {len(COLOURS)} columns at most, got {len(y)}")
     ax = ax or _axes(6.4, 4)
     epochs = np.arange(1, len(history) + 1)
     for name, colour in zip(y, COLOURS, strict=False):

@@ -15,6 +15,7 @@ from fastai.callback.core import Callback
 from tqdm.std import tqdm
 
 from quickvision.accuracy import Accuracy
+from quickvision.errors import RunError
 
 
 def say(text: str, *, verbose: bool = True) -> None:
@@ -60,20 +61,27 @@ class EpochLog(Callback):
             self.bar.update()
 
     def after_epoch(self) -> None:
-        """Keep the row and say the line."""
+        """Keep the row and say the line; stop where the loss is no number any more."""
         self._close_bar()
-        names = self.recorder.metric_names[1:-1]  # between 'epoch' and 'time'
+        if len(self.recorder.lrs) == self.first:  # skipped by `start_epoch`
+            return
+        names = [name for name in self.recorder.metric_names[1:] if name != "time"]
         row: dict[str, Any] = {"stage": self.stage, "epoch": self.epoch + 1}
         row |= dict(zip(names, map(_number, self.recorder.values[-1]), strict=True))
         row["lr"] = float(max(self.recorder.lrs[self.first :]))
         row["seconds"] = time.perf_counter() - self.start
+        if not np.isfinite(row["train_loss"]):
+            raise RunError(
+                f"expected a loss that is a number, got {row['train_loss']} in {self.stage} epoch"
+                f" {row['epoch']} at a rate of {row['lr']:.1e}; try a tenth of that rate"
+            )
         self.rows.append(row)
         parts = [_shown(name, row[name], len(self.dls.valid_ds)) for name in names]
         counter = f"{self.stage} {row['epoch']}/{self.n_epoch}"
         say(f"{counter:<13}{'  '.join(parts)}  {row['seconds']:.0f} s", verbose=self.verbose)
 
     def after_fit(self) -> None:
-        """Take the bar away, also where the fit was cut short."""
+        """Take the bar away, also where a callback cut the fit short."""
         self._close_bar()
 
     def _show_bar(self, what: str) -> None:

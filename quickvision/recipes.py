@@ -55,7 +55,7 @@ def train_pets(
 
     Source: Parkhi, Vedaldi, Zisserman, Jawahar, "Cats and Dogs" (CVPR 2012), CC BY-SA 4.0.
     """
-    root = Path(path) if path is not None else _download(URLs.PETS)
+    root = Path(path).expanduser() if path is not None else _download(URLs.PETS)
     root = root / "images" if (root / "images").is_dir() else root
     options = {"name": "pets", **options}
     return train(root, pat=PETS_PATTERN, arch=arch, weights=weights, size=size, bs=bs, **options)
@@ -144,6 +144,8 @@ def _write_digits(folder: Path) -> Path:
     `0-4/CLASS/*.png` holds 901 pictures; `5-9/train` 20 a class, and `5-9/valid` the other 796.
     """
     if folder.is_dir():
+        if {path.name for path in folder.iterdir()} != {"0-4", "5-9"}:
+            raise RunError(f"expected to write digits to {folder}, got a folder with other things")
         return folder
     digits = load_digits()
     part = folder.with_name(f".{os.getpid()}-{folder.name}")

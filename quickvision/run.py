@@ -17,16 +17,16 @@ from quickvision import interpret, plots
 from quickvision.accuracy import Accuracy
 from quickvision.errors import RunError, some
 from quickvision.interpret import Predictions
-from quickvision.training import LRFind
+from quickvision.lr_find import LRFind
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
     """A finished training: the learner, what happened, and what the model gets wrong.
 
     Attributes:
         learn: The plain fastai `Learner`, with the weights of the last epoch;
-            `learn.load("stage-1")` goes back to the end of the frozen stage.
+            `learn.load("stage-1")` goes back to the end of the frozen stage, where there was one.
         history: One row an epoch over all stages, as `fit_frozen` returns it.
         preds: The one inference pass over the validation pictures.
         lr_finds: What the rate finder saw, by stage; empty where rates were given.

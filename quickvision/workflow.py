@@ -19,11 +19,12 @@ from torch import nn
 from quickvision.data import from_folder, from_name_re
 from quickvision.interpret import get_preds
 from quickvision.learner import cnn_learner
+from quickvision.lr_find import FROZEN_LR, LRFind, find_lr
 from quickvision.models import find_arch
 from quickvision.plots import save_plot
 from quickvision.progress import say
 from quickvision.run import Run, new_run_folder, write_whole
-from quickvision.training import LRFind, find_lr, fit_frozen, fit_unfrozen
+from quickvision.training import UNFROZEN_LR, fit_frozen, fit_unfrozen
 
 Rate = float | slice | str
 
@@ -47,10 +48,11 @@ def train(
     r"""Do the whole main job: find a rate, train frozen, find again, train unfrozen, look.
 
     Without weights there is nothing to freeze: all layers train from the start, for all epochs, at
-    one rate.
+    one rate (`lr_unfrozen` where it is given, else `lr`).
 
     Args:
-        data: A folder of pictures, or `DataLoaders`, or a `Learner`, which is trained on.
+        data: A folder of pictures, or `DataLoaders`, or a `Learner`, which is trained on (and then
+            saves in the run's folder).
         arch: As in `cnn_learner`; not with a `Learner`, which has its model.
         weights: As in `cnn_learner`; not with a `Learner`.
         frozen_epochs: Epochs of the head alone; 0 leaves the stage out.
@@ -66,14 +68,15 @@ def train(
         **data_options: With a folder only: go to `from_folder`, or, with `pat=`, to `from_name_re`.
 
     Returns:
-        The finished run. Its folder has `models/stage-1.pth` and `stage-2.pth`, the tables
+        The finished run. Its folder has `models/stage-1.pth` (after the frozen stage) and
+        `stage-2.pth` (after the unfrozen one), each where there was such a stage, the tables
         `history.csv`, `predictions.csv`, `confused.csv` and, where pictures were left out,
         `skipped.csv`, and the plots.
 
     Raises:
         DataError: The data cannot be trained on.
         ModelError: The model or its weights cannot be had.
-        RunError: `out` cannot be written.
+        RunError: `out` cannot be written, or the loss is no number any more.
         TypeError: `data` is none of these, or options do not go with it.
         ValueError: No epochs at all, or a rate that makes no sense.
 
@@ -81,6 +84,8 @@ def train(
     """
     if min(frozen_epochs, unfrozen_epochs) < 0 or frozen_epochs + unfrozen_epochs < 1:
         raise ValueError(f"expected epochs to train, got {frozen_epochs} + {unfrozen_epochs}")
+    lr = lr if isinstance(lr, str | slice) else float(lr)
+    scratch_lr = lr if lr_unfrozen is None else lr_unfrozen
     if lr_unfrozen is None:
         lr_unfrozen = lr if isinstance(lr, str | slice) else lr / 2
     for rate in (lr, lr_unfrozen):
@@ -96,7 +101,7 @@ def train(
             job.stage(fit_unfrozen, unfrozen_epochs, lr_unfrozen)
         else:
             job.say("no weights to build on: all layers train from the start, at one rate")
-            job.stage(fit_unfrozen, frozen_epochs + unfrozen_epochs, lr, spread=False)
+            job.stage(fit_unfrozen, frozen_epochs + unfrozen_epochs, scratch_lr, spread=False)
         return job.finish()
 
 
@@ -133,7 +138,7 @@ class _Job:
     lr_finds: dict[str, LRFind] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.learn.path = self.path
+        self.learn.path, self.learn.model_dir = self.path, "models"
 
     def say(self, text: str) -> None:
         say(text, verbose=self.verbose)
@@ -149,8 +154,8 @@ class _Job:
             "model": f"{_arch_name(self.learn)}, {millions:.1f} M parameters",
             "plan": f"{epochs} of {n_batches} steps, into {self.path}",
         }
-        if n_batches < 6:
-            bs = max(4, 2 ** int(math.log2(n_train / 10)))
+        bs = max(4, 2 ** int(math.log2(max(n_train, 10) / 10)))
+        if n_batches < 6 and bs < dls.train.bs:
             lines["advice"] = f"{n_batches} steps an epoch are few: bs={bs} makes more of them"
         return "\n".join(f"{name:<13}{text}" for name, text in lines.items())
 
@@ -166,13 +171,14 @@ class _Job:
             (self.learn.freeze if frozen else self.learn.unfreeze)()
             self.say(f"{name:<13}trying learning rates")
             start = time.perf_counter()
-            found = self.lr_finds[name] = find_lr(self.learn)
+            default = FROZEN_LR if frozen else UNFROZEN_LR.stop
+            found = self.lr_finds[name] = find_lr(self.learn, default=default)
             lr, seconds = found.lr, time.perf_counter() - start
             self.say(f"{name:<13}rate {lr:.1e}: {found.reason}  {seconds:.0f} s")
         if not frozen and spread and not isinstance(lr, slice):
             lr = slice(lr / 100, lr)
         self.history.append(fit(self.learn, epochs, lr_max=lr, cbs=self.cbs, verbose=self.verbose))
-        checkpoint = self.path / self.learn.model_dir / f"stage-{1 if frozen else 2}.pth"
+        checkpoint = self.path / "models" / f"stage-{1 if frozen else 2}.pth"
         write_whole(checkpoint, lambda part: self.learn.save(part.with_suffix("").resolve()))
         history = pd.concat(self.history, ignore_index=True)
         write_whole(self.path / "history.csv", partial(history.to_csv, index=False))

@@ -17,6 +17,7 @@ LEVELS = {
     "labels": 1,
     "splits": 1,
     "progress": 1,
+    "lr_find": 1,
     "data": 2,
     "learner": 2,
     "training": 2,

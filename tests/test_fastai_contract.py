@@ -38,7 +38,7 @@ def quietly(learn, epochs=1):
 
 
 def test_fewer_pictures_than_bs_trains_on_nothing_and_says_nothing(class_folders, tiny_net):
-    """Met by `data._batch_size` and `training._batches`."""
+    """Met by `data._batch_size` and `lr_find.count_batches`."""
     dls = ImageDataLoaders.from_folder(class_folders, valid_pct=0.25, bs=64, **PLAIN)
     learn = quietly(vision_learner(dls, tiny_net, pretrained=False))
     assert len(dls.train) == 0
@@ -73,7 +73,7 @@ def test_a_class_only_in_valid_fails_when_it_is_drawn(train_and_val, picture):
 
 
 def test_lr_find_writes_into_the_data_folder(class_folders, dls, tiny_net):
-    """Met by `training._Finder` and by `cnn_learner(path=".")`."""
+    """Met by `lr_find._Finder` and by `cnn_learner(path=".")`."""
     learn = vision_learner(dls, tiny_net, pretrained=False)
     with learn.no_bar(), learn.no_logging():
         learn.lr_find(num_it=20, show_plot=False)
@@ -81,7 +81,7 @@ def test_lr_find_writes_into_the_data_folder(class_folders, dls, tiny_net):
 
 
 def test_the_rate_finder_stops_on_noise_after_a_fit():
-    """Met by `training._Finder.after_batch`: upstream compares from the first step on."""
+    """Met by `lr_find._Finder.after_batch`: upstream compares from the first step on."""
     finder = LRFinder(num_it=100)
     finder.hps = {"lr": []}
     finder.best_loss = 0.01
@@ -158,7 +158,7 @@ def test_exif_turns_are_ignored(tmp_path):
 
 
 def test_a_placeholder_or_a_broken_file_is_a_picture_like_any_other(tmp_path):
-    """Met by `data._unfit`."""
+    """Met by `images.find_unfit`."""
     (tmp_path / "broken.jpg").write_text("x")
     assert len(get_image_files(tmp_path)) == 1
 

@@ -9,7 +9,7 @@ from fastai.callback.core import Callback
 from fastai.torch_core import get_random_states
 
 import quickvision as qv
-from quickvision.training import _pick
+from quickvision.lr_find import _pick
 
 LOW = {"size": 32, "bs": 6}
 
