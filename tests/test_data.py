@@ -285,3 +285,41 @@ def test_hidden_files_and_odd_names(tmp_path, picture):
         picture(tmp_path / hidden)
     (tmp_path / "loop").symlink_to(tmp_path)
     assert sorted(pictures(tmp_path)) == sorted(shown)
+
+
+class TestSides:
+    def test_folder_names_in_any_case(self, train_and_val):
+        (train_and_val / "train").rename(train_and_val / "Train")
+        (train_and_val / "val").rename(train_and_val / "VAL")
+        dls = qv.from_folder(train_and_val, **SMALL)
+        assert (list(dls.vocab), len(dls.valid_ds)) == (["green", "red"], 8)
+
+    @pytest.mark.filterwarnings("default::quickvision.DataWarning")
+    def test_folders_that_are_not_used_are_said(self, train_and_val, picture):
+        picture(train_and_val / "holdout" / "red" / "1.png")
+        (train_and_val / "notes").mkdir()
+        with pytest.warns(qv.DataWarning, match="not used, neither to train .*: holdout in"):
+            dls = qv.from_folder(train_and_val, **SMALL)
+        assert len(dls.train_ds) == 16
+
+    @pytest.mark.filterwarnings("default::quickvision.DataWarning")
+    def test_pictures_to_predict_are_no_validation_folder(self, train_and_val, picture):
+        (train_and_val / "val").rename(train_and_val.parent / "elsewhere")
+        picture(train_and_val / "test" / "1.png")
+        with pytest.warns(qv.DataWarning, match="not used, .*: test in"):
+            dls = qv.from_folder(train_and_val, **SMALL)
+        assert (len(dls.train_ds), len(dls.valid_ds)) == (13, 3)
+
+
+def test_a_relative_folder_and_a_v1_pattern_go_together(named_files, monkeypatch):
+    monkeypatch.chdir(named_files)
+    dls = qv.from_name_re(".", r"/([^/]+)_\d+.png$", **SMALL)
+    assert list(dls.vocab) == ["blue", "green", "red"]
+    mixed = ["red_0.png", "red_1.png", *(named_files / f"blue_{i}.png" for i in range(4))]
+    assert len(qv.from_name_re(mixed, r"(.+)_", size=32, bs=2).train_ds) == 4
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, None])
+def test_seeds_out_of_range(class_folders, seed):
+    with pytest.raises(ValueError, match="seed: expected a whole number from 0"):
+        qv.from_folder(class_folders, seed=seed)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import struct
+
 import numpy as np
 import pytest
 from fastai.vision.core import PILImage
@@ -65,3 +67,19 @@ def test_probe_gives_reasons_and_raises_nothing(tmp_path, picture):
     assert "cannot be decoded" in probe(tmp_path / "cut.jpg").error
     assert "save it as JPEG or PNG" in probe(tmp_path / "phone.heic").error
     assert "cannot be decoded" in probe(tmp_path / "gone.jpg").error
+
+
+def test_a_damaged_exif_block_turns_nothing_and_stops_nothing(tmp_path, monkeypatch):
+    Image.new("RGB", (9, 6)).save(tmp_path / "x.jpg")
+
+    def damaged(image):
+        raise struct.error("required argument is not an integer")
+
+    monkeypatch.setattr("quickvision.images.ImageOps.exif_transpose", damaged)
+    assert Picture.create(tmp_path / "x.jpg").size == (9, 6)
+
+
+def test_twelve_bits_in_sixteen_are_not_scaled_picture_by_picture():
+    dark, light = (Image.fromarray(np.full((4, 4), v, np.uint16)) for v in (2570, 65535))
+    assert np.asarray(Picture.create(dark)).max() == 10
+    assert np.asarray(Picture.create(light)).max() == 255

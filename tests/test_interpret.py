@@ -142,3 +142,31 @@ class TestOnePass:
         preds = qv.get_preds(learn, dl=learn.dls.test_dl(files, with_labels=True))
         assert list(preds.paths) == files
         assert set(preds.targs) == {2}
+
+    def test_plain_fastai_loaders_of_rows_and_tuples_give_file_names(self, class_folders, tiny_net):
+        import pandas as pd
+        from fastai.vision.augment import Resize
+        from fastai.vision.data import ImageDataLoaders
+
+        files = sorted(class_folders.rglob("*.png"))
+        labels = [file.parent.name for file in files]
+        names = [str(file.relative_to(class_folders)) for file in files]
+        options = {"item_tfms": Resize(32), "bs": 6, "num_workers": 0, "seed": 1}
+        table = pd.DataFrame({"name": names, "label": labels})
+        rows = ImageDataLoaders.from_df(table, class_folders, **options)
+        tuples = ImageDataLoaders.from_lists(class_folders, files, labels, **options)
+        for dls in (rows, tuples):
+            preds = qv.get_preds(qv.cnn_learner(dls, tiny_net, weights=None))
+            actual = [preds.vocab[t] for t in preds.targs]
+            assert [path.parent.name for path in preds.paths] == actual
+            assert set(preds.paths) < set(files)
+
+    def test_a_loss_of_torchs_own_gives_probabilities(self, class_folders, tiny_net):
+        import torch
+
+        dls = qv.from_folder(class_folders, size=32, bs=4)
+        loss = torch.nn.CrossEntropyLoss()
+        preds = qv.get_preds(qv.cnn_learner(dls, tiny_net, weights=None, loss_func=loss))
+        np.testing.assert_allclose(preds.probs.sum(axis=1), 1, rtol=1e-5)
+        own = -np.log(preds.probs[np.arange(len(preds)), preds.targs])
+        np.testing.assert_allclose(preds.losses, own, rtol=1e-4)

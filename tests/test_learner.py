@@ -116,3 +116,24 @@ def test_a_model_without_pooling_is_refused(dls):
 
     with pytest.raises(qv.ModelError, match="cannot tell flat's body from its head"):
         qv.cnn_learner(dls, flat, weights=None)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "match"),
+    [
+        ({"cut": -1}, TypeError, "cut: set by cnn_learner itself"),
+        ({"pretrained": False}, TypeError, "pretrained: set by cnn_learner itself"),
+        ({"weights": True}, TypeError, "weights: expected 'default', None or a file"),
+        ({"lin_ftrs": [64, 128], "ps": [0.1, 0.2]}, qv.ModelError, "an output for each of 3 cla"),
+        ({"arch": "vit_b_16"}, qv.ModelError, "cannot build vit_b_16"),
+    ],
+)
+def test_options_that_would_be_lost_or_make_no_model(dls, options, error, match):
+    with pytest.raises(error, match=match):
+        qv.cnn_learner(dls, **({"arch": "timm/test_resnet", "weights": None} | options))
+
+
+def test_no_validation_pictures(dls):
+    dls.loaders[1] = dls.train.new(dls.train_ds.new_empty())
+    with pytest.raises(qv.DataError, match="expected validation pictures in dls, got none"):
+        qv.cnn_learner(dls, "timm/test_resnet", weights=None)

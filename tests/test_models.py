@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 import timm
 import torch
@@ -109,3 +111,18 @@ class TestLoadBody:
                 load_body(self.body(arch), arch, tmp_path / name)
         with pytest.raises(ModelError, match="'default', None or a file, got nothing at"):
             load_body(self.body(arch), arch, tmp_path / "gone.pth")
+
+    def test_torchvisions_older_files_load(self, tmp_path):
+        """Without batch counters (resnet34's), and with `norm.1` for `norm1` (densenet's)."""
+        arch, file = find_arch("densenet121"), tmp_path / "weights.pth"
+        state = {
+            re.sub(r"(denselayer\d+\.(?:norm|conv))([12])", r"\1.\2", name): tensor
+            for name, tensor in arch.source().state_dict().items()
+            if not name.endswith("num_batches_tracked")
+        }
+        assert any("norm.1" in name for name in state)
+        torch.save(state, file)
+        body = self.body(arch)
+        load_body(body, arch, file)
+        kernel = body[0].denseblock1.denselayer1.conv1.weight
+        assert torch.equal(kernel, state["features.denseblock1.denselayer1.conv.1.weight"])

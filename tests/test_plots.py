@@ -95,3 +95,19 @@ def test_saving_closes_the_figure(tmp_path, history):
     path = save_plot(qv.plot_history(history), tmp_path / "h.png")
     assert path.stat().st_size > 1000
     assert not plt.get_fignums()
+
+
+def test_class_names_are_no_formulas(tmp_path, picture):
+    paths = (picture(tmp_path / "a_$_{$.png"), picture(tmp_path / "b.png"))
+    probs = np.array([[0.1, 0.9], [0.2, 0.8]], np.float32)
+    losses = np.array([2.3, 0.2], np.float32)
+    preds = qv.Predictions(probs, np.array([0, 1]), ("a_$_{$", "b"), losses, paths)
+    save_plot(qv.plot_confusion(preds), tmp_path / "confusion.jpg")
+    assert save_plot(qv.plot_top_losses(preds, 2), tmp_path / "top.jpg").exists()
+
+
+def test_history_knows_its_columns(history):
+    with pytest.raises(ValueError, match="got 'valid_los'; did you mean 'valid_loss'"):
+        qv.plot_history(history, "valid_los")
+    with pytest.raises(ValueError, match="3 columns at most, got 4"):
+        qv.plot_history(history, ("epoch",) * 4)

@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 import torch
-from fastai.callback.core import Callback
+from fastai.callback.core import Callback, CancelFitException
 from fastai.torch_core import get_random_states
 
 import quickvision as qv
@@ -201,3 +201,41 @@ def test_the_same_seed_trains_the_same_weights(class_folders, tiny_net, tmp_path
     assert torch.equal(weights(1), weights(1))
     assert not torch.equal(weights(1), weights(2))
     assert random.getstate() == state
+
+
+def test_a_loss_that_is_no_number_stops_and_says_what_to_try(learn):
+    with pytest.raises(
+        qv.RunError, match=r"got nan in unfrozen epoch 1 .*try a tenth of that rate"
+    ):
+        qv.fit_unfrozen(learn, 2, lr_max=1e30, verbose=False)
+
+
+def test_a_callback_that_stops_the_first_epoch_is_no_history(learn):
+    class Stop(Callback):
+        def before_epoch(self):
+            raise CancelFitException
+
+    with pytest.raises(qv.RunError, match="expected a finished epoch, got none"):
+        qv.fit_frozen(learn, 2, cbs=Stop(), verbose=False)
+
+
+def test_a_found_rate_is_spread_over_the_groups_unfrozen(learn):
+    qv.fit_unfrozen(learn, 1, lr_max=qv.LRFind(2e-3, "", np.array([]), np.array([])), verbose=False)
+    body, head = (hyper["lr"] for hyper in learn.opt.hypers)
+    assert head / body == pytest.approx(100)
+
+
+def test_fit_options_of_fastai_keep_working(learn):
+    qv.fit_unfrozen(learn, 2, verbose=False)
+    learn.recorder.add_time = False
+    history = qv.fit_unfrozen(learn, 2, start_epoch=1, lr_max=[1e-4, 1e-3], verbose=False)
+    assert history["epoch"].tolist() == [2]
+
+
+def test_the_finder_leaves_recorder_and_mode_as_they_were(learn):
+    qv.fit_unfrozen(learn, 1, verbose=False)
+    values, losses = list(learn.recorder.values), list(learn.recorder.losses)
+    learn.model.eval()
+    qv.find_lr(learn, num_it=20)
+    assert (learn.recorder.values, learn.recorder.losses) == (values, losses)
+    assert not learn.model.training

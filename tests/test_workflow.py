@@ -166,3 +166,28 @@ def test_options_that_do_not_go_with_the_data(class_folders, tiny_net, tmp_path)
         qv.train(learn, arch="resnet18", out=tmp_path)
     with pytest.raises(TypeError, match="expected a folder, DataLoaders or a Learner, got int"):
         qv.train(3, out=tmp_path)
+
+
+def test_the_users_own_files_are_not_written_over(class_folders, tiny_net, tmp_path):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "stage-1.pth").write_text("mine")
+    dls = qv.from_folder(class_folders, size=32, bs=6)
+    learn = qv.cnn_learner(dls, tiny_net, model_dir=mine)
+    rate = qv.LRFind(1e-3, "", [], [])
+    run = qv.train(
+        learn, lr=rate, frozen_epochs=1, unfrozen_epochs=0, out=tmp_path / "o", verbose=False
+    )
+    assert (mine / "stage-1.pth").read_text() == "mine"
+    assert (run.path / "models" / "stage-1.pth").exists()
+
+
+def test_plain_fastai_loaders_are_trained_on(class_folders, tiny_net, tmp_path):
+    from fastai.vision.augment import Resize
+    from fastai.vision.data import ImageDataLoaders
+
+    options = {"item_tfms": Resize(32), "bs": 6, "num_workers": 0}
+    dls = ImageDataLoaders.from_folder(class_folders, valid_pct=0.2, **options)
+    run = qv.train(dls, arch=tiny_net, weights=None, lr=1e-3, out=tmp_path / "o", verbose=False)
+    assert run.skipped.empty
+    assert len(run.history) == 6
