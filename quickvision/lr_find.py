@@ -7,12 +7,13 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from fastai.callback.core import CancelFitException
 from fastai.callback.schedule import LRFinder, ParamScheduler, valley
-from fastai.learner import Learner
+from fastai.learner import L, Learner
 from fastai.torch_core import get_random_states, set_random_states
 
 from quickvision.errors import DataError
@@ -50,6 +51,7 @@ def find_lr(
     end_lr: float = 1.0,
     num_it: int | None = None,
     default: float = FROZEN_LR,
+    cbs: Any = None,
 ) -> LRFind:
     """Find a learning rate: a mock training in which the rate rises at every step.
 
@@ -63,6 +65,7 @@ def find_lr(
         num_it: Steps at most, 20 or more. By default three epochs, but between 30 and 100 steps:
             a hundred steps on a few hundred pictures would cost more than the training itself.
         default: Rate that is taken where the curve says nothing.
+        cbs: fastai callbacks for the search.
 
     Returns:
         The pick, the reason, and the curve.
@@ -81,7 +84,7 @@ def find_lr(
     steps = num_it or min(100, max(30, 3 * batches))
     finder = _Finder(start_lr, end_lr, steps)
     with _left_as_it_was(learn), learn.no_bar(), learn.no_logging():
-        learn.fit(math.ceil(steps / batches), cbs=finder)
+        learn.fit(math.ceil(steps / batches), cbs=[*L(cbs), finder])
         lrs = np.array(learn.recorder.lrs, dtype=float)
         losses = np.array([float(loss) for loss in learn.recorder.losses])
     return _pick(lrs, losses, default)

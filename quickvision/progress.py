@@ -25,6 +25,51 @@ def say(text: str, *, verbose: bool = True) -> None:
         sys.stdout.flush()
 
 
+class Bar(Callback):
+    """Show a live bar over the batches where there is a terminal, and nothing elsewhere.
+
+    Args:
+        stage: What is going on, in a word or two.
+    """
+
+    order = 62
+
+    def __init__(self, stage: str) -> None:
+        self.stage, self.bar = stage, None
+
+    def before_train(self) -> None:
+        """Show a bar over the training batches."""
+        self._open("train")
+
+    def before_validate(self) -> None:
+        """Show a bar over the validation batches."""
+        self._open("valid")
+
+    def after_batch(self) -> None:
+        """Move the bar on."""
+        if self.bar is not None:
+            self.bar.update()
+
+    def after_epoch(self) -> None:
+        """Take the bar away."""
+        self._close()
+
+    def after_fit(self) -> None:
+        """Take the bar away, also where a callback cut the fit short."""
+        self._close()
+
+    def _open(self, side: str) -> None:
+        self._close()
+        if sys.stderr.isatty():
+            label = f"{self.stage} {self.epoch + 1}/{self.n_epoch} {side}"
+            self.bar = tqdm(total=len(self.dl), desc=label, leave=False, dynamic_ncols=True)
+
+    def _close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+
+
 class EpochLog(Callback):
     """Keep one row an epoch, and say it.
 
@@ -40,29 +85,14 @@ class EpochLog(Callback):
     def __init__(self, stage: str, *, verbose: bool = True) -> None:
         self.stage, self.verbose = stage, verbose
         self.rows: list[dict[str, Any]] = []
-        self.bar: tqdm | None = None
 
     def before_epoch(self) -> None:
         """Start the clock."""
         self.start = time.perf_counter()
         self.first = len(self.recorder.lrs)
 
-    def before_train(self) -> None:
-        """Show a bar over the training batches."""
-        self._show_bar("train")
-
-    def before_validate(self) -> None:
-        """Show a bar over the validation batches."""
-        self._show_bar("valid")
-
-    def after_batch(self) -> None:
-        """Move the bar on."""
-        if self.bar is not None:
-            self.bar.update()
-
     def after_epoch(self) -> None:
         """Keep the row and say the line; stop where the loss is no number any more."""
-        self._close_bar()
         if len(self.recorder.lrs) == self.first:  # skipped by `start_epoch`
             return
         names = [name for name in self.recorder.metric_names[1:] if name != "time"]
@@ -79,21 +109,6 @@ class EpochLog(Callback):
         parts = [_shown(name, row[name], len(self.dls.valid_ds)) for name in names]
         counter = f"{self.stage} {row['epoch']}/{self.n_epoch}"
         say(f"{counter:<13}{'  '.join(parts)}  {row['seconds']:.0f} s", verbose=self.verbose)
-
-    def after_fit(self) -> None:
-        """Take the bar away, also where a callback cut the fit short."""
-        self._close_bar()
-
-    def _show_bar(self, what: str) -> None:
-        self._close_bar()
-        if self.verbose and sys.stderr.isatty():
-            label = f"{self.stage} {self.epoch + 1}/{self.n_epoch} {what}"
-            self.bar = tqdm(total=len(self.dl), desc=label, leave=False, dynamic_ncols=True)
-
-    def _close_bar(self) -> None:
-        if self.bar is not None:
-            self.bar.close()
-            self.bar = None
 
 
 def _number(value: Any) -> float:

@@ -11,7 +11,7 @@ from fastai.learner import L, Learner
 
 from quickvision.errors import RunError
 from quickvision.lr_find import FROZEN_LR, LRFind, count_batches
-from quickvision.progress import EpochLog
+from quickvision.progress import Bar, EpochLog
 
 UNFROZEN_LR = slice(
     1e-5, 1e-3
@@ -99,7 +99,7 @@ def _fit(
         raise ValueError(f"lr_max: expected rates above 0, got {lr_max!r}")
     count_batches(learn)
     log = EpochLog(stage, verbose=verbose)
-    cbs = [*L(kwargs.pop("cbs", None)), log]
+    cbs = [*L(kwargs.pop("cbs", None)), log, *([Bar(stage)] if verbose else [])]
     with learn.no_bar(), learn.no_logging():
         learn.fit_one_cycle(epochs, rate, cbs=cbs, **kwargs)
     if not log.rows:

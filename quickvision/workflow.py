@@ -22,7 +22,7 @@ from quickvision.learner import cnn_learner
 from quickvision.lr_find import FROZEN_LR, LRFind, find_lr
 from quickvision.models import find_arch
 from quickvision.plots import save_plot
-from quickvision.progress import say
+from quickvision.progress import Bar, say
 from quickvision.run import Run, new_run_folder, write_whole
 from quickvision.training import UNFROZEN_LR, fit_frozen, fit_unfrozen
 
@@ -171,8 +171,9 @@ class _Job:
             (self.learn.freeze if frozen else self.learn.unfreeze)()
             self.say(f"{name:<13}trying learning rates")
             start = time.perf_counter()
+            bar = Bar(f"{name} rates") if self.verbose else None
             default = FROZEN_LR if frozen else UNFROZEN_LR.stop
-            found = self.lr_finds[name] = find_lr(self.learn, default=default)
+            found = self.lr_finds[name] = find_lr(self.learn, default=default, cbs=bar)
             lr, seconds = found.lr, time.perf_counter() - start
             self.say(f"{name:<13}rate {lr:.1e}: {found.reason}  {seconds:.0f} s")
         if not frozen and spread and not isinstance(lr, slice):

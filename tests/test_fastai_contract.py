@@ -57,9 +57,9 @@ def test_a_folder_named_val_is_not_validated_on(train_and_val):
     assert len(dls.valid_ds) == 0
 
 
-def test_valid_pct_0_makes_an_empty_validation_set(class_folders):
+def test_valid_pct_0_makes_an_empty_validation_set_without_a_word(class_folders):
     """Met by `data._Options`."""
-    dls = ImageDataLoaders.from_folder(class_folders, valid_pct=0.0001, bs=4, **PLAIN)
+    dls = ImageDataLoaders.from_folder(class_folders, valid_pct=0, bs=4, **PLAIN)
     assert len(dls.valid_ds) == 0
 
 
@@ -122,7 +122,7 @@ def test_cut_is_lost_on_the_way(dls):
         vision_learner(dls, torchvision.models.mnasnet0_5, pretrained=False, cut=-1)
 
 
-def test_every_report_runs_the_model_again_and_compares_a_cube(dls, tiny_net):
+def test_every_report_runs_the_model_again(dls, tiny_net):
     """Met by `interpret.get_preds` and `interpret.confusion_matrix`."""
     learn = vision_learner(dls, tiny_net, pretrained=False, metrics=accuracy)
     passes = []
@@ -132,6 +132,18 @@ def test_every_report_runs_the_model_again_and_compares_a_cube(dls, tiny_net):
         interp.confusion_matrix()
         interp.most_confused()
     assert len(passes) == 3 * len(dls.valid)
+
+
+def test_the_confusion_matrix_compares_c_x_c_x_n(dls, tiny_net, monkeypatch):
+    """Met by `interpret.confusion_matrix`."""
+    learn = vision_learner(dls, tiny_net, pretrained=False)
+    with learn.no_bar(), learn.no_logging():
+        interp = ClassificationInterpretation.from_learner(learn)
+        shapes = []
+        long = torch.Tensor.long
+        monkeypatch.setattr(torch.Tensor, "long", lambda t: shapes.append(t.shape) or long(t))
+        interp.confusion_matrix()
+    assert (3, 3, len(dls.valid_ds)) in [tuple(shape) for shape in shapes]
 
 
 def test_the_splitters_seed_changes_the_global_random_state():
