@@ -35,7 +35,8 @@ class Bar(Callback):
     order = 62
 
     def __init__(self, stage: str) -> None:
-        self.stage, self.bar = stage, None
+        self.stage = stage
+        self.shown: tqdm | None = None
 
     def before_train(self) -> None:
         """Show a bar over the training batches."""
@@ -47,8 +48,8 @@ class Bar(Callback):
 
     def after_batch(self) -> None:
         """Move the bar on."""
-        if self.bar is not None:
-            self.bar.update()
+        if self.shown is not None:
+            self.shown.update()
 
     def after_epoch(self) -> None:
         """Take the bar away."""
@@ -62,12 +63,12 @@ class Bar(Callback):
         self._close()
         if sys.stderr.isatty():
             label = f"{self.stage} {self.epoch + 1}/{self.n_epoch} {side}"
-            self.bar = tqdm(total=len(self.dl), desc=label, leave=False, dynamic_ncols=True)
+            self.shown = tqdm(total=len(self.dl), desc=label, leave=False, dynamic_ncols=True)
 
     def _close(self) -> None:
-        if self.bar is not None:
-            self.bar.close()
-            self.bar = None
+        if self.shown is not None:
+            self.shown.close()
+            self.shown = None
 
 
 class EpochLog(Callback):
