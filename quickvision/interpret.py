@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from quickvision.accuracy import Accuracy
 from quickvision.errors import DataError
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Predictions:
     """What a model said of n labelled pictures in c classes.
 
@@ -31,11 +31,11 @@ class Predictions:
         ValueError: The lengths do not fit together, or a target is no index of `vocab`.
     """
 
-    probs: np.ndarray = field(repr=False)
-    targs: np.ndarray = field(repr=False)
+    probs: np.ndarray
+    targs: np.ndarray
     vocab: tuple[str, ...]
-    losses: np.ndarray = field(repr=False)
-    paths: tuple[Path, ...] = field(repr=False)
+    losses: np.ndarray
+    paths: tuple[Path, ...]
 
     def __post_init__(self) -> None:
         n, c = len(self.targs), len(self.vocab)
@@ -49,6 +49,10 @@ class Predictions:
             raise ValueError(
                 f"expected targs in [0, {c}), got {self.targs.min()} to {self.targs.max()}"
             )
+
+    def __repr__(self) -> str:
+        said = f", accuracy {self.accuracy}" if len(self) else ""
+        return f"<Predictions: {len(self):,} pictures, {len(self.vocab)} classes{said}>"
 
     def __len__(self) -> int:
         return len(self.targs)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from quickvision.errors import did_you_mean
 from quickvision.images import Picture
@@ -153,10 +155,9 @@ def plot_lr_find(found: LRFind | Mapping[str, LRFind], *, ax: Axes | None = None
 
 def save_plot(ax: Axes, path: Path) -> Path:
     """Save the figure that `ax` is in, and close it."""
-    figure = ax.get_figure(root=True)
-    if figure is not None:
-        figure.savefig(path, dpi=120)
-        plt.close(figure)
+    figure = cast(Figure, ax.figure)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
     return path
 
 

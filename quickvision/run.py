@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from quickvision.interpret import Predictions
 from quickvision.lr_find import LRFind
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Run:
     """A finished training: the learner, what happened, and what the model gets wrong.
 
@@ -36,14 +36,14 @@ class Run:
         baseline: Another run on the same pictures to compare with, or None.
     """
 
-    learn: Learner = field(repr=False)
-    history: pd.DataFrame = field(repr=False)
-    preds: Predictions = field(repr=False)
-    lr_finds: Mapping[str, LRFind] = field(repr=False)
+    learn: Learner
+    history: pd.DataFrame
+    preds: Predictions
+    lr_finds: Mapping[str, LRFind]
     arch: str
     path: Path
-    skipped: pd.DataFrame = field(repr=False)
-    baseline: Run | None = field(default=None, repr=False)
+    skipped: pd.DataFrame
+    baseline: Run | None = None
 
     @property
     def accuracy(self) -> Accuracy:
@@ -108,6 +108,9 @@ class Run:
 
     def _pairs(self) -> list[Any]:
         return list(self.most_confused().rename(columns={"count": "count_"}).itertuples())
+
+    def __repr__(self) -> str:
+        return f"<Run {self.path}: {self.arch}, accuracy {self.accuracy}>"
 
     def __str__(self) -> str:
         return "\n".join(f"{name:<13}{text}" for name, text in self.summary().items())

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,12 @@ def test_most_confused_lists_every_mistake_once_worst_first(preds):
     assert pairs["count"].is_monotonic_decreasing
     assert not (pairs["actual"] == pairs["predicted"]).any()
     assert (qv.most_confused(preds, min_val=2)["count"] >= 2).all()
+
+
+def test_shows_itself_in_a_line():
+    assert re.fullmatch(
+        r"<Predictions: 60 pictures, 4 classes, accuracy .* n=60\)>", repr(made_up())
+    )
 
 
 def test_nothing_confused_is_an_empty_table():
