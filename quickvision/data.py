@@ -203,26 +203,20 @@ def _dataloaders(
         check_sides(labels, in_valid, held_out)
     else:
         in_valid = stratified_split(labels, valid=options.valid, seed=options.seed)
-    n_train = len(files) - sum(in_valid)
+    item_tfms, batch_tfms, num_workers = options.item_tfms, options.batch_tfms, options.num_workers
     block = DataBlock(
         blocks=(ImageBlock(Picture), CategoryBlock(vocab=sorted(set(labels)))),
         get_y=get_y,
         splitter=IndexSplitter(np.flatnonzero(in_valid).tolist()),
-        item_tfms=Resize(_presize(options.size))
-        if options.item_tfms is None
-        else options.item_tfms,
-        batch_tfms=aug_transforms(size=options.size)
-        if options.batch_tfms is None
-        else options.batch_tfms,
+        item_tfms=Resize(_presize(options.size)) if item_tfms is None else item_tfms,
+        batch_tfms=aug_transforms(size=options.size) if batch_tfms is None else batch_tfms,
     )
     with no_random(options.seed, reproducible=False):
         dls = block.dataloaders(
             files,
             path=root,
-            bs=_batch_size(options.bs, n_train),
-            num_workers=_workers(len(files))
-            if options.num_workers is None
-            else options.num_workers,
+            bs=_batch_size(options.bs, len(files) - sum(in_valid)),
+            num_workers=_workers(len(files)) if num_workers is None else num_workers,
         )
     dls.skipped = skipped
     return dls

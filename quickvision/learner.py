@@ -118,6 +118,7 @@ def _try_one_picture(learn: Learner, arch: Arch) -> None:
         picture = learn.dls.loaders[-1].new(bs=1, shuffle=False).one_batch()[0]
         try:
             out = learn.model.to(picture.device).eval()(picture)
+        # torch's own kinds: shapes that do not fit, timm's size checks, a ModuleList in the body
         except (RuntimeError, AssertionError, ValueError, NotImplementedError) as error:
             height, width = picture.shape[-2:]
             raise ModelError(

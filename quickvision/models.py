@@ -25,20 +25,8 @@ _TORCHVISION = {name: getattr(_MODELS, name) for name in _MODELS.list_models(mod
 Stats = tuple[list[float], list[float]]
 
 # Children that stand between the last feature map and the classes, in torchvision's models.
-_HEADS = frozenset(
-    [
-        "avgpool",
-        "dropout",
-        "flatten",
-        "classifier",
-        "fc",
-        "head",
-        "heads",
-        "AuxLogits",
-        "aux1",
-        "aux2",
-    ]
-)
+_HEADS = {"avgpool", "dropout", "flatten", "classifier", "fc", "head", "heads"}
+_AUXILIARY = {"AuxLogits", "aux1", "aux2"}
 
 # torchvision's published densenet files say `norm.1` where its models say `norm1`.
 _OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\.\w+)$")
@@ -171,7 +159,9 @@ def _register(builder: Callable[..., nn.Module]) -> Stats:
 
 def cut_classifier(model: nn.Module) -> nn.Sequential:
     """Take off a torchvision model's pooling, classifier and auxiliary heads."""
-    return nn.Sequential(*[child for name, child in model.named_children() if name not in _HEADS])
+    return nn.Sequential(
+        *[child for name, child in model.named_children() if name not in _HEADS | _AUXILIARY]
+    )
 
 
 def three_groups(model: nn.Sequential) -> list[list[nn.Parameter]]:

@@ -78,9 +78,13 @@ def fit_unfrozen(
         ValueError: As `fit_frozen`.
     """
     learn.unfreeze()
-    if isinstance(lr_max, LRFind):
-        lr_max = slice(lr_max.lr / 100, lr_max.lr)
-    return _fit(learn, "unfrozen", epochs, lr_max, verbose, kwargs)
+    rate = spread(lr_max.lr) if isinstance(lr_max, LRFind) else lr_max
+    return _fit(learn, "unfrozen", epochs, rate, verbose, kwargs)
+
+
+def spread(lr: float) -> slice:
+    """Give the head this rate and the first layers a hundredth, as fastai's `fine_tune` does."""
+    return slice(lr / 100, lr)
 
 
 def _fit(

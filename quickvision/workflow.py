@@ -24,7 +24,7 @@ from quickvision.models import find_arch
 from quickvision.plots import save_plot
 from quickvision.progress import Bar, say
 from quickvision.run import Run, new_run_folder, write_whole
-from quickvision.training import UNFROZEN_LR, fit_frozen, fit_unfrozen
+from quickvision.training import UNFROZEN_LR, fit_frozen, fit_unfrozen, spread
 
 Rate = float | slice | str
 
@@ -45,7 +45,7 @@ def train(
     verbose: bool = True,
     **data_options: Any,
 ) -> Run:
-    r"""Do the whole main job: find a rate, train frozen, find again, train unfrozen, look.
+    """Do the whole main job: find a rate, train frozen, find again, train unfrozen, look.
 
     Without weights there is nothing to freeze: all layers train from the start, for all epochs, at
     one rate (`lr_unfrozen` where it is given, else `lr`).
@@ -79,8 +79,6 @@ def train(
         RunError: `out` cannot be written, or the loss is no number any more.
         TypeError: `data` is none of these, or options do not go with it.
         ValueError: No epochs at all, or a rate that makes no sense.
-
-    >>> run = train("images", pat=r"^(.+)_\d+\.jpg$", arch="resnet34")  # doctest: +SKIP
     """
     if min(frozen_epochs, unfrozen_epochs) < 0 or frozen_epochs + unfrozen_epochs < 1:
         raise ValueError(f"expected epochs to train, got {frozen_epochs} + {unfrozen_epochs}")
@@ -101,7 +99,7 @@ def train(
             job.stage(fit_unfrozen, unfrozen_epochs, lr_unfrozen)
         else:
             job.say("no weights to build on: all layers train from the start, at one rate")
-            job.stage(fit_unfrozen, frozen_epochs + unfrozen_epochs, scratch_lr, spread=False)
+            job.stage(fit_unfrozen, frozen_epochs + unfrozen_epochs, scratch_lr, sliced=False)
         return job.finish()
 
 
@@ -160,9 +158,9 @@ class _Job:
         return "\n".join(f"{name:<13}{text}" for name, text in lines.items())
 
     def stage(
-        self, fit: Callable[..., pd.DataFrame], epochs: int, lr: Any, spread: bool = True
+        self, fit: Callable[..., pd.DataFrame], epochs: int, lr: Any, sliced: bool = True
     ) -> None:
-        """Find a rate where one is asked for, fit, save; `spread` slices an unfrozen rate."""
+        """Find a rate where one is asked for, fit, save; `sliced` spreads an unfrozen rate."""
         if not epochs:
             return
         frozen = fit is fit_frozen
@@ -176,8 +174,8 @@ class _Job:
             found = self.lr_finds[name] = find_lr(self.learn, default=default, cbs=bar)
             lr, seconds = found.lr, time.perf_counter() - start
             self.say(f"{name:<13}rate {lr:.1e}: {found.reason}  {seconds:.0f} s")
-        if not frozen and spread and not isinstance(lr, slice):
-            lr = slice(lr / 100, lr)
+        if not frozen and sliced and not isinstance(lr, slice):
+            lr = spread(lr)
         self.history.append(fit(self.learn, epochs, lr_max=lr, cbs=self.cbs, verbose=self.verbose))
         checkpoint = self.path / "models" / f"stage-{1 if frozen else 2}.pth"
         write_whole(checkpoint, lambda part: self.learn.save(part.with_suffix("").resolve()))

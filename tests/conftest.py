@@ -82,3 +82,12 @@ def tiny_net() -> Callable[..., object]:
         )
 
     return tiny
+
+
+@pytest.fixture
+def learn(class_folders, tiny_net, tmp_path):
+    """A learner of a tiny net on the class folders, not pretrained."""
+    import quickvision as qv
+
+    dls = qv.from_folder(class_folders, size=32, bs=6)
+    return qv.cnn_learner(dls, tiny_net, weights=None, path=tmp_path / "out")

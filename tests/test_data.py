@@ -13,8 +13,7 @@ from fastai.vision.augment import Resize
 from PIL import Image
 
 import quickvision as qv
-from quickvision.labels import FolderLabel, NameLabel, pictures
-from quickvision.splits import stratified_split
+from quickvision.labels import FolderLabel
 
 pytestmark = pytest.mark.filterwarnings("ignore::quickvision.DataWarning")
 SMALL = {"size": 32, "bs": 4}
@@ -259,32 +258,6 @@ class TestBadInput:
             qv.from_name_re([named_files / "red_0.png", named_files / "gone_1.png"], r"(.+)_")
         with pytest.raises(qv.DataError, match="got none"):
             qv.from_name_re([], r"(.+)_")
-
-
-def test_split_is_stratified_and_sums_to_the_fraction():
-    labels = ["a"] * 70 + ["b"] * 25 + ["c"] * 5
-    held = stratified_split(labels, valid=0.2)
-    assert Counter(y for y, h in zip(labels, held, strict=True) if h) == {"a": 14, "b": 5, "c": 1}
-
-
-def test_split_leaves_one_of_each_class_on_each_side():
-    labels = ["a"] * 2 + ["b"] * 300
-    for valid in (0.01, 0.99):
-        held = stratified_split(labels, valid=valid)
-        for side in (True, False):
-            assert {y for y, h in zip(labels, held, strict=True) if h == side} == {"a", "b"}
-
-
-def test_optional_group_that_matches_nothing_is_no_label():
-    assert NameLabel(r"^(cat)?\d+\.jpg$")("12.jpg") == ""
-
-
-def test_hidden_files_and_odd_names(tmp_path, picture):
-    shown = [picture(tmp_path / name) for name in ("a b.png", "ü%#.JPG", "line\nbreak.png")]
-    for hidden in (".hidden.png", "._x.png", ".ipynb_checkpoints/y.png", "__MACOSX/z.png"):
-        picture(tmp_path / hidden)
-    (tmp_path / "loop").symlink_to(tmp_path)
-    assert sorted(pictures(tmp_path)) == sorted(shown)
 
 
 class TestSides:
