@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -57,49 +57,103 @@ def _pattern(text: str | None) -> str | None:
     return text
 
 
-def _fraction(value: float) -> float:
+def _valid(text: str) -> float | str:
+    """Read a fraction; anything else is a folder or a split file."""
+    try:
+        value = float(text)
+    except ValueError:
+        return text
     if not 0 < value < 1:
         raise typer.BadParameter(f"expected a fraction such as 0.2 (20 %), got {value:g}")
     return value
 
 
+def _positive(text: str) -> str:
+    _valid(text)
+    return text
+
+
 PATTERN_HELP = r"Labels are in the names: a regex with one group, as '^(.+)_\d+\.jpg$'."
+VALID_HELP = "Fraction, folder or split.csv that is held out; a folder such as val is found."
+NAMES_HELP = "CSV file with the names of classes that are numbers."
+
+Resizing = Literal["crop", "squish", "pad"]
+Balance = Literal["weights", "oversample"]
+Where = Annotated[Path, typer.Argument(help="Class folders, train and val, names, or a CSV file.")]
+Pattern = Annotated[str | None, typer.Option(callback=_pattern, help=PATTERN_HELP)]
+Valid = Annotated[str, typer.Option(callback=_positive, help=VALID_HELP)]
+ClassNames = Annotated[Path | None, typer.Option(help=NAMES_HELP)]
+Size = Annotated[int, typer.Option(min=1, help="Pixels of a side.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of split, head and augmentation.")]
+MaxBad = Annotated[float, typer.Option(min=0, max=1, help="Fraction of bad files that is allowed.")]
+
+
+@app.command()
+def check(
+    path: Where,
+    pattern: Pattern = None,
+    valid: Valid = "0.2",
+    class_names: ClassNames = None,
+    size: Size = 224,
+    seed: Seed = 42,
+    max_bad: MaxBad = 0.05,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with all examples.")] = False,
+) -> None:
+    """Look for what would mislead training; exit 1 if something does."""
+    found = quickvision.check(
+        path,
+        pat=pattern,
+        valid=_valid(valid),
+        class_names=class_names,
+        size=size,
+        seed=seed,
+        max_bad=max_bad,
+    )
+    typer.echo(found.to_json() if as_json else str(found))
+    raise typer.Exit(0 if found.ok else 1)
 
 
 @app.command()
 def train(
-    path: Annotated[Path, typer.Argument(help="Class folders, or train and val; see --pattern.")],
-    pattern: Annotated[str | None, typer.Option(callback=_pattern, help=PATTERN_HELP)] = None,
+    path: Where,
+    pattern: Pattern = None,
     arch: Annotated[str, typer.Option(help="A torchvision or timm model.")] = "resnet34",
     weights: Annotated[
         str, typer.Option(help="'default' (downloaded), 'none', or a file.")
     ] = "default",
-    size: Annotated[int, typer.Option(min=1, help="Pixels of a side.")] = 224,
+    size: Size = 224,
+    resize: Annotated[Resizing, typer.Option(help="How pictures come to that shape.")] = "crop",
     bs: Annotated[int, typer.Option(min=2, help="Pictures in a batch.")] = 64,
-    valid: Annotated[
-        float, typer.Option(callback=_fraction, help="Fraction held out, where no folder is.")
-    ] = 0.2,
+    valid: Valid = "0.2",
+    class_names: ClassNames = None,
+    balance: Annotated[Balance | None, typer.Option(help="What to do for uneven classes.")] = None,
+    max_bad: MaxBad = 0.05,
+    cache: Annotated[bool, typer.Option("--cache", help="Keep resized copies.")] = False,
     frozen_epochs: Annotated[int, typer.Option(min=0, help="Epochs of the head alone.")] = 4,
     unfrozen_epochs: Annotated[int, typer.Option(min=0, help="Epochs of all layers.")] = 2,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of split, head and augmentation.")] = 42,
+    seed: Seed = 42,
     out: Annotated[Path, typer.Option(help="Folder in which the run's folder is made.")] = RUNS,
 ) -> None:
-    """Train on a folder of pictures: frozen, then unfrozen, then a report."""
+    """Train on pictures: frozen, then unfrozen, then a report."""
     if not frozen_epochs + unfrozen_epochs:
         raise typer.BadParameter("expected epochs to train, got 0 frozen and 0 unfrozen")
-    options = {"pat": pattern} if pattern else {}
     quickvision.train(
         path,
+        pat=pattern,
         arch=arch,
         weights=None if weights.lower() == "none" else weights,
         size=size,
+        resize=resize,
         bs=bs,
-        valid=valid,
+        valid=_valid(valid),
+        class_names=class_names,
+        balance=balance,
+        max_bad=max_bad,
+        cache=cache,
         frozen_epochs=frozen_epochs,
         unfrozen_epochs=unfrozen_epochs,
         seed=seed,
         out=out,
-        **options,
     )
 
 

@@ -1,45 +1,26 @@
-"""The doors: folders or file names in, plain fastai `DataLoaders` out, split and checked."""
+"""The doors: folders, file names or tables in, plain fastai `DataLoaders` out, split, checked."""
 
 from __future__ import annotations
 
-import os
 import re
-import warnings
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from fastai.data.block import CategoryBlock, DataBlock
 from fastai.data.core import DataLoaders
-from fastai.data.transforms import IndexSplitter
-from fastai.torch_core import no_random
-from fastai.vision.augment import Resize, aug_transforms
-from fastai.vision.data import ImageBlock
+from fastcore.meta import delegates
 
-from quickvision.errors import DataError, DataWarning, some
-from quickvision.images import Picture, find_unfit
-from quickvision.labels import FolderLabel, NameLabel, folder, pictures, sides
-from quickvision.splits import check_sides, stratified_split
-
-Size = int | tuple[int, int]
+from quickvision.layouts import find_listing
+from quickvision.listings import list_folder, list_names, warn_of_unused
+from quickvision.loaders import Options, load
+from quickvision.progress import say
+from quickvision.tables import Column, list_csv, list_df
 
 
-def from_folder(
-    path: str | Path,
-    *,
-    valid: float = 0.2,
-    size: Size = 224,
-    bs: int = 64,
-    seed: int = 42,
-    item_tfms: Any = None,
-    batch_tfms: Any = None,
-    num_workers: int | None = None,
-    check: bool = True,
-) -> DataLoaders:
-    """Build `DataLoaders` from folders named after their classes.
+@delegates(Options)
+def from_folder(path: str | Path, **kwargs: Any) -> DataLoaders:  # noqa: D417
+    r"""Build `DataLoaders` from folders named after their classes.
 
     Two layouts are told apart by themselves: class folders directly in `path`, of which a fraction
     is held out; or `path/train` beside `path/valid` (or `val`, `validation`, `test`, the first that
@@ -47,58 +28,58 @@ def from_folder(
 
     Args:
         path: Folder that holds the class folders, or `train` and its validation folder.
-        valid: Fraction that is held out, in (0, 1); stratified, at least one picture of each class
-            on each side. Not used where there is a validation folder.
+        valid: What is held out. A fraction in (0, 1): stratified, at least one picture of each
+            class on each side; not used where there is a validation folder. Or the name of the
+            validation folder; a list of files; a function from path to True; or a `split.csv` that
+            `save_split` wrote. A table's column, with `from_csv` and `from_df`.
+        groups: Keep all pictures of one group (a patient, a car) on one side: a function from path
+            to group, or a pattern with one group, as `r"^(patient\d+)_"`; a table's column.
+        class_names: Names for labels that are numbers or codes: a CSV file with one name a row,
+            from 0 or from 1, with or without header, or with two columns, label and name; a list;
+            a dict.
         size: Pixels of the training pictures, a side or (height, width).
+        resize: How a picture comes to that shape: "crop" (the middle, in training a random part),
+            "squish" or "pad" (with black).
         bs: Pictures in a batch. Lowered, with a `DataWarning`, where there are fewer training
             pictures, because fastai would train on nothing.
-        seed: Seed of the split and of the shuffling. The global random state stays as it was.
+        seed: Seed of the split and of the shuffling. The global random state stays as it was. The
+            split depends on it and on the pictures' names alone.
         item_tfms: fastai item transforms; by default `Resize`, an eighth larger than `size`.
         batch_tfms: fastai batch transforms; by default `aug_transforms(size=size)`.
+        balance: For uneven classes: "weights" weighs the loss by one over a class's size (any
+            fastai `Learner` on these loaders takes it over); "oversample" repeats pictures of the
+            smaller classes until all are as large as the largest, so that an epoch grows.
+        check: Read every file once first (what is known of files that have not changed is kept in
+            our cache folder). Files that cannot be decoded, and a lone drawing among photos (a
+            "not found" placeholder), are left out with a `DataWarning`.
+        max_bad: Stop where a larger fraction of the files cannot be read or is missing; a single
+            one never stops. 0 allows none.
+        cache: True, or a folder outside the data's own: keep copies that are resized to what the
+            item transforms need, so that epochs do not decode large photos again. The first time
+            it costs a pass over all pictures and, at 224 pixels, about 50 kB a photo.
         num_workers: Loader processes; by default 0 for under 1,000 pictures or up to two cores
             (where they cost more than they save), else the number of cores, at most 8.
-        check: Read every file once first. Files that cannot be decoded, and a lone drawing among
-            photos (a "not found" placeholder), are left out with a `DataWarning`.
 
     Returns:
-        Plain fastai `DataLoaders` whose items are paths. Their attribute `skipped`, a DataFrame
-        with columns `path` and `reason`, lists every picture that was left out.
+        Plain fastai `DataLoaders` whose items are paths. Two tables go with it: `dls.skipped`,
+        every picture that was left out (`path`, `reason`), and `dls.split`, the others (`path`,
+        `label`, `valid`).
 
     Raises:
-        DataError: No folder, no pictures, fewer than two classes, a class with one picture, an
-            empty validation folder, or a class that has no training pictures.
-        ValueError: `valid`, `size`, `bs`, `seed` or `num_workers` is out of range.
+        DataError: No folder, no pictures, too many bad ones, fewer than two classes, a class with
+            one picture, an empty side, or a class that has no training pictures.
+        RunError: `cache=` cannot be written.
+        ValueError: An option is out of range.
     """
-    options = _Options(valid, size, bs, seed, item_tfms, batch_tfms, num_workers, check)
-    root = folder(path)
-    train, held_out, others = sides(root)
-    if unused := [path.name for path in others if next(pictures(path), None)]:
-        text = f"not used, neither to train nor to validate: {some(unused)} in {root}"
-        warnings.warn(text, DataWarning, stacklevel=2)
-    get_y = FolderLabel([train, held_out] if held_out else [train])
-    files = [file for side in get_y.roots for file in pictures(side)]
-    stray = [file for file in files if file.parent in get_y.roots]
-    if stray and len(stray) == len(files):
-        raise DataError(
-            f"expected class folders in {train}, got no folder but {some([f.name for f in files])};"
-            f" where names hold the labels, use from_name_re('{root}', r'^(.+)_\\d+\\.jpg$')"
-        )
-    reasons = dict.fromkeys(stray, "not in a class folder")
-    return _dataloaders(root, files, get_y, reasons, options, held_out)
+    asked = Options(**kwargs)
+    listing = list_folder(path, valid=asked.valid)
+    warn_of_unused(listing)
+    return load(listing, asked)
 
 
+@delegates(Options)
 def from_name_re(
-    path_or_files: str | Path | Iterable[str | Path],
-    pat: str | re.Pattern[str],
-    *,
-    valid: float = 0.2,
-    size: Size = 224,
-    bs: int = 64,
-    seed: int = 42,
-    item_tfms: Any = None,
-    batch_tfms: Any = None,
-    num_workers: int | None = None,
-    check: bool = True,
+    path_or_files: str | Path | Iterable[str | Path], pat: str | re.Pattern[str], **kwargs: Any
 ) -> DataLoaders:
     r"""Build `DataLoaders` from pictures whose names hold their labels.
 
@@ -107,14 +88,7 @@ def from_name_re(
         pat: Regular expression with one group, the label. It is searched in the file's name and,
             where that finds nothing, in its path with forward slashes; so `^(.+)_\d+\.jpg$` works,
             and so does fastai v1's `/([^/]+)_\d+.jpg$`. Pictures without a match are left out.
-        valid: See `from_folder`, here and below.
-        size: Pixels.
-        bs: Pictures in a batch.
-        seed: Seed of the split and of the shuffling.
-        item_tfms: fastai item transforms.
-        batch_tfms: fastai batch transforms.
-        num_workers: Loader processes.
-        check: Read every file once first.
+        **kwargs: As in `from_folder`.
 
     Returns:
         As `from_folder`.
@@ -125,120 +99,127 @@ def from_name_re(
         ValueError: The pattern is no regular expression or has not just one group; or as
             `from_folder`.
     """
-    options = _Options(valid, size, bs, seed, item_tfms, batch_tfms, num_workers, check)
-    get_y = NameLabel(pat)
-    if isinstance(path_or_files, str | Path):
-        root = folder(path_or_files)
-        files = list(pictures(root))
-    else:
-        files = list(dict.fromkeys(Path(file).expanduser() for file in path_or_files))
-        missing = [file for file in files if not file.is_file()]
-        if missing or not files:
-            got = f"{len(missing):,} that do not exist: {some(missing)}" if missing else "none"
-            raise DataError(f"expected picture files, got {got}")
-        root = Path(os.path.commonpath([file.absolute().parent for file in files]))
-    unlabelled = [file for file in files if not get_y(file)]
-    if files and len(unlabelled) == len(files):
-        raise DataError(
-            f"expected {get_y.pat!r} to match the pictures' names, got no match in {len(files):,}:"
-            f" {some([file.name for file in files])}; its group must catch the label"
-        )
-    reasons = dict.fromkeys(unlabelled, f"no label: {get_y.pat!r} does not match")
-    return _dataloaders(root, files, get_y, reasons, options)
+    asked = Options(**kwargs)
+    return load(list_names(path_or_files, pat), asked)
 
 
-@dataclass(frozen=True)
-class _Options:
-    """What every door takes, checked once."""
-
-    valid: float
-    size: Size
-    bs: int
-    seed: int
-    item_tfms: Any
-    batch_tfms: Any
-    num_workers: int | None
-    check: bool
-
-    def __post_init__(self) -> None:
-        if not 0 < self.valid < 1:
-            raise ValueError(f"valid: expected a fraction such as 0.2 (20 %), got {self.valid}")
-        sides = self.size if isinstance(self.size, tuple) else (self.size, self.size)
-        if len(sides) != 2 or not all(isinstance(s, int) and s > 0 for s in sides):
-            raise ValueError(f"size: expected pixels, as 224 or (224, 320), got {self.size!r}")
-        if not isinstance(self.bs, int) or self.bs < 2:
-            raise ValueError(f"bs: expected at least 2 (batch norm needs two), got {self.bs!r}")
-        if not isinstance(self.seed, int) or self.seed < 0:
-            raise ValueError(f"seed: expected a whole number from 0, got {self.seed!r}")
-        if self.num_workers is not None and self.num_workers < 0:
-            raise ValueError(f"num_workers: expected 0 or more, got {self.num_workers}")
-
-
-def _dataloaders(
-    root: Path,
-    files: Sequence[Path],
-    get_y: Callable[[Path], str],
-    reasons: dict[Path, str],
-    options: _Options,
-    held_out: Path | None = None,
+@delegates(Options)
+def from_csv(
+    csv: str | Path,
+    *,
+    images: str | Path | None = None,
+    fn_col: Column | None = None,
+    label_col: Column | None = None,
+    valid_col: Column | None = None,
+    header: bool | None = None,
+    suffix: str | None = None,
+    **kwargs: Any,
 ) -> DataLoaders:
-    """Check, split and load; `reasons` says which files are out already, and why."""
-    if not files:
-        raise DataError(
-            f"expected pictures in {root}, got none; looked for .jpg, .png and the like"
-        )
-    if options.check:
-        reasons = reasons | find_unfit([file for file in files if file not in reasons])
-    skipped = pd.DataFrame(reasons.items(), columns=["path", "reason"])
-    if reasons:
-        shown = some([f"{file.name} ({reason})" for file, reason in reasons.items()])
-        text = f"left out {len(reasons):,} of {len(files):,} pictures: {shown}; see dls.skipped"
-        warnings.warn(text, DataWarning, stacklevel=3)
-    files = [file for file in files if file not in reasons]
-    if not files:
-        raise DataError(f"expected pictures in {root} that can be read, got none: {shown}")
-    labels = [get_y(file) for file in files]
-    if held_out:
-        in_valid = [held_out in file.parents for file in files]
-        check_sides(labels, in_valid, held_out)
-    else:
-        in_valid = stratified_split(labels, valid=options.valid, seed=options.seed)
-    item_tfms, batch_tfms, num_workers = options.item_tfms, options.batch_tfms, options.num_workers
-    block = DataBlock(
-        blocks=(ImageBlock(Picture), CategoryBlock(vocab=sorted(set(labels)))),
-        get_y=get_y,
-        splitter=IndexSplitter(np.flatnonzero(in_valid).tolist()),
-        item_tfms=Resize(_presize(options.size)) if item_tfms is None else item_tfms,
-        batch_tfms=aug_transforms(size=options.size) if batch_tfms is None else batch_tfms,
-    )
-    with no_random(options.seed, reproducible=False):
-        dls = block.dataloaders(
-            files,
-            path=root,
-            bs=_batch_size(options.bs, len(files) - sum(in_valid)),
-            num_workers=_workers(len(files)) if num_workers is None else num_workers,
-        )
-    dls.skipped = skipped
-    return dls
+    """Build `DataLoaders` from a CSV file with a row for each picture.
+
+    Args:
+        csv: The file: UTF-8, separated by commas, semicolons, tabs or bars, read as text.
+        images: Folder of the pictures, seen from the file's own folder; by default that one, or the
+            folder in it that has the pictures of the first rows.
+        fn_col: Column of the file names, by name or by number from 0; by default the first that
+            names pictures which are there.
+        label_col: Column of the labels; by default the one called `label`, `class`, `category` or
+            the like, or the only one that is left.
+        valid_col: Column that says who is held out: yes or no, 1 or 0, train or valid. Rows of
+            `test`, beside others that are `valid`, are left out.
+        header: Whether the first row names the columns; by default it does unless it names a
+            picture that is there.
+        suffix: What the file names lack, as ".jpg"; by default it is found.
+        **kwargs: As in `from_folder`; `valid` and `groups` may name a column.
+
+    Returns:
+        As `from_folder`.
+
+    Raises:
+        DataError: As `from_folder`; also where the table cannot be read, a column is not there, or
+            a picture has two labels.
+        ValueError: As `from_folder`.
+    """
+    valid_col, groups, asked = _columns(valid_col, kwargs)
+    columns = {"fn_col": fn_col, "label_col": label_col, "valid_col": valid_col, "groups": groups}
+    return load(list_csv(csv, images=images, header=header, suffix=suffix, **columns), asked)
 
 
-def _presize(size: Size) -> Size:
-    """An eighth larger, so that turning and warping have something to bring in at the edges."""
-    if isinstance(size, int):
-        return size + size // 8
-    height, width = size
-    return height + height // 8, width + width // 8
+@delegates(Options)
+def from_df(
+    df: pd.DataFrame,
+    *,
+    images: str | Path = ".",
+    fn_col: Column | None = None,
+    label_col: Column | None = None,
+    valid_col: Column | None = None,
+    suffix: str | None = None,
+    **kwargs: Any,
+) -> DataLoaders:
+    """Build `DataLoaders` from a DataFrame with a row for each picture.
+
+    Args:
+        df: The table; it stays as it is.
+        images: Folder that the file names are seen from.
+        fn_col: See `from_csv`, here and below.
+        label_col: Column of the labels.
+        valid_col: Column that says who is held out.
+        suffix: What the file names lack.
+        **kwargs: As in `from_csv`.
+
+    Returns:
+        As `from_folder`.
+
+    Raises:
+        DataError: As `from_csv`.
+        ValueError: As `from_folder`.
+    """
+    valid_col, groups, asked = _columns(valid_col, kwargs)
+    columns = {"fn_col": fn_col, "label_col": label_col, "valid_col": valid_col, "groups": groups}
+    return load(list_df(df, images=images, suffix=suffix, **columns), asked)
 
 
-def _batch_size(bs: int, n_train: int) -> int:
-    if bs <= n_train:
-        return bs
-    lowered = max(2, n_train // 4)
-    text = f"bs lowered from {bs} to {lowered}: there are only {n_train} training pictures"
-    warnings.warn(text, DataWarning, stacklevel=4)
-    return lowered
+def _columns(
+    valid_col: Column | None, kwargs: dict[str, Any]
+) -> tuple[Column | None, Column | None, Options]:
+    """Take the column names out of `valid=` and `groups=`, which other doors read otherwise."""
+    asked = Options(**kwargs)
+    is_column = isinstance(asked.valid, str) and not asked.valid.lower().endswith(".csv")
+    if is_column and valid_col is not None and valid_col != asked.valid:
+        raise ValueError(f"valid and valid_col: expected one column, got {asked.valid!r} too")
+    groups = asked.groups if isinstance(asked.groups, str | int) else None
+    return asked.valid if is_column else valid_col, groups, asked
 
 
-def _workers(n_files: int) -> int:
-    cores = os.cpu_count() or 1
-    return 0 if n_files < 1000 or cores <= 2 else min(8, cores)
+@delegates(Options)
+def load_data(
+    path: str | Path,
+    *,
+    pat: str | re.Pattern[str] | None = None,
+    verbose: bool = True,
+    **kwargs: Any,
+) -> DataLoaders:
+    r"""Look at a path, say how its pictures are labelled, and build `DataLoaders`.
+
+    Known layouts: class folders; `train` beside `valid`, `val`, `validation` or `test`; a CSV file,
+    or a folder with one that names its pictures; and file names that hold labels, as
+    `great_pyrenees_12.jpg`, for which a pattern is proposed.
+
+    Args:
+        path: A folder or a CSV file.
+        pat: The pattern of `from_name_re`, where you know it.
+        verbose: Print the call that does the same.
+        **kwargs: As in `from_folder`.
+
+    Returns:
+        As `from_folder`.
+
+    Raises:
+        DataError: None of these layouts; or as `from_folder`.
+        ValueError: As `from_folder`.
+    """
+    asked = Options(**kwargs)
+    listing = find_listing(path, pat=pat, valid=asked.valid)
+    say(f"{'layout':<13}{listing.found_by}", verbose=verbose)
+    warn_of_unused(listing)
+    return load(listing, asked)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
 
 import numpy as np
 from fastai.callback.core import Callback
@@ -17,12 +18,21 @@ from tqdm.std import tqdm
 from quickvision.accuracy import Accuracy
 from quickvision.errors import RunError
 
+T = TypeVar("T")
+
 
 def say(text: str, *, verbose: bool = True) -> None:
     """Print one line at once, above a bar if one is running; nothing unless `verbose`."""
     if verbose:
         tqdm.write(text, file=sys.stdout)
         sys.stdout.flush()
+
+
+def counted(items: Iterable[T], total: int, label: str) -> Iterator[T]:
+    """Go through `items`; show a bar where it takes more than two seconds and somebody looks."""
+    looked_at = sys.stderr.isatty() or "ipykernel" in sys.modules
+    options = {"total": total, "desc": label, "delay": 2, "leave": False, "dynamic_ncols": True}
+    return iter(tqdm(items, disable=not looked_at, **options))
 
 
 class Bar(Callback):

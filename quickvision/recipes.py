@@ -17,8 +17,9 @@ from safetensors.torch import save_file
 from sklearn.datasets import load_digits
 
 from quickvision.errors import DataError, RunError
+from quickvision.files import write_whole
 from quickvision.progress import say
-from quickvision.run import Run, write_whole
+from quickvision.run import Run
 from quickvision.workflow import train
 
 DIGIT_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

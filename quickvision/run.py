@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -146,27 +145,3 @@ def new_run_folder(out: str | Path, name: str) -> Path:
             raise RunError(
                 f"expected to write in {out}, got: {error}; give another out="
             ) from error
-
-
-def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
-    """Write a file under another name and move it into place, so that it is never half there.
-
-    Args:
-        path: The file to end with.
-        write: Called with the path to write to, which has the same suffix.
-
-    Raises:
-        RunError: It cannot be written; an older file of this name is as it was.
-    """
-    part = path.with_name(f".{os.getpid()}-{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(part)
-        with open(part, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except (OSError, RuntimeError) as error:  # torch.save says RuntimeError where the disk is full
-        raise RunError(f"expected to write {path}, got: {error}") from error
-    finally:
-        part.unlink(missing_ok=True)
-    return path

@@ -16,14 +16,15 @@ from fastai.learner import Learner
 from fastai.torch_core import no_random
 from torch import nn
 
-from quickvision.data import from_folder, from_name_re
+from quickvision.data import load_data
+from quickvision.files import write_whole
 from quickvision.interpret import get_preds
 from quickvision.learner import cnn_learner
 from quickvision.lr_find import FROZEN_LR, LRFind, find_lr
 from quickvision.models import find_arch
 from quickvision.plots import save_plot
 from quickvision.progress import Bar, say
-from quickvision.run import Run, new_run_folder, write_whole
+from quickvision.run import Run, new_run_folder
 from quickvision.training import UNFROZEN_LR, fit_frozen, fit_unfrozen, spread
 
 Rate = float | slice | str
@@ -51,8 +52,8 @@ def train(
     one rate (`lr_unfrozen` where it is given, else `lr`).
 
     Args:
-        data: A folder of pictures, or `DataLoaders`, or a `Learner`, which is trained on (and then
-            saves in the run's folder).
+        data: A folder of pictures or a CSV file, in any layout that `load_data` knows; or
+            `DataLoaders`; or a `Learner`, which is trained on (and then saves in the run's folder).
         arch: As in `cnn_learner`; not with a `Learner`, which has its model.
         weights: As in `cnn_learner`; not with a `Learner`.
         frozen_epochs: Epochs of the head alone; 0 leaves the stage out.
@@ -65,7 +66,7 @@ def train(
         name: Name of the run; by default that of the folder of pictures.
         cbs: fastai callbacks, used in both stages.
         verbose: Say what happens, a line an epoch.
-        **data_options: With a folder only: go to `from_folder`, or, with `pat=`, to `from_name_re`.
+        **data_options: With a folder or a CSV file only: go to `load_data`.
 
     Returns:
         The finished run. Its folder has `models/stage-1.pth` (after the frozen stage) and
@@ -91,7 +92,8 @@ def train(
         if not (number or rate == "find" or isinstance(rate, slice)):
             raise ValueError(f"expected 'find' or a rate such as 1e-3, got {rate!r}")
     with no_random(seed, reproducible=False):
-        learn = _learner(data, arch, weights, {"seed": seed, **data_options})
+        options = {"seed": seed, **data_options}
+        learn = _learner(data, arch, weights, options, verbose=verbose)
         job = _Job(learn, cbs, verbose, new_run_folder(out, name or learn.dls.path.resolve().name))
         job.say(job.plan(frozen_epochs, unfrozen_epochs))
         if getattr(learn, "pretrained", True):
@@ -103,13 +105,14 @@ def train(
         return job.finish()
 
 
-def _learner(data: Any, arch: Any, weights: Any, options: dict[str, Any]) -> Learner:
+def _learner(
+    data: Any, arch: Any, weights: Any, options: dict[str, Any], *, verbose: bool
+) -> Learner:
     """Build what is not there yet."""
     if not isinstance(data, Learner):
         find_arch(arch)  # a typo should not cost a look at all the pictures
     if isinstance(data, str | Path):
-        door = from_name_re if "pat" in options else from_folder
-        data = door(data, **options)
+        data = load_data(data, verbose=verbose, **options)
     elif len(options) > 1:
         names = ", ".join(option for option in options if option != "seed")
         raise TypeError(

@@ -9,26 +9,24 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "quickvision"
 LEVELS = {
-    "errors": 0,
-    "memory": 0,
-    "accuracy": 0,
-    "images": 1,
-    "models": 1,
-    "labels": 1,
-    "splits": 1,
-    "progress": 1,
-    "lr_find": 1,
-    "data": 2,
-    "learner": 2,
-    "training": 2,
-    "interpret": 2,
-    "plots": 3,
-    "run": 4,
-    "workflow": 5,
-    "recipes": 6,
-    "cli": 7,
-    "__main__": 8,
-    "__init__": 0,
+    room: level
+    for level, rooms in enumerate(
+        (
+            "errors accuracy memory cache __init__",
+            "images labels splits models progress lr_find rows files twins",
+            "scan copies listings class_names",
+            "tables holdout",
+            "layouts loaders findings",
+            "data checks learner training interpret",
+            "plots",
+            "run",
+            "workflow",
+            "recipes",
+            "cli",
+            "__main__",
+        )
+    )
+    for room in rooms.split()
 }
 ROOMS = sorted(path.stem for path in PACKAGE.glob("*.py"))
 PRINTING = {"cli", "progress"}

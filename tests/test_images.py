@@ -8,7 +8,7 @@ from fastai.vision.core import PILImage
 from PIL import Image
 
 from quickvision.errors import DataError
-from quickvision.images import Picture, probe
+from quickvision.images import Picture
 
 
 def test_exif_turn_is_applied(tmp_path):
@@ -52,21 +52,6 @@ def test_a_broken_file_is_named(tmp_path):
     file.write_text("<html>")
     with pytest.raises(DataError, match=r"expected a picture that can be read, got .*broken\.jpg"):
         Picture.create(file)
-
-
-def test_probe_gives_reasons_and_raises_nothing(tmp_path, picture):
-    good = picture(tmp_path / "good.jpg")
-    (tmp_path / "empty.jpg").write_bytes(b"")
-    (tmp_path / "text.jpg").write_text("hello")
-    (tmp_path / "cut.jpg").write_bytes(good.read_bytes()[:-300])
-    (tmp_path / "phone.heic").write_bytes(b"x")
-    assert probe(good).error == ""
-    assert probe(good).format == "JPEG"
-    assert "0 bytes" in probe(tmp_path / "empty.jpg").error
-    assert "no picture format" in probe(tmp_path / "text.jpg").error
-    assert "cannot be decoded" in probe(tmp_path / "cut.jpg").error
-    assert "save it as JPEG or PNG" in probe(tmp_path / "phone.heic").error
-    assert "cannot be decoded" in probe(tmp_path / "gone.jpg").error
 
 
 def test_a_damaged_exif_block_turns_nothing_and_stops_nothing(tmp_path, monkeypatch):

@@ -6,7 +6,8 @@ import stat
 import pytest
 
 from quickvision.errors import RunError
-from quickvision.run import new_run_folder, write_whole
+from quickvision.files import write_whole
+from quickvision.run import new_run_folder
 
 
 def test_folders_are_numbered_and_never_reused(tmp_path):

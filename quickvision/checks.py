@@ -1,0 +1,235 @@
+"""Look at a data set before an hour is spent on it: what is in it, and what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from fastai.data.core import DataLoaders
+
+from quickvision.class_names import read_class_names
+from quickvision.errors import DataError, DataWarning, some
+from quickvision.files import write_whole
+from quickvision.findings import Finding, find
+from quickvision.holdout import hold_out
+from quickvision.layouts import find_listing
+from quickvision.listings import Listing
+from quickvision.scan import Facts, scan, unfit
+
+SEVERITIES = ("error", "warning", "note")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DataCheck:
+    """What `check` found.
+
+    Attributes:
+        path: The folder or file that was looked at.
+        layout: How the pictures are labelled: the call that loads them.
+        findings: Worst first: columns `severity` (`error`: training would be misled; `warning`:
+            look at it; `note`: handled), `finding`, `n` (files or classes), `advice`, `examples`
+            (all of them).
+        pictures: A row a file: `path`, `label`, `side` ("train", "valid", or "" where it is left
+            out), `reason`, `format`, `mode`, `width`, `height` (pixels), `turn` (EXIF), `frames`.
+        classes: Pictures of each class (the index) on each side: columns `train`, `valid`.
+    """
+
+    path: Path
+    layout: str
+    findings: pd.DataFrame
+    pictures: pd.DataFrame
+    classes: pd.DataFrame
+
+    @property
+    def ok(self) -> bool:
+        """True where no finding is an error."""
+        return "error" not in set(self.findings["severity"])
+
+    def to_json(self) -> str:
+        """Return layout, classes and findings, with all examples, as JSON."""
+        return json.dumps(
+            {
+                "path": str(self.path),
+                "layout": self.layout,
+                "ok": self.ok,
+                "pictures": len(self.pictures),
+                "classes": self.classes.reset_index().to_dict("records"),
+                "findings": self.findings.to_dict("records"),
+            },
+            indent=2,
+            ensure_ascii=False,
+        )
+
+    def save(self, path: str | Path) -> Path:
+        """Write the JSON; return the path.
+
+        Raises:
+            RunError: It cannot be written.
+        """
+        text = self.to_json()
+        return write_whole(Path(path).expanduser(), lambda part: part.write_text(text, "utf-8"))
+
+    def summary(self) -> dict[str, str]:
+        """Say what is there in a few named lines of text."""
+        sides = self.pictures["side"].value_counts()
+        out = f", {sides.get('', 0):,} left out" if sides.get("", 0) else ""
+        n_train, n_valid = sides.get("train", 0), sides.get("valid", 0)
+        counted = self.findings["severity"].value_counts()
+        found = [
+            f"{counted[s]} {s}{'s' if counted[s] > 1 else ''}" for s in SEVERITIES if s in counted
+        ]
+        return {
+            "layout": self.layout,
+            "pictures": f"{len(self.pictures):,}: {n_train:,} train, {n_valid:,} valid{out}",
+            "classes": f"{len(self.classes)}: {some(self.classes.index, limit=5)}",
+            "found": ", ".join(found) or "nothing to mend",
+        }
+
+    def _rows(self) -> list[Finding]:
+        return [Finding(*row) for row in self.findings.to_numpy(dtype=object)]
+
+    def __repr__(self) -> str:
+        return f"<DataCheck {self.path}: {self.summary()['found']}>"
+
+    def __str__(self) -> str:
+        lines = [f"{name:<13}{text}" for name, text in self.summary().items()]
+        for row in self._rows():
+            shown = some([_short(example) for example in row.examples])
+            lines += ["", f"{row.severity:<13}{row.finding}: {row.n:,}"]
+            lines += [f"{'':<13}{shown}", f"{'':<13}{row.advice}"]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        cell = "text-align:left;padding:2px 12px 2px 0;vertical-align:top"
+        rows = [
+            (f"<b>{escape(name)}</b>", "", escape(text)) for name, text in self.summary().items()
+        ]
+        for row in self._rows():
+            shown = escape(some([_short(example) for example in row.examples]))
+            what = f"{escape(row.finding)}: <b>{row.n:,}</b>"
+            rows.append((escape(row.severity), what, f"{shown}<br><i>{escape(row.advice)}</i>"))
+        cells = ("".join(f'<td style="{cell}">{text}</td>' for text in row) for row in rows)
+        return f"<table>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
+
+
+def _short(example: str) -> str:
+    return " = ".join(Path(part).name for part in example.split(" = "))
+
+
+def check(
+    data: str | Path | DataLoaders,
+    *,
+    pat: str | None = None,
+    valid: Any = 0.2,
+    groups: Any = None,
+    class_names: Any = None,
+    size: int = 224,
+    seed: int = 42,
+    max_bad: float = 0.05,
+) -> DataCheck:
+    """Look for all that misleads training: bad files, bad labels, bad splits, twins.
+
+    Every file is read once, in parallel; what is known of a file that has not changed is not read
+    again, here or by the doors. Nothing in the data folder changes.
+
+    Args:
+        data: A folder or a CSV file, in any layout that `load_data` knows, or `DataLoaders` that
+            one of our doors has made.
+        pat: The pattern of `from_name_re`, where labels are in the names.
+        valid: As in `from_folder`: the split that is looked at.
+        groups: As in `from_folder`.
+        class_names: As in `from_folder`.
+        size: Pixels of the training pictures.
+        seed: Of the split.
+        max_bad: Fraction of bad files that is still no error.
+
+    Returns:
+        The findings, and the tables that they are made from.
+
+    Raises:
+        DataError: Nothing is there, or it has no layout that is known.
+    """
+    listing = _known(data) if isinstance(data, DataLoaders) else None
+    if listing is None:
+        listing = find_listing(data, pat=pat, valid=valid)
+    if class_names is not None:
+        used = {label for label in listing.labels if label}
+        listing = listing.named(read_class_names(class_names, used))
+    facts = scan([file for file in listing.files if file not in listing.missing])
+    reasons = dict(listing.left_out)
+    new = {file: seen for file, seen in facts.items() if file not in reasons}
+    reasons |= unfit(new)
+    found, sides = [], {}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DataWarning)  # each is a finding of its own
+            split = hold_out(listing, reasons, valid=valid, groups=groups, seed=seed)
+        sides = dict(zip(split["path"], split["valid"], strict=True))
+    except DataError as error:
+        labels = sorted({label for label in listing.labels if label})
+        found.append(
+            Finding("error", "no training possible", len(labels), str(error), tuple(labels))
+        )
+    pictures = _table(listing, facts, reasons, sides)
+    found += find(pictures, size=size, max_bad=max_bad)
+    found += _beside(listing)
+    found.sort(key=lambda finding: SEVERITIES.index(finding.severity))
+    kept = pictures[pictures["side"] != ""]
+    classes = pd.crosstab(kept["label"], kept["side"]).reindex(columns=["train", "valid"])
+    return DataCheck(
+        path=listing.root if isinstance(data, DataLoaders) else Path(data),
+        layout=listing.found_by or "DataLoaders",
+        findings=pd.DataFrame(found, columns=Finding._fields),
+        pictures=pictures.drop(columns=["error", "digest", "thumb", "colours", "alpha"]),
+        classes=classes.fillna(0).astype(int),
+    )
+
+
+def _known(dls: DataLoaders) -> Listing:
+    """List what went into `DataLoaders` of ours."""
+    if not isinstance(getattr(dls, "split", None), pd.DataFrame):
+        raise DataError("expected a path, or DataLoaders of from_folder or another door of ours")
+    out = dict(zip(dls.skipped["path"], dls.skipped["reason"], strict=True))
+    labels = dls.split["label"].tolist()
+    return Listing(
+        root=Path(dls.path),
+        files=[*dls.split["path"], *out],
+        labels=[*labels, *[""] * len(out)],
+        get_y=str,
+        left_out=out,
+        missing=frozenset(file for file in out if not file.exists()),
+        held=[*dls.split["valid"], *[False] * len(out)],
+        side="valid",
+    )
+
+
+def _table(
+    listing: Listing, facts: dict[Path, Facts], reasons: dict[Path, str], held: dict[Path, bool]
+) -> pd.DataFrame:
+    none = Facts()
+    seen = pd.DataFrame([facts.get(file, none) for file in listing.files], columns=Facts._fields)
+    out = [reasons.get(file, "") for file in listing.files]
+    sides = ["valid" if held.get(file) else "train" for file in listing.files]
+    seen.insert(0, "reason", out)
+    seen.insert(0, "side", ["" if why else side for why, side in zip(out, sides, strict=True)])
+    seen.insert(0, "label", list(listing.labels))
+    seen.insert(0, "path", pd.Series(list(listing.files), dtype=object))
+    return seen
+
+
+def _beside(listing: Listing) -> list[Finding]:
+    """Say what lies beside the pictures and is not used."""
+    found = []
+    if listing.unused:
+        names = tuple(str(path) for path in listing.unused)
+        advice = "neither to train nor to validate"
+        found.append(Finding("warning", "folders that are not used", len(names), advice, names))
+    if listing.others:
+        names = tuple(str(path) for path in listing.others)
+        found.append(Finding("note", "other files", len(names), "not read", names))
+    return found

@@ -1,0 +1,117 @@
+"""Resized copies of pictures, made once, so that epochs do not decode what they throw away."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from quickvision.errors import DataError, RunError
+from quickvision.images import BROKEN, Picture, open_rgb
+from quickvision.progress import counted
+
+LOSSY = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".jp2", ".j2k", ".heic"})
+QUALITY = 95  # of JPEG copies, without colour subsampling
+VERSION = b"1"  # raise it when copies are made otherwise
+
+
+class Opener:
+    """Open pictures at the size that training needs, from their copies where there are some.
+
+    The type transform at the head of our `DataLoaders`; a class, because loader processes pickle
+    it. Copies only save time: a picture without one, or that has changed since, is opened itself.
+
+    Args:
+        at_least: Pixels that neither side may go below; None decodes in full.
+        folder: Where the copies are, or None.
+    """
+
+    def __init__(self, at_least: int | None = None, folder: Path | None = None) -> None:
+        self.at_least, self.folder = at_least, folder
+
+    def __call__(self, item: Any) -> Picture:
+        """Open a path (or bytes, a Pillow image, an array, a tensor, as `Picture.create`)."""
+        if not isinstance(item, str | Path):
+            return Picture.create(item)
+        if self.folder is not None and self.at_least is not None:
+            copy = copy_path(item, self.at_least, self.folder)
+            if copy is not None and copy.exists():
+                return Picture.create(copy)
+        return Picture.create(item, at_least=self.at_least)
+
+
+def copy_path(file: str | Path, at_least: int, folder: Path) -> Path | None:
+    """Return where a file's copy is or would be; None where the file is not there.
+
+    The name tells the path, the size and the time of change apart, so that a changed picture has
+    no copy until one is made again.
+    """
+    try:
+        status = os.stat(file)
+    except OSError:
+        return None
+    digest = hashlib.blake2b(os.fsencode(os.path.abspath(file)), digest_size=16, key=VERSION)
+    digest.update(b"\0%d %d %d" % (status.st_size, status.st_mtime_ns, at_least))
+    name = digest.hexdigest()
+    lossy = os.path.splitext(file)[1].lower() in LOSSY
+    return folder / name[:2] / f"{name}{'.jpg' if lossy else '.png'}"
+
+
+def make_copies(files: Sequence[Path], at_least: int, folder: Path) -> None:
+    """Make the copies that are not there yet, in parallel, with a bar where it takes long.
+
+    A copy's shorter side has `at_least` pixels, upright, RGB: a JPEG of quality 95 where the
+    picture is stored with losses, else a PNG. A picture that is no larger needs no copy. Each copy
+    is moved into place when it is whole, so that a cut leaves none half made.
+
+    Raises:
+        RunError: They cannot be written.
+        DataError: A picture cannot be read.
+    """
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        made = pool.map(partial(_make_copy, at_least=at_least, folder=folder), files)
+        for _ in counted(made, len(files), "resizing pictures"):
+            pass
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _make_copy(file: Path, at_least: int, folder: Path) -> None:
+    copy = copy_path(file, at_least, folder)
+    if copy is None:
+        raise DataError(f"expected a picture, got nothing at {file}")
+    if copy.exists() or _shorter_side(file) <= at_least:
+        return
+    image = open_rgb(file, at_least=at_least)
+    scale = at_least / min(image.size)
+    width, height = (max(at_least, round(side * scale)) for side in image.size)
+    image = image.resize((width, height), Image.Resampling.BILINEAR)
+    part = copy.with_name(f".{os.getpid()}-{copy.name}")
+    options = {"quality": QUALITY, "subsampling": 0} if copy.suffix == ".jpg" else {}
+    try:
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        image.save(part, **options)  # type: ignore[arg-type]
+        os.replace(part, copy)
+    except OSError as error:
+        raise RunError(
+            f"expected to write resized pictures in {folder}, got: {error}; give another folder"
+            " with cache=DIR, or go without"
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _shorter_side(file: Path) -> int:
+    """Read a picture's size from its head; 0 where that fails, so that opening it says why."""
+    try:
+        with Image.open(file) as image:
+            return min(image.size)
+    except BROKEN:
+        return 0

@@ -1,0 +1,168 @@
+"""Hold out what the user asked for: a fraction, a folder, a column, a list, a rule, a split file.
+
+`splits` does the arithmetic; here the ways to say it are told apart.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import warnings
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from fastai.data.core import DataLoaders
+
+from quickvision.errors import DataError, DataWarning, some
+from quickvision.files import write_whole
+from quickvision.labels import NameLabel, relative
+from quickvision.listings import Listing
+from quickvision.rows import read_rows
+from quickvision.splits import check_sides, grouped_split, stratified_split
+
+SPLIT_COLUMNS = ["path", "label", "valid"]
+
+
+def hold_out(
+    listing: Listing,
+    reasons: Collection[Path] = (),
+    *,
+    valid: Any = 0.2,
+    groups: Any = None,
+    seed: int = 42,
+) -> pd.DataFrame:
+    """Say of each picture that is not left out on which side it is.
+
+    Args:
+        listing: What a door found. Where a folder or a column holds pictures out, it is taken,
+            unless `valid` says more than a fraction.
+        reasons: Files that are left out.
+        valid: A fraction; the name of a folder below the root; the files, or their paths below the
+            root; a function that says True of a path; or a file that `save_split` wrote.
+        groups: A function from path to group, a pattern with one group, or None.
+        seed: Of a fraction's split.
+
+    Returns:
+        Columns `path` (Path), `label`, `valid` (bool), in the listing's order.
+
+    Raises:
+        DataError: A side would be empty, or a class on one side only.
+        TypeError: `valid` or `groups` is none of these.
+    """
+    keep = [i for i, file in enumerate(listing.files) if file not in reasons]
+    files = [listing.files[i] for i in keep]
+    labels = [listing.labels[i] for i in keep]
+    fixed, side = listing.held, listing.side
+    if isinstance(valid, float) and fixed is not None:
+        held = [fixed[i] for i in keep]
+    elif isinstance(valid, float):
+        side = ""
+    else:
+        held, side = _asked_for(files, listing.root, valid)
+    kinds = _groups(listing, keep, files, groups)
+    if side:
+        check_sides(labels, held, side)
+        _check_groups(kinds, held)
+    elif kinds is not None:
+        held = grouped_split(kinds, labels, valid=valid, seed=seed)
+    else:
+        names = [relative(file, listing.root) or file.name for file in files]
+        held = stratified_split(names, labels, valid=valid, seed=seed)
+    return pd.DataFrame({"path": pd.Series(files, dtype=object), "label": labels, "valid": held})
+
+
+def _asked_for(files: Sequence[Path], root: Path, valid: Any) -> tuple[list[bool], str]:
+    """Return who is held out, and how to call that side."""
+    if callable(valid):
+        return [bool(valid(file)) for file in files], "valid="
+    if isinstance(valid, str | Path) and Path(valid).suffix.lower() == ".csv":
+        return _read_split(files, root, Path(valid).expanduser()), str(valid)
+    if isinstance(valid, str):
+        folder = root / valid
+        return [folder in file.parents for file in files], f"folder {str(folder)!r}"
+    if not isinstance(valid, Iterable):
+        raise TypeError(
+            "valid: expected a fraction, a folder, a column, files, a function or a split.csv, got"
+            f" {valid!r}"
+        )
+    asked = [os.fspath(file).replace(os.sep, "/") for file in valid]
+    known = [{relative(file, root), file.as_posix(), file.absolute().as_posix()} for file in files]
+    if strange := sorted(set(asked) - set().union(*known)):
+        raise DataError(
+            f"expected files to validate on that are in {root}, got {len(strange):,} that are not:"
+            f" {some(strange)}; give paths below that folder"
+        )
+    chosen = set(asked)
+    return [not names.isdisjoint(chosen) for names in known], "valid="
+
+
+def _groups(
+    listing: Listing, keep: Sequence[int], files: Sequence[Path], groups: Any
+) -> list[Any] | None:
+    if listing.groups is not None:
+        return [listing.groups[i] for i in keep]
+    if groups is None:
+        return None
+    find: Callable[[Path], Any] = NameLabel(groups) if isinstance(groups, str) else groups
+    if not callable(find):
+        raise TypeError(f"groups: expected a function, a pattern or a column, got {groups!r}")
+    kinds = [find(file) for file in files]
+    if none := [file.name for file, kind in zip(files, kinds, strict=True) if kind in ("", None)]:
+        raise DataError(f"expected a group for each picture, got none for {some(none)}")
+    return kinds
+
+
+def _check_groups(kinds: Sequence[Any] | None, held: Sequence[bool]) -> None:
+    if kinds is None:
+        return
+    sides = ({k for k, v in zip(kinds, held, strict=True) if v == side} for side in (True, False))
+    if both := sorted(map(str, set.intersection(*sides))):
+        raise DataError(f"expected each group on one side, got on both: {some(both)}")
+
+
+def _read_split(files: Sequence[Path], root: Path, path: Path) -> list[bool]:
+    """Read what `save_split` wrote."""
+    head, *rows = read_rows(path)
+    if head != SPLIT_COLUMNS:
+        raise DataError(f"expected the columns {SPLIT_COLUMNS} in {path}, got {head}")
+    held = {row[0]: row[-1] == "True" for row in rows}
+    names = [relative(file, root) or file.as_posix() for file in files]
+    if new := [name for name in names if name not in held]:
+        raise DataError(
+            f"expected all pictures of {root} in {path}, got {len(new):,} that are not:"
+            f" {some(new)}; take them out, or split anew with a fraction and save_split"
+        )
+    if gone := sorted(held.keys() - set(names)):
+        text = f"{len(gone):,} pictures of {path} are not in {root}: {some(gone)}"
+        warnings.warn(text, DataWarning, stacklevel=5)
+    return [held[name] for name in names]
+
+
+def save_split(dls: DataLoaders, path: str | Path) -> Path:
+    """Write down which pictures are held out, so that another run can hold out the same.
+
+    Args:
+        dls: Made by one of our doors.
+        path: The file to write: a row a picture, columns `path` (below `dls.path`, with `/`),
+            `label` and `valid` (True or False). `valid="split.csv"` on any door reads it.
+
+    Returns:
+        The path written.
+
+    Raises:
+        TypeError: `dls` has no record of its split.
+        ValueError: The name does not end in `.csv`.
+        RunError: It cannot be written.
+    """
+    split, path = getattr(dls, "split", None), Path(path).expanduser()
+    if not isinstance(split, pd.DataFrame):
+        raise TypeError("expected DataLoaders of from_folder or another of our doors, got others")
+    if path.suffix.lower() != ".csv":
+        raise ValueError(f"expected a file name that ends in .csv, got {path}")
+    names = [relative(file, dls.path) or Path(file).as_posix() for file in split["path"]]
+    table = split.assign(path=names)
+    options = {"index": False, "lineterminator": "\n", "quoting": csv.QUOTE_MINIMAL}
+    return write_whole(path, partial(table.to_csv, **options))

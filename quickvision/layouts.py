@@ -1,0 +1,85 @@
+"""Look at a path and say how its pictures are labelled: folders, a table, or names."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from quickvision.errors import DataError, some
+from quickvision.labels import NameLabel, find_files, folder, relative, sides
+from quickvision.listings import Listing, list_folder, list_names
+from quickvision.tables import list_csv
+
+# As data sets on the web are named: `great_pyrenees_12`, `cat.7`, `dog (3)`, `cat12`, `0042_seven`.
+PATTERNS = (
+    r"^(.+)_\d+\.\w+$",
+    r"^(.+)[-. ]\d+\.\w+$",
+    r"^(.+) \(\d+\)\.\w+$",
+    r"^(\D+)\d+\.\w+$",
+    r"^\d+[-_. ](.+)\.\w+$",
+)
+
+
+def find_listing(
+    path: str | Path, *, pat: str | re.Pattern[str] | None = None, valid: object = None
+) -> Listing:
+    r"""List the pictures of a path, whatever its layout; `Listing.found_by` says which it was.
+
+    Tried in this order: a CSV file; names, where `pat` is given; class folders, with or without
+    `train` and a validation folder; a CSV file in the folder that names pictures; file names that
+    one of a few patterns labels, such as `^(.+)_\d+\.\w+$`.
+
+    Raises:
+        DataError: Nothing there, or none of these.
+    """
+    path = Path(path).expanduser()
+    if path.is_file() and path.suffix.lower() in (".csv", ".tsv", ".txt"):
+        return list_csv(path)
+    if pat is not None:
+        return list_names(path, pat)
+    root = folder(path)
+    files, others = find_files(root)
+    if not files:
+        kinds = Counter(file.suffix or "no suffix" for file in others).most_common(3)
+        got = some([f"{n:,} files of {kind}" for kind, n in kinds]) or "none, and no other files"
+        raise DataError(f"expected pictures in {root}, got {got}")
+    train, held_out, _ = sides(root, valid if isinstance(valid, str) else None)
+    below = [relative(file, train) for file in files]
+    in_folders = {name.partition("/")[0] for name in below if "/" in name}
+    if held_out or len(in_folders) > 1:
+        return list_folder(path, valid=valid)
+    errors = []
+    for csv in sorted(root.glob("*.csv")):
+        try:
+            return list_csv(csv)
+        except DataError as error:
+            errors.append(str(error))
+    if pattern := propose_pattern([file.name for file in files]):
+        return list_names(path, pattern)
+    why = f"; {errors[0]}" if errors else ""
+    raise DataError(
+        f"expected class folders, train beside valid, a CSV file, or names that hold labels in"
+        f" {root}, got {len(files):,} pictures such as {some([file.name for file in files])}; say"
+        f" how they are labelled: from_name_re(path, pattern) or from_csv(csv){why}"
+    )
+
+
+def propose_pattern(names: Sequence[str]) -> str | None:
+    r"""Return the first pattern that labels nearly all names with a few classes, or None.
+
+    At least 95 in 100 names must match; there must be two classes or more, and on average at least
+    two pictures in each.
+
+    >>> propose_pattern(["pug_1.jpg", "pug_2.jpg", "boxer_1.jpg", "boxer_2.jpg"])
+    '^(.+)_\\d+\\.\\w+$'
+    >>> propose_pattern(["IMG_0001.jpg", "IMG_0002.jpg"]) is None
+    True
+    """
+    for pattern in PATTERNS:
+        label = NameLabel(pattern)
+        classes = Counter(found for name in names if (found := label(name)))
+        if classes.total() >= 0.95 * len(names) and 2 <= len(classes) <= classes.total() / 2:
+            return pattern
+    return None

@@ -1,0 +1,250 @@
+"""From a listing to `DataLoaders`: files checked, some held out, the rest handed to fastai."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from fastai.data.core import DataLoaders, Datasets
+from fastai.data.transforms import Categorize, IntToFloatTensor, ToTensor
+from fastai.losses import CrossEntropyLossFlat
+from fastai.torch_core import default_device, no_random
+from fastai.vision.augment import FlipItem, PadMode, RandomResizedCrop, Resize, aug_transforms
+
+from quickvision.cache import cache_folder
+from quickvision.class_names import read_class_names
+from quickvision.copies import Opener, make_copies
+from quickvision.errors import DataError, DataWarning, some
+from quickvision.holdout import hold_out
+from quickvision.listings import Listing
+from quickvision.scan import scan, unfit
+from quickvision.splits import imbalance
+
+Size = int | tuple[int, int]
+UNEVEN = 5  # times that the largest class is larger than the smallest, where figures mislead
+
+
+@dataclass(frozen=True)
+class Options:
+    """What every door takes, checked before anything is read; see `quickvision.from_folder`."""
+
+    valid: Any = 0.2
+    groups: Any = None
+    class_names: str | Path | Sequence[str] | Mapping[Any, str] | None = None
+    size: Size = 224
+    resize: str = "crop"
+    bs: int = 64
+    seed: int = 42
+    item_tfms: Any = None
+    batch_tfms: Any = None
+    balance: str | None = None
+    check: bool = True
+    max_bad: float = 0.05
+    cache: bool | str | Path = False
+    num_workers: int | None = None
+
+    def __post_init__(self) -> None:
+        number = isinstance(self.valid, int | float)
+        if (number and not 0 < self.valid < 1) or isinstance(self.valid, bool):
+            raise ValueError(f"valid: expected a fraction such as 0.2 (20 %), got {self.valid}")
+        sides = self.size if isinstance(self.size, tuple) else (self.size, self.size)
+        if len(sides) != 2 or not all(isinstance(s, int) and s > 0 for s in sides):
+            raise ValueError(f"size: expected pixels, as 224 or (224, 320), got {self.size!r}")
+        if not isinstance(self.bs, int) or self.bs < 2:
+            raise ValueError(f"bs: expected at least 2 (batch norm needs two), got {self.bs!r}")
+        if not isinstance(self.seed, int) or self.seed < 0:
+            raise ValueError(f"seed: expected a whole number from 0, got {self.seed!r}")
+        if self.num_workers is not None and self.num_workers < 0:
+            raise ValueError(f"num_workers: expected 0 or more, got {self.num_workers}")
+        if self.resize not in ("crop", "squish", "pad"):
+            raise ValueError(f"resize: expected 'crop', 'squish' or 'pad', got {self.resize!r}")
+        if self.resize != "crop" and self.item_tfms is not None:
+            raise ValueError("resize: goes with the item_tfms of our own, and item_tfms= is given")
+        if self.balance not in (None, "weights", "oversample"):
+            got = repr(self.balance)
+            raise ValueError(f"balance: expected None, 'weights' or 'oversample', got {got}")
+        if not 0 <= self.max_bad <= 1:
+            raise ValueError(f"max_bad: expected a fraction such as 0.05, got {self.max_bad!r}")
+
+
+def load(listing: Listing, options: Options) -> DataLoaders:
+    """Check the files, hold some out, and build plain `DataLoaders` of the rest.
+
+    Args:
+        listing: What a door found.
+        options: What the door was asked for.
+
+    Raises:
+        DataError: As `quickvision.from_folder`.
+        RunError: Resized copies cannot be written.
+    """
+    if not listing.files:
+        raise DataError(
+            f"expected pictures in {listing.root}, got none; looked for .jpg, .png and the like"
+        )
+    if options.class_names is not None:
+        used = {label for label in listing.labels if label}
+        listing = listing.named(read_class_names(options.class_names, used))
+    reasons = _left_out(listing, options)
+    split = hold_out(
+        listing, reasons, valid=options.valid, groups=options.groups, seed=options.seed
+    )
+    counts = Counter(split["label"][~split["valid"]])
+    _warn_of_uneven(counts, options.balance)
+    files, in_valid = split["path"].to_numpy(dtype=object), split["valid"].to_numpy(dtype=bool)
+    train = files[~in_valid].tolist()
+    if options.balance == "oversample":
+        train = _oversampled(train, split["label"][~in_valid].tolist(), counts)
+    with no_random(options.seed, reproducible=False):
+        dls = _dataloaders(listing, train, files[in_valid].tolist(), counts, options)
+    dls.skipped = pd.DataFrame(list(reasons.items()), columns=["path", "reason"])
+    dls.split = split
+    return dls
+
+
+def _left_out(listing: Listing, options: Options) -> dict[Path, str]:
+    """Say which files are no data, and why; stop where too many are bad."""
+    reasons = dict(listing.left_out)
+    if options.check:
+        reasons |= unfit(scan([file for file in listing.files if file not in reasons]))
+    bad = [file for file in reasons if file not in listing.left_out or file in listing.missing]
+    n = len(listing.files)
+    shown = some([f"{file.name} ({reason})" for file, reason in reasons.items()])
+    if len(reasons) == n:
+        raise DataError(f"expected pictures in {listing.root} that can be read, got none: {shown}")
+    if len(bad) > max(options.max_bad * n, 1 if options.max_bad else 0):
+        shown = some([f"{file} ({reasons[file]})" for file in bad])
+        raise DataError(
+            f"expected at most {options.max_bad:.0%} bad files, got {len(bad):,} of {n:,}: {shown};"
+            f" mend them, or go on without them with max_bad={-(-len(bad) * 100 // n) / 100:g}"
+        )
+    if reasons:
+        text = f"left out {len(reasons):,} of {n:,} pictures: {shown}; see dls.skipped"
+        warnings.warn(text, DataWarning, stacklevel=4)
+    return reasons
+
+
+def _warn_of_uneven(counts: Mapping[str, int], balance: str | None) -> None:
+    times = imbalance(counts)
+    if times > UNEVEN and balance is None:
+        large, small = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
+        text = (
+            f"uneven classes: {counts[large]:,} training pictures of {large}, {counts[small]:,} of"
+            f" {small} ({times:.0f} times); read macro-F1 beside accuracy, and try"
+            " balance='weights' or 'oversample'"
+        )
+        warnings.warn(text, DataWarning, stacklevel=4)
+
+
+def _oversampled(files: list[Path], labels: list[str], counts: Mapping[str, int]) -> list[Path]:
+    """Repeat the pictures of each class until it is as large as the largest.
+
+    Repeats in the list, and not fastai's `WeightedDL`, whose weights `dl.new` loses.
+    """
+    by_label: dict[str, list[Path]] = {}
+    for file, label in zip(files, labels, strict=True):
+        by_label.setdefault(label, []).append(file)
+    most = max(counts.values())
+    return [same[i % len(same)] for same in by_label.values() for i in range(most)]
+
+
+def _dataloaders(
+    listing: Listing,
+    train: list[Path],
+    valid: list[Path],
+    counts: Mapping[str, int],
+    options: Options,
+) -> DataLoaders:
+    """Build what fastai's `DataBlock` would.
+
+    It is built on `Datasets`, with slices for the two sides: `DataBlock` prints all files into a
+    string that it throws away, and goes through lists of indices thirty times.
+    """
+    item_tfms = options.item_tfms if options.item_tfms is not None else _resize(options)
+    batch_tfms = options.batch_tfms
+    if batch_tfms is None:
+        batch_tfms = aug_transforms(size=options.size)
+    categorize = Categorize(vocab=sorted(counts))
+    if options.balance == "weights":  # as scikit-learn's "balanced"
+        weights = [sum(counts.values()) / len(counts) / counts[label] for label in sorted(counts)]
+        on_device = torch.tensor(weights, dtype=torch.float32, device=default_device())
+        categorize.loss_func = CrossEntropyLossFlat(weight=on_device)
+    at_least = needed_side(item_tfms)
+    folder = _copies_folder(options.cache, listing.root)
+    if folder is not None:
+        if at_least is None:
+            raise ValueError("cache: goes with item_tfms that start with Resize, got others")
+        make_copies([*dict.fromkeys(train), *valid], at_least, folder)
+    items = train + valid
+    dsets = Datasets(
+        items,
+        tfms=[[Opener(at_least, folder)], [listing.get_y, categorize]],
+        splits=(slice(0, len(train)), slice(len(train), len(items))),
+    )
+    return dsets.dataloaders(
+        path=listing.root,
+        bs=_batch_size(options.bs, len(train)),
+        after_item=[ToTensor, *_as_list(item_tfms)],
+        after_batch=[IntToFloatTensor, *_as_list(batch_tfms)],
+        num_workers=_workers(len(items)) if options.num_workers is None else options.num_workers,
+    )
+
+
+def _as_list(tfms: Any) -> list[Any]:
+    return list(tfms) if isinstance(tfms, Iterable) else [tfms]
+
+
+def _resize(options: Options) -> Resize:
+    """An eighth larger, so that turning and warping have something to bring in at the edges."""
+    sides = options.size if isinstance(options.size, tuple) else (options.size, options.size)
+    height, width = (side + side // 8 for side in sides)
+    return Resize((height, width), method=options.resize, pad_mode=PadMode.Zeros)
+
+
+def needed_side(item_tfms: Any) -> int | None:
+    """Return the pixels that neither side of a decoded picture may go below.
+
+    Known for `Resize` and `RandomResizedCrop`, alone or with flips; else None, decode in full.
+    """
+    tfms = [tfm for tfm in _as_list(item_tfms) if not isinstance(tfm, FlipItem)]
+    if len(tfms) != 1:
+        return None
+    if isinstance(tfms[0], Resize):
+        return max(tfms[0].size)
+    if isinstance(tfms[0], RandomResizedCrop):
+        crop = tfms[0]
+        narrowest = min(*crop.ratio, *(1 / ratio for ratio in crop.ratio))
+        enlarged = max((crop.min_scale * narrowest) ** -0.5, 1 + crop.val_xtra)
+        return int(np.ceil(max(crop.size) * enlarged)) + 8  # fastai rounds up to eights
+    return None
+
+
+def _copies_folder(cache: bool | str | Path, root: Path) -> Path | None:
+    if cache is False:
+        return None
+    folder = cache_folder() / "copies" if cache is True else Path(cache).expanduser()
+    if root.resolve() in (folder.resolve(), *folder.resolve().parents):
+        raise ValueError(f"cache: expected a folder outside the pictures' own {root}, got {folder}")
+    return folder
+
+
+def _batch_size(bs: int, n_train: int) -> int:
+    if bs <= n_train:
+        return bs
+    lowered = max(2, n_train // 4)
+    text = f"bs lowered from {bs} to {lowered}: there are only {n_train} training pictures"
+    warnings.warn(text, DataWarning, stacklevel=5)
+    return lowered
+
+
+def _workers(n_files: int) -> int:
+    cores = os.cpu_count() or 1
+    return 0 if n_files < 1000 or cores <= 2 else min(8, cores)

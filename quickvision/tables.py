@@ -1,0 +1,229 @@
+"""Pictures and labels from a table: a CSV file as people have it, or a DataFrame."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from quickvision.errors import DataError, DataWarning, did_you_mean, some
+from quickvision.labels import SUFFIXES, VALID_NAMES, TableLabel
+from quickvision.listings import Listing
+from quickvision.rows import read_rows
+
+Column = str | int
+
+LABEL_NAMES = ("label", "labels", "class", "classes", "category", "target", "species", "breed")
+YES = {"true", "yes", "1", "1.0", *VALID_NAMES}
+NO = {"false", "no", "0", "0.0", "train", "training"}
+
+
+def list_csv(
+    csv: str | Path,
+    *,
+    images: str | Path | None = None,
+    fn_col: Column | None = None,
+    label_col: Column | None = None,
+    valid_col: Column | None = None,
+    groups: Column | None = None,
+    header: bool | None = None,
+    suffix: str | None = None,
+) -> Listing:
+    """List the pictures of a CSV file; see `quickvision.from_csv`."""
+    path = Path(csv).expanduser()
+    rows = read_rows(path)
+    width = len(rows[0])
+    if bad := [i + 1 for i, row in enumerate(rows) if len(row) != width]:
+        raise DataError(
+            f"expected {width} columns in each row of {path}, as in the first, got another number"
+            f" in row {some(bad)}; put text that holds a separator in quotes"
+        )
+    if images is None:
+        base = _guess_images(rows, suffix, path)
+    else:
+        base = _images_folder(Path(images), path.parent)
+    named = any(isinstance(col, str) for col in (fn_col, label_col, valid_col, groups))
+    if header is None:
+        header = named or not any(_find(cell, suffix, base) for cell in rows[0])
+    columns: list[Any] = rows.pop(0) if header else list(range(width))
+    if twice := [name for name in columns if columns.count(name) > 1]:
+        raise DataError(f"expected a name of its own for each column of {path}, got two {twice[0]}")
+    if not rows:
+        raise DataError(f"expected rows under the header of {path}, got none")
+    table = pd.DataFrame(rows, columns=columns, dtype=object)
+    picks = {"fn_col": fn_col, "label_col": label_col, "valid_col": valid_col}
+    shown = {"images": images and str(images), **picks, "suffix": suffix}
+    said = "".join(f", {name}={pick!r}" for name, pick in shown.items() if pick is not None)
+    call = f"qv.from_csv({str(csv)!r}{said})"
+    return _list(table, base, picks, groups, suffix, str(path), call)
+
+
+def list_df(
+    df: pd.DataFrame,
+    *,
+    images: str | Path = ".",
+    fn_col: Column | None = None,
+    label_col: Column | None = None,
+    valid_col: Column | None = None,
+    groups: Column | None = None,
+    suffix: str | None = None,
+) -> Listing:
+    """List the pictures of a DataFrame; see `quickvision.from_df`."""
+    if not len(df):
+        raise DataError("expected rows in the table, got none")
+    table = pd.DataFrame({col: [_text(value) for value in df[col]] for col in df}, dtype=object)
+    picks = {"fn_col": fn_col, "label_col": label_col, "valid_col": valid_col}
+    base = _images_folder(Path(images), Path())
+    return _list(table, base, picks, groups, suffix, "the table", "")
+
+
+def _text(value: Any) -> str:
+    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    whole = isinstance(value, float) and value.is_integer()  # a column of numbers with gaps
+    return str(int(value) if whole else value).strip()
+
+
+def _images_folder(images: Path, base: Path) -> Path:
+    images = images.expanduser()
+    for folder in (base / images, images):
+        if folder.is_dir():
+            return folder
+    raise DataError(f"expected the folder of the pictures, got nothing at {base / images}")
+
+
+def _guess_images(rows: Sequence[Sequence[str]], suffix: str | None, csv: Path) -> Path:
+    """Return the folder that has the pictures: the table's own, or one beside it."""
+    folders = [csv.parent, *sorted(p for p in csv.parent.iterdir() if p.is_dir())]
+    cells = [cell for row in rows[:20] for cell in row]
+    hits = {folder: sum(bool(_find(cell, suffix, folder)) for cell in cells) for folder in folders}
+    best = [folder for folder in folders if hits[folder] == max(hits.values())]
+    alike = [folder for folder in best if folder.name.casefold() == csv.stem.casefold()]
+    if len(best) > 1 and any(hits.values()) and not alike:
+        raise DataError(
+            f"expected the pictures of {csv} in one folder, got them in each of"
+            f" {some([folder.name for folder in best])}; say images="
+        )
+    return (alike or best)[0]
+
+
+def _find(name: str, suffix: str | None, folder: Path) -> Path | None:
+    """Return the file that a cell names, if it is there."""
+    if not name or "\0" in name:
+        return None
+    for end in (suffix,) if suffix is not None else ("", ".jpg", ".jpeg", ".png", ".JPG", ".tif"):
+        file = folder / f"{name}{end}"
+        with contextlib.suppress(OSError):  # a cell of text that is too long for a name
+            if file.suffix.lower() in SUFFIXES and file.is_file():
+                return file
+    return None
+
+
+def _list(
+    table: pd.DataFrame,
+    base: Path,
+    picks: dict[str, Column | None],
+    groups: Column | None,
+    suffix: str | None,
+    name: str,
+    call: str,
+) -> Listing:
+    fn_col = _pick(table, picks["fn_col"], "fn_col", name)
+    valid_col = _pick(table, picks["valid_col"], "valid_col", name)
+    if fn_col is None:
+        fn_col = _file_column(table, suffix, base, name)
+    label_col = _pick(table, picks["label_col"], "label_col", name)
+    if label_col is None:
+        label_col = _label_column(table, {fn_col, valid_col, _pick(table, groups, "groups", name)})
+    files: list[Path | None] = []
+    missing: list[Path] = []
+    found: dict[Path, str] = {}
+    for cell, label in zip(table[fn_col], table[label_col], strict=True):
+        there = _find(cell, suffix, base)
+        file = there or base / f"{cell}{suffix or ''}"
+        if file in found and found[file] != label:
+            raise DataError(
+                f"expected one label for each picture in {name}, got {found[file]!r} and {label!r}"
+                f" for {cell}"
+            )
+        files.append(None if not cell or file in found else file)
+        found[file] = label
+        if not there:
+            missing.append(file)
+    keep = [row for row, file in enumerate(files) if file]
+    if dropped := len(files) - len(keep):
+        text = f"{dropped:,} of {len(files):,} rows of {name} repeat a row or name no picture"
+        warnings.warn(text, DataWarning, stacklevel=5)
+    table, kept = table.iloc[keep], [file for file in files if file]
+    left_out = {file: "no label" for file in kept if not found[file]}
+    left_out |= dict.fromkeys(missing, "no such file")
+    held = None
+    if valid_col is not None:
+        held, tests = _held(table[valid_col], valid_col, name)
+        left_out |= {
+            file: "a test row" for file, is_test in zip(kept, tests, strict=True) if is_test
+        }
+    return Listing(
+        root=base,
+        files=kept,
+        labels=["" if file in left_out else found[file] for file in kept],
+        get_y=TableLabel({os.fspath(file): found[file] for file in kept}),
+        left_out=left_out,
+        missing=frozenset(missing),
+        held=held,
+        side=f"column {valid_col!r}",
+        groups=None if groups is None else table[groups].tolist(),
+        found_by=call,
+    )
+
+
+def _pick(table: pd.DataFrame, column: Column | None, option: str, name: str) -> Column | None:
+    """Return a column's own name; numbers count columns from 0 where none is named so."""
+    columns = list(table.columns)
+    if column is None or column in columns:
+        return column
+    if isinstance(column, int) and 0 <= column < len(columns):
+        return columns[column]
+    hint = did_you_mean(str(column), map(str, columns))
+    raise DataError(
+        f"{option}: expected a column of {name}, one of {columns}, got {column!r}{hint}"
+    )
+
+
+def _file_column(table: pd.DataFrame, suffix: str | None, base: Path, name: str) -> Column:
+    for column in table.columns:
+        if any(_find(cell, suffix, base) for cell in table[column].head(20)):
+            return column
+    raise DataError(
+        f"expected a column of {name} that names pictures in {base}, got none in"
+        f" {list(table.columns)}; say where the pictures are with images=, which column names them"
+        " with fn_col=, and what the names end in with suffix='.jpg'"
+    )
+
+
+def _label_column(table: pd.DataFrame, taken: set[Column | None]) -> Column:
+    free = [column for column in table.columns if column not in taken]
+    known = [column for column in free if str(column).casefold() in LABEL_NAMES]
+    if len(known) == 1 or len(free) == 1:
+        return (known or free)[0]
+    raise DataError(f"expected to see which column holds the labels, got {free}; say label_col=")
+
+
+def _held(column: pd.Series, name: Column, table: str) -> tuple[list[bool], list[bool]]:
+    """Read a column that says who is held out; `test` rows are no data where others validate."""
+    words = [str(word).casefold() for word in column]
+    strange = sorted(set(words) - YES - NO)
+    if strange:
+        raise DataError(
+            f"expected yes or no, 1 or 0, true or false, train or valid in column {name!r} of"
+            f" {table}, got {some([repr(word) for word in strange])}"
+        )
+    has_valid = bool(set(words) & (YES - {"test"}))
+    tests = [word == "test" and has_valid for word in words]
+    return [word in YES for word in words], tests
