@@ -19,6 +19,7 @@ from quickvision.findings import Finding, find
 from quickvision.holdout import hold_out
 from quickvision.layouts import find_listing
 from quickvision.listings import Listing
+from quickvision.paths import Paths, relative
 from quickvision.scan import Facts, scan, unfit
 
 SEVERITIES = ("error", "warning", "note")
@@ -99,7 +100,7 @@ class DataCheck:
     def __str__(self) -> str:
         lines = [f"{name:<13}{text}" for name, text in self.summary().items()]
         for row in self._rows():
-            shown = some([_short(example) for example in row.examples])
+            shown = some(row.examples)
             lines += ["", f"{row.severity:<13}{row.finding}: {row.n:,}"]
             lines += [f"{'':<13}{shown}", f"{'':<13}{row.advice}"]
         return "\n".join(lines)
@@ -110,15 +111,11 @@ class DataCheck:
             (f"<b>{escape(name)}</b>", "", escape(text)) for name, text in self.summary().items()
         ]
         for row in self._rows():
-            shown = escape(some([_short(example) for example in row.examples]))
+            shown = escape(some(row.examples))
             what = f"{escape(row.finding)}: <b>{row.n:,}</b>"
             rows.append((escape(row.severity), what, f"{shown}<br><i>{escape(row.advice)}</i>"))
         cells = ("".join(f'<td style="{cell}">{text}</td>' for text in row) for row in rows)
         return f"<table>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
-
-
-def _short(example: str) -> str:
-    return " = ".join(Path(part).name for part in example.split(" = "))
 
 
 def check(
@@ -159,11 +156,11 @@ def check(
         listing = find_listing(data, pat=pat, valid=valid)
     if class_names is not None:
         used = {label for label in listing.labels if label}
-        listing = listing.named(read_class_names(class_names, used))
-    facts = scan([file for file in listing.files if file not in listing.missing])
+        listing = listing.renamed(read_class_names(class_names, used))
+    there = [name for name in listing.names if name not in listing.missing]
+    facts = dict(zip(there, scan(Paths(listing.root, there)), strict=True))
     reasons = dict(listing.left_out)
-    new = {file: seen for file, seen in facts.items() if file not in reasons}
-    reasons |= unfit(new)
+    reasons |= unfit({name: seen for name, seen in facts.items() if name not in reasons})
     found, sides = [], {}
     try:
         with warnings.catch_warnings():
@@ -194,31 +191,32 @@ def _known(dls: DataLoaders) -> Listing:
     """List what went into `DataLoaders` of ours."""
     if not isinstance(getattr(dls, "split", None), pd.DataFrame):
         raise DataError("expected a path, or DataLoaders of from_folder or another door of ours")
-    out = dict(zip(dls.skipped["path"], dls.skipped["reason"], strict=True))
-    labels = dls.split["label"].tolist()
+    root = Path(dls.path)
+    files = [relative(path, root) or path.as_posix() for path in dls.skipped["path"]]
+    out = dict(zip(files, dls.skipped["reason"], strict=True))
     return Listing(
-        root=Path(dls.path),
-        files=[*dls.split["path"], *out],
-        labels=[*labels, *[""] * len(out)],
+        root=root,
+        names=[*dls.split["path"], *out],
+        labels=[*dls.split["label"], *[""] * len(out)],
         get_y=str,
         left_out=out,
-        missing=frozenset(file for file in out if not file.exists()),
+        missing=frozenset(name for name in out if not (root / name).exists()),
         held=[*dls.split["valid"], *[False] * len(out)],
         side="valid",
     )
 
 
 def _table(
-    listing: Listing, facts: dict[Path, Facts], reasons: dict[Path, str], held: dict[Path, bool]
+    listing: Listing, facts: dict[str, Facts], reasons: dict[str, str], held: dict[str, bool]
 ) -> pd.DataFrame:
     none = Facts()
-    seen = pd.DataFrame([facts.get(file, none) for file in listing.files], columns=Facts._fields)
-    out = [reasons.get(file, "") for file in listing.files]
-    sides = ["valid" if held.get(file) else "train" for file in listing.files]
+    seen = pd.DataFrame([facts.get(name, none) for name in listing.names], columns=Facts._fields)
+    out = [reasons.get(name, "") for name in listing.names]
+    sides = ["valid" if held.get(name) else "train" for name in listing.names]
     seen.insert(0, "reason", out)
     seen.insert(0, "side", ["" if why else side for why, side in zip(out, sides, strict=True)])
     seen.insert(0, "label", list(listing.labels))
-    seen.insert(0, "path", pd.Series(list(listing.files), dtype=object))
+    seen.insert(0, "path", list(listing.names))
     return seen
 
 
@@ -226,10 +224,10 @@ def _beside(listing: Listing) -> list[Finding]:
     """Say what lies beside the pictures and is not used."""
     found = []
     if listing.unused:
-        names = tuple(str(path) for path in listing.unused)
+        names = tuple(listing.unused)
         advice = "neither to train nor to validate"
         found.append(Finding("warning", "folders that are not used", len(names), advice, names))
     if listing.others:
-        names = tuple(str(path) for path in listing.others)
+        names = tuple(listing.others)
         found.append(Finding("note", "other files", len(names), "not read", names))
     return found

@@ -11,7 +11,6 @@ import typer
 
 import quickvision
 from quickvision.errors import DataWarning, QuickvisionError
-from quickvision.labels import NameLabel
 
 RUNS = Path("runs")
 
@@ -50,6 +49,8 @@ def demo(
 
 def _pattern(text: str | None) -> str | None:
     if text is not None:
+        from quickvision.labels import NameLabel  # it loads numpy
+
         try:
             NameLabel(text)
         except ValueError as error:

@@ -56,7 +56,7 @@ def from_folder(path: str | Path, **kwargs: Any) -> DataLoaders:  # noqa: D417
             one never stops. 0 allows none.
         cache: True, or a folder outside the data's own: keep copies that are resized to what the
             item transforms need, so that epochs do not decode large photos again. The first time
-            it costs a pass over all pictures and, at 224 pixels, about 50 kB a photo.
+            it costs a pass over all pictures and, at 224 pixels, about 35 kB a photo.
         num_workers: Loader processes; by default 0 for under 1,000 pictures or up to two cores
             (where they cost more than they save), else the number of cores, at most 8.
 

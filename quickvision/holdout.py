@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import warnings
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -13,13 +12,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from fastai.data.core import DataLoaders
 
 from quickvision.errors import DataError, DataWarning, some
 from quickvision.files import write_whole
-from quickvision.labels import NameLabel, relative
-from quickvision.listings import Listing
+from quickvision.labels import NameLabel
+from quickvision.listings import Listing, valid_folder
+from quickvision.paths import Paths, relative
 from quickvision.rows import read_rows
 from quickvision.splits import check_sides, grouped_split, stratified_split
 
@@ -28,7 +29,7 @@ SPLIT_COLUMNS = ["path", "label", "valid"]
 
 def hold_out(
     listing: Listing,
-    reasons: Collection[Path] = (),
+    reasons: Collection[str] = (),
     *,
     valid: Any = 0.2,
     groups: Any = None,
@@ -39,68 +40,76 @@ def hold_out(
     Args:
         listing: What a door found. Where a folder or a column holds pictures out, it is taken,
             unless `valid` says more than a fraction.
-        reasons: Files that are left out.
+        reasons: Names of files that are left out.
         valid: A fraction; the name of a folder below the root; the files, or their paths below the
             root; a function that says True of a path; or a file that `save_split` wrote.
         groups: A function from path to group, a pattern with one group, or None.
         seed: Of a fraction's split.
 
     Returns:
-        Columns `path` (Path), `label`, `valid` (bool), in the listing's order.
+        Columns `path` (the name, text), `label`, `valid` (bool), in the listing's order.
 
     Raises:
         DataError: A side would be empty, or a class on one side only.
         TypeError: `valid` or `groups` is none of these.
     """
-    keep = [i for i, file in enumerate(listing.files) if file not in reasons]
-    files = [listing.files[i] for i in keep]
+    everything: Sequence[int] = range(len(listing.names))
+    keep = [i for i in everything if listing.names[i] not in reasons] if reasons else everything
+    names = [listing.names[i] for i in keep]
     labels = [listing.labels[i] for i in keep]
     fixed, side = listing.held, listing.side
     if isinstance(valid, float) and fixed is not None:
         held = [fixed[i] for i in keep]
     elif isinstance(valid, float):
         side = ""
+    elif fixed is not None and valid_folder(valid):  # the door has looked for this folder
+        held = [fixed[i] for i in keep]
     else:
-        held, side = _asked_for(files, listing.root, valid)
-    kinds = _groups(listing, keep, files, groups)
+        held, side = _asked_for(names, listing.root, valid)
+    kinds = _groups(listing, keep, names, groups)
     if side:
         check_sides(labels, held, side)
         _check_groups(kinds, held)
     elif kinds is not None:
         held = grouped_split(kinds, labels, valid=valid, seed=seed)
     else:
-        names = [relative(file, listing.root) or file.name for file in files]
         held = stratified_split(names, labels, valid=valid, seed=seed)
-    return pd.DataFrame({"path": pd.Series(files, dtype=object), "label": labels, "valid": held})
+    table = pd.DataFrame({"path": pd.Series(names, dtype=object)})
+    return table.assign(label=pd.Series(labels, dtype=object), valid=np.array(held, dtype=bool))
 
 
-def _asked_for(files: Sequence[Path], root: Path, valid: Any) -> tuple[list[bool], str]:
+def _asked_for(names: Sequence[str], root: Path, valid: Any) -> tuple[list[bool], str]:
     """Return who is held out, and how to call that side."""
     if callable(valid):
-        return [bool(valid(file)) for file in files], "valid="
+        return [bool(valid(path)) for path in Paths(root, names)], "valid="
     if isinstance(valid, str | Path) and Path(valid).suffix.lower() == ".csv":
-        return _read_split(files, root, Path(valid).expanduser()), str(valid)
+        return _read_split(names, root, Path(valid).expanduser()), str(valid)
     if isinstance(valid, str):
-        folder = root / valid
-        return [folder in file.parents for file in files], f"folder {str(folder)!r}"
+        top = valid.strip("/") + "/"
+        return [name.startswith(top) for name in names], f"folder {str(root / valid)!r}"
     if not isinstance(valid, Iterable):
         raise TypeError(
             "valid: expected a fraction, a folder, a column, files, a function or a split.csv, got"
             f" {valid!r}"
         )
-    asked = [os.fspath(file).replace(os.sep, "/") for file in valid]
-    known = [{relative(file, root), file.as_posix(), file.absolute().as_posix()} for file in files]
-    if strange := sorted(set(asked) - set().union(*known)):
+    asked = {_name(file, root) for file in valid}
+    if strange := sorted(asked - set(names)):
         raise DataError(
             f"expected files to validate on that are in {root}, got {len(strange):,} that are not:"
             f" {some(strange)}; give paths below that folder"
         )
-    chosen = set(asked)
-    return [not names.isdisjoint(chosen) for names in known], "valid="
+    return [name in asked for name in names], "valid="
+
+
+def _name(file: str | Path, root: Path) -> str:
+    """Return the name of a file that is given below the root, or seen from the working folder."""
+    below = relative(os.path.abspath(file), root.absolute())
+    is_here = below and os.path.exists(file)
+    return below if is_here else os.fspath(file).replace(os.sep, "/")
 
 
 def _groups(
-    listing: Listing, keep: Sequence[int], files: Sequence[Path], groups: Any
+    listing: Listing, keep: Sequence[int], names: Sequence[str], groups: Any
 ) -> list[Any] | None:
     if listing.groups is not None:
         return [listing.groups[i] for i in keep]
@@ -109,8 +118,8 @@ def _groups(
     find: Callable[[Path], Any] = NameLabel(groups) if isinstance(groups, str) else groups
     if not callable(find):
         raise TypeError(f"groups: expected a function, a pattern or a column, got {groups!r}")
-    kinds = [find(file) for file in files]
-    if none := [file.name for file, kind in zip(files, kinds, strict=True) if kind in ("", None)]:
+    kinds = [find(path) for path in Paths(listing.root, names)]
+    if none := [name for name, kind in zip(names, kinds, strict=True) if kind in ("", None)]:
         raise DataError(f"expected a group for each picture, got none for {some(none)}")
     return kinds
 
@@ -123,13 +132,12 @@ def _check_groups(kinds: Sequence[Any] | None, held: Sequence[bool]) -> None:
         raise DataError(f"expected each group on one side, got on both: {some(both)}")
 
 
-def _read_split(files: Sequence[Path], root: Path, path: Path) -> list[bool]:
+def _read_split(names: Sequence[str], root: Path, path: Path) -> list[bool]:
     """Read what `save_split` wrote."""
     head, *rows = read_rows(path)
     if head != SPLIT_COLUMNS:
         raise DataError(f"expected the columns {SPLIT_COLUMNS} in {path}, got {head}")
     held = {row[0]: row[-1] == "True" for row in rows}
-    names = [relative(file, root) or file.as_posix() for file in files]
     if new := [name for name in names if name not in held]:
         raise DataError(
             f"expected all pictures of {root} in {path}, got {len(new):,} that are not:"
@@ -137,7 +145,7 @@ def _read_split(files: Sequence[Path], root: Path, path: Path) -> list[bool]:
         )
     if gone := sorted(held.keys() - set(names)):
         text = f"{len(gone):,} pictures of {path} are not in {root}: {some(gone)}"
-        warnings.warn(text, DataWarning, stacklevel=5)
+        warnings.warn(text, DataWarning, stacklevel=6)
     return [held[name] for name in names]
 
 
@@ -162,7 +170,4 @@ def save_split(dls: DataLoaders, path: str | Path) -> Path:
         raise TypeError("expected DataLoaders of from_folder or another of our doors, got others")
     if path.suffix.lower() != ".csv":
         raise ValueError(f"expected a file name that ends in .csv, got {path}")
-    names = [relative(file, dls.path) or Path(file).as_posix() for file in split["path"]]
-    table = split.assign(path=names)
-    options = {"index": False, "lineterminator": "\n", "quoting": csv.QUOTE_MINIMAL}
-    return write_whole(path, partial(table.to_csv, **options))
+    return write_whole(path, partial(split.to_csv, index=False, lineterminator="\n"))

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from quickvision.errors import DataError, some
-from quickvision.labels import NameLabel, find_files, folder, relative, sides
-from quickvision.listings import Listing, list_folder, list_names
+from quickvision.labels import NameLabel
+from quickvision.listings import Listing, list_folder, list_names, valid_folder
+from quickvision.paths import find_files, folder, sides
 from quickvision.tables import list_csv
 
 # As data sets on the web are named: `great_pyrenees_12`, `cat.7`, `dog (3)`, `cat12`, `0042_seven`.
@@ -40,15 +41,16 @@ def find_listing(
     if pat is not None:
         return list_names(path, pat)
     root = folder(path)
-    files, others = find_files(root)
-    if not files:
-        kinds = Counter(file.suffix or "no suffix" for file in others).most_common(3)
+    names, others = find_files(root)
+    if not names:
+        kinds = Counter(Path(name).suffix or "no suffix" for name in others).most_common(3)
         got = some([f"{n:,} files of {kind}" for kind, n in kinds]) or "none, and no other files"
         raise DataError(f"expected pictures in {root}, got {got}")
-    train, held_out, _ = sides(root, valid if isinstance(valid, str) else None)
-    below = [relative(file, train) for file in files]
-    in_folders = {name.partition("/")[0] for name in below if "/" in name}
-    if held_out or len(in_folders) > 1:
+    train, held_out = sides(root, valid_folder(valid))
+    top = "" if train == root else f"{train.name}/"
+    below = [name[len(top) :] for name in names if name.startswith(top)]
+    classes = {name.partition("/")[0] for name in below if "/" in name}
+    if held_out or len(classes) > 1:
         return list_folder(path, valid=valid)
     errors = []
     for csv in sorted(root.glob("*.csv")):
@@ -56,12 +58,12 @@ def find_listing(
             return list_csv(csv)
         except DataError as error:
             errors.append(str(error))
-    if pattern := propose_pattern([file.name for file in files]):
+    if pattern := propose_pattern([name.rpartition("/")[2] for name in names]):
         return list_names(path, pattern)
     why = f"; {errors[0]}" if errors else ""
     raise DataError(
         f"expected class folders, train beside valid, a CSV file, or names that hold labels in"
-        f" {root}, got {len(files):,} pictures such as {some([file.name for file in files])}; say"
+        f" {root}, got {len(names):,} pictures such as {some(names)}; say"
         f" how they are labelled: from_name_re(path, pattern) or from_csv(csv){why}"
     )
 
@@ -78,8 +80,7 @@ def propose_pattern(names: Sequence[str]) -> str | None:
     True
     """
     for pattern in PATTERNS:
-        label = NameLabel(pattern)
-        classes = Counter(found for name in names if (found := label(name)))
+        classes = Counter(filter(None, NameLabel(pattern).each(names, Path())))
         if classes.total() >= 0.95 * len(names) and 2 <= len(classes) <= classes.total() / 2:
             return pattern
     return None

@@ -10,42 +10,44 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from quickvision.errors import DataError, DataWarning, some
-from quickvision.labels import FolderLabel, NamedLabel, NameLabel, find_files, folder, sides
+from quickvision.labels import FolderLabel, NamedLabel, NameLabel
+from quickvision.paths import find_files, folder, relative, sides
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What a door found: files, labels, and what is fixed about the split already.
+    """What a door found: pictures, labels, and what is fixed about the split already.
 
     Attributes:
-        root: The folder that the files belong to.
-        files: All pictures, in one order on every machine.
-        labels: A label for each file; an empty string where it has none.
+        root: The folder that the pictures belong to.
+        names: Each picture's path below the root, with `/` (a whole path where it is elsewhere), in
+            one order on every machine.
+        labels: A label for each; an empty string where it has none.
         get_y: The labeller: path in, label out.
-        left_out: Files that are no data, with the reasons.
+        left_out: Names of files that are no data, with the reasons.
         missing: Those of `left_out` that do not exist.
-        held: True for each file that is held out, where a folder or a column says so.
+        held: True for each picture that is held out, where a folder or a column says so.
         side: What says so, for messages.
-        groups: The group of each file, where a column says so.
-        others: Files beside the pictures that are none.
+        groups: The group of each picture, where a column says so.
+        others: Names of files beside the pictures that are none.
         unused: Folders of pictures that belong to neither side.
         found_by: The call that this door is, as a user would write it.
     """
 
     root: Path
-    files: Sequence[Path]
+    names: Sequence[str]
     labels: Sequence[str]
     get_y: Callable[[Path], str]
-    left_out: Mapping[Path, str] = field(default_factory=dict)
-    missing: frozenset[Path] = frozenset()
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    missing: frozenset[str] = frozenset()
     held: Sequence[bool] | None = None
     side: str = ""
     groups: Sequence[str] | None = None
-    others: Sequence[Path] = ()
-    unused: Sequence[Path] = ()
+    others: Sequence[str] = ()
+    unused: Sequence[str] = ()
     found_by: str = ""
 
-    def named(self, names: Mapping[str, str]) -> Listing:
+    def renamed(self, names: Mapping[str, str]) -> Listing:
         """Return the listing with names in place of its labels."""
         labels = [names.get(label, label) for label in self.labels]
         return replace(self, labels=labels, get_y=NamedLabel(self.get_y, names))
@@ -62,33 +64,43 @@ def list_folder(path: str | Path, *, valid: object = None) -> Listing:
         DataError: No folder, or no class folder in it.
     """
     root = folder(path)
-    train, held_out, beside = sides(root, valid if isinstance(valid, str) else None)
-    get_y = FolderLabel([held_out, train] if held_out else [train])
-    files, others = find_files(train)
-    if held_out:
-        files = [file for file in files if held_out not in file.parents]
-        more, more_others = find_files(held_out)
-        held = [False] * len(files) + [True] * len(more)
-        files, others = files + more, others + more_others
-    stray = [file for file in files if file.parent in (train, held_out)]
-    if stray and len(stray) == len(files):
+    train, held_out = sides(root, valid_folder(valid))
+    found, others = find_files(root)
+    tops = {f"{held_out.name}/": True} if held_out else {}
+    tops["" if train == root else f"{train.name}/"] = False
+    names, labels, held, unused = [], [], [], {}
+    for name in found:
+        top = next((top for top in tops if name.startswith(top)), None)
+        if top is None:
+            unused[name.partition("/")[0]] = "/" in name
+            continue
+        label, deeper, _ = name[len(top) :].partition("/")
+        names.append(name)
+        labels.append(label if deeper else "")
+        held.append(tops[top])
+    if names and not any(labels):
         raise DataError(
-            f"expected class folders in {train}, got no folder but {some([f.name for f in files])};"
-            f" where names hold the labels, use from_name_re('{root}', r'^(.+)_\\d+\\.jpg$')"
+            f"expected class folders in {train}, got no folder but {some(names)}; where names hold"
+            f" the labels, use from_name_re('{root}', r'^(.+)_\\d+\\.jpg$')"
         )
-    reasons = dict.fromkeys(stray, "not in a class folder")
+    stray = [name for name, label in zip(names, labels, strict=True) if not label]
     return Listing(
         root=root,
-        files=files,
-        labels=["" if file in reasons else get_y(file) for file in files],
-        get_y=get_y,
-        left_out=reasons,
+        names=names,
+        labels=labels,
+        get_y=FolderLabel([held_out, train] if held_out else [train]),
+        left_out=dict.fromkeys(stray, "not in a class folder"),
         held=held if held_out else None,
         side=str(held_out or ""),
         others=others,
-        unused=[path for path in beside if find_files(path)[0]],
+        unused=[name for name, is_folder in unused.items() if is_folder],
         found_by=f"qv.from_folder({str(path)!r})",
     )
+
+
+def valid_folder(valid: object) -> str | None:
+    """Return the folder's name where `valid` is one, and not a split file."""
+    return valid if isinstance(valid, str) and not valid.lower().endswith(".csv") else None
 
 
 def list_names(
@@ -101,10 +113,10 @@ def list_names(
         ValueError: The pattern cannot label.
     """
     get_y = NameLabel(pat)
-    others: list[Path] = []
+    others: list[str] = []
     if isinstance(path_or_files, str | Path):
         root = folder(path_or_files)
-        files, others = find_files(root)
+        names, others = find_files(root)
     else:
         files = list(dict.fromkeys(Path(file).expanduser() for file in path_or_files))
         missing = [file for file in files if not file.is_file()]
@@ -112,16 +124,17 @@ def list_names(
             got = f"{len(missing):,} that do not exist: {some(missing)}" if missing else "none"
             raise DataError(f"expected picture files, got {got}")
         root = Path(os.path.commonpath([file.absolute().parent for file in files]))
-    labels = [get_y(file) for file in files]
-    unlabelled = [file for file, label in zip(files, labels, strict=True) if not label]
-    if files and len(unlabelled) == len(files):
+        names = [relative(file.absolute(), root) for file in files]
+    labels = get_y.each(names, root)
+    unlabelled = [name for name, label in zip(names, labels, strict=True) if not label]
+    if names and len(unlabelled) == len(names):
         raise DataError(
-            f"expected {get_y.pat!r} to match the pictures' names, got no match in {len(files):,}:"
-            f" {some([file.name for file in files])}; its group must catch the label"
+            f"expected {get_y.pat!r} to match the pictures' names, got no match in {len(names):,}:"
+            f" {some(names)}; its group must catch the label"
         )
     return Listing(
         root=root,
-        files=files,
+        names=names,
         labels=labels,
         get_y=get_y,
         left_out=dict.fromkeys(unlabelled, f"no label: {get_y.pat!r} does not match"),
@@ -146,6 +159,6 @@ def _raw(pat: str) -> str:
 def warn_of_unused(listing: Listing) -> None:
     """Say which folders of pictures belong to neither side."""
     if listing.unused:
-        names = some([path.name for path in listing.unused])
+        names = some(listing.unused)
         text = f"not used, neither to train nor to validate: {names} in {listing.root}"
         warnings.warn(text, DataWarning, stacklevel=4)

@@ -25,6 +25,7 @@ from quickvision.copies import Opener, make_copies
 from quickvision.errors import DataError, DataWarning, some
 from quickvision.holdout import hold_out
 from quickvision.listings import Listing
+from quickvision.paths import Paths
 from quickvision.scan import scan, unfit
 from quickvision.splits import imbalance
 
@@ -86,45 +87,50 @@ def load(listing: Listing, options: Options) -> DataLoaders:
         DataError: As `quickvision.from_folder`.
         RunError: Resized copies cannot be written.
     """
-    if not listing.files:
+    if not listing.names:
         raise DataError(
             f"expected pictures in {listing.root}, got none; looked for .jpg, .png and the like"
         )
     if options.class_names is not None:
         used = {label for label in listing.labels if label}
-        listing = listing.named(read_class_names(options.class_names, used))
+        listing = listing.renamed(read_class_names(options.class_names, used))
     reasons = _left_out(listing, options)
     split = hold_out(
         listing, reasons, valid=options.valid, groups=options.groups, seed=options.seed
     )
-    counts = Counter(split["label"][~split["valid"]])
+    in_valid = split["valid"].to_numpy(dtype=bool)
+    names, labels = split["path"].to_numpy(), split["label"].to_numpy()
+    train, valid = names[~in_valid].tolist(), names[in_valid].tolist()
+    counts = Counter(labels[~in_valid].tolist())
     _warn_of_uneven(counts, options.balance)
-    files, in_valid = split["path"].to_numpy(dtype=object), split["valid"].to_numpy(dtype=bool)
-    train = files[~in_valid].tolist()
     if options.balance == "oversample":
-        train = _oversampled(train, split["label"][~in_valid].tolist(), counts)
+        train = _oversampled(train, labels[~in_valid].tolist(), counts)
     with no_random(options.seed, reproducible=False):
-        dls = _dataloaders(listing, train, files[in_valid].tolist(), counts, options)
-    dls.skipped = pd.DataFrame(list(reasons.items()), columns=["path", "reason"])
+        dls = _dataloaders(listing, train, valid, counts, options)
+    rows = [(listing.root / name, reason) for name, reason in reasons.items()]
+    dls.skipped = pd.DataFrame(rows, columns=["path", "reason"])
     dls.split = split
     return dls
 
 
-def _left_out(listing: Listing, options: Options) -> dict[Path, str]:
+def _left_out(listing: Listing, options: Options) -> dict[str, str]:
     """Say which files are no data, and why; stop where too many are bad."""
     reasons = dict(listing.left_out)
     if options.check:
-        reasons |= unfit(scan([file for file in listing.files if file not in reasons]))
-    bad = [file for file in reasons if file not in listing.left_out or file in listing.missing]
-    n = len(listing.files)
-    shown = some([f"{file.name} ({reason})" for file, reason in reasons.items()])
+        names = [name for name in listing.names if name not in reasons]
+        facts = scan(Paths(listing.root, names))
+        reasons |= unfit(dict(zip(names, facts, strict=True)))
+    bad = [name for name in reasons if name not in listing.left_out or name in listing.missing]
+    n = len(listing.names)
+    shown = some([f"{name} ({reason})" for name, reason in reasons.items()])
     if len(reasons) == n:
         raise DataError(f"expected pictures in {listing.root} that can be read, got none: {shown}")
     if len(bad) > max(options.max_bad * n, 1 if options.max_bad else 0):
-        shown = some([f"{file} ({reasons[file]})" for file in bad])
+        shown = some([f"{name} ({reasons[name]})" for name in bad])
         raise DataError(
-            f"expected at most {options.max_bad:.0%} bad files, got {len(bad):,} of {n:,}: {shown};"
-            f" mend them, or go on without them with max_bad={-(-len(bad) * 100 // n) / 100:g}"
+            f"expected at most {options.max_bad:.0%} bad files in {listing.root}, got {len(bad):,}"
+            f" of {n:,}: {shown}; mend them, or go on without them with"
+            f" max_bad={-(-len(bad) * 100 // n) / 100:g}"
         )
     if reasons:
         text = f"left out {len(reasons):,} of {n:,} pictures: {shown}; see dls.skipped"
@@ -144,22 +150,22 @@ def _warn_of_uneven(counts: Mapping[str, int], balance: str | None) -> None:
         warnings.warn(text, DataWarning, stacklevel=4)
 
 
-def _oversampled(files: list[Path], labels: list[str], counts: Mapping[str, int]) -> list[Path]:
+def _oversampled(names: list[str], labels: list[str], counts: Mapping[str, int]) -> list[str]:
     """Repeat the pictures of each class until it is as large as the largest.
 
     Repeats in the list, and not fastai's `WeightedDL`, whose weights `dl.new` loses.
     """
-    by_label: dict[str, list[Path]] = {}
-    for file, label in zip(files, labels, strict=True):
-        by_label.setdefault(label, []).append(file)
+    by_label: dict[str, list[str]] = {}
+    for name, label in zip(names, labels, strict=True):
+        by_label.setdefault(label, []).append(name)
     most = max(counts.values())
     return [same[i % len(same)] for same in by_label.values() for i in range(most)]
 
 
 def _dataloaders(
     listing: Listing,
-    train: list[Path],
-    valid: list[Path],
+    train: list[str],
+    valid: list[str],
     counts: Mapping[str, int],
     options: Options,
 ) -> DataLoaders:
@@ -182,8 +188,8 @@ def _dataloaders(
     if folder is not None:
         if at_least is None:
             raise ValueError("cache: goes with item_tfms that start with Resize, got others")
-        make_copies([*dict.fromkeys(train), *valid], at_least, folder)
-    items = train + valid
+        make_copies(Paths(listing.root, [*dict.fromkeys(train), *valid]), at_least, folder)
+    items = Paths(listing.root, train + valid)
     dsets = Datasets(
         items,
         tfms=[[Opener(at_least, folder)], [listing.get_y, categorize]],

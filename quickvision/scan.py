@@ -14,7 +14,6 @@ import threading
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -22,7 +21,7 @@ from PIL import Image
 
 from quickvision.cache import cache_folder
 from quickvision.images import BROKEN, orientation, to_rgb
-from quickvision.progress import counted
+from quickvision.parallel import mapped
 
 PLACEHOLDER_COLOURS = 64  # a drawing; photos that are stored with a palette use nearly all 256
 THUMB = (9, 8)  # pixels, width and height: what a difference hash of 64 bits needs
@@ -107,47 +106,48 @@ def _digest(file: IO[bytes]) -> bytes:
     return digest.digest()
 
 
-def scan(files: Sequence[Path]) -> dict[Path, Facts]:
-    """Look into all files, in parallel, with a bar where it takes long; in the order of `files`.
+def scan(files: Sequence[Path]) -> list[Facts]:
+    """Look into all files, in parallel, with a bar where it takes long.
 
-    Memory grows by a few hundred bytes a file, whatever the size of the pictures. A file that was
-    seen before, and has the same size and time of change, is not read. Files that could not be
+    Memory grows by about a kilobyte a file, whatever the size of the pictures. A file that was seen
+    before, and has the same size and time of change, is not read. Files that could not be
     read are read again each time: another Pillow may read them.
+
+    Returns:
+        What was seen, in the order of `files`.
     """
+    rows: list[tuple[Any, ...]] = []
     with contextlib.closing(_open_store()) as store:
         known, stamps = _recall(store, files)
-        new = [file for file in files if file not in known]
-        pool = ThreadPoolExecutor(os.cpu_count())
-        rows: list[tuple[Any, ...]] = []
+        new = [i for i in range(len(files)) if i not in known]
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # Pillow's, of bombs and odd EXIF: we say it
-                seen = zip(new, pool.map(probe, new), strict=True)
-                for file, facts in counted(seen, len(new), "looking at pictures"):
-                    known[file] = facts
-                    if not facts.error and file in stamps:
-                        rows.append((_key(file), *stamps[file], *facts[1:]))
+                seen = mapped(probe, [files[i] for i in new], "looking at pictures")
+                for i, facts in zip(new, seen, strict=True):
+                    known[i] = facts
+                    if not facts.error and i in stamps:
+                        rows.append((_key(files[i]), *stamps[i], *facts[1:]))
                     if len(rows) >= 1000:
                         _write_down(store, rows)
-        finally:  # also at Ctrl-C: keep what was seen, and do not read on to the end
-            pool.shutdown(cancel_futures=True)
+        finally:  # also at Ctrl-C: keep what was seen
             _write_down(store, rows)
-    return {file: known[file] for file in files}
+    return [known[i] for i in range(len(files))]
 
 
-def unfit(facts: Mapping[Path, Facts]) -> dict[Path, str]:
-    """Say which pictures training should not see, and why.
+def unfit(facts: Mapping[str, Facts]) -> dict[str, str]:
+    """Say which pictures training should not see, and why, by their names.
 
     These are the files that cannot be decoded, and lone drawings among photos: a picture with a
     palette of few colours, in a format that at most one in twenty files has.
     """
-    reasons = {file: seen.error for file, seen in facts.items() if seen.error}
+    reasons = {name: seen.error for name, seen in facts.items() if seen.error}
     formats = Counter(seen.format for seen in facts.values())
-    for file, seen in facts.items():
+    for name, seen in facts.items():
         rare = formats[seen.format] <= len(facts) / 20
         if rare and 0 < seen.colours <= PLACEHOLDER_COLOURS:
             what = f"{seen.colours} colours, {seen.format} among {formats.most_common(1)[0][0]}"
-            reasons[file] = f"looks like a placeholder: {what}; check=False keeps it"
+            reasons[name] = f"looks like a placeholder: {what}; check=False keeps it"
     return reasons
 
 
@@ -177,17 +177,17 @@ def _key(file: Path) -> bytes:
 
 def _recall(
     store: sqlite3.Connection, files: Sequence[Path]
-) -> tuple[dict[Path, Facts], dict[Path, tuple[int, int]]]:
-    """Return what is known of files that have not changed, and all files' sizes and times."""
+) -> tuple[dict[int, Facts], dict[int, tuple[int, int]]]:
+    """Return, by place, what is known of files that have not changed, and sizes and times."""
     known, stamps = {}, {}
     query = f"SELECT {', '.join(COLUMNS[1:])} FROM {TABLE} WHERE path = ?"
-    for file in files:
+    for i, file in enumerate(files):
         with contextlib.suppress(OSError, sqlite3.Error):
             status = os.stat(file)
-            stamps[file] = (status.st_size, status.st_mtime_ns)
+            stamps[i] = (status.st_size, status.st_mtime_ns)
             row = store.execute(query, (_key(file),)).fetchone()
-            if row and row[:2] == stamps[file]:
-                known[file] = Facts("", *row[2:])
+            if row and row[:2] == stamps[i]:
+                known[i] = Facts("", *row[2:])
     return known, stamps
 
 

@@ -13,8 +13,9 @@ from typing import Any
 import pandas as pd
 
 from quickvision.errors import DataError, DataWarning, did_you_mean, some
-from quickvision.labels import SUFFIXES, VALID_NAMES, TableLabel
+from quickvision.labels import TableLabel
 from quickvision.listings import Listing
+from quickvision.paths import SUFFIXES, VALID_NAMES, relative
 from quickvision.rows import read_rows
 
 Column = str | int
@@ -136,44 +137,46 @@ def _list(
 ) -> Listing:
     fn_col = _pick(table, picks["fn_col"], "fn_col", name)
     valid_col = _pick(table, picks["valid_col"], "valid_col", name)
+    groups = _pick(table, groups, "groups", name)
     if fn_col is None:
         fn_col = _file_column(table, suffix, base, name)
     label_col = _pick(table, picks["label_col"], "label_col", name)
     if label_col is None:
-        label_col = _label_column(table, {fn_col, valid_col, _pick(table, groups, "groups", name)})
-    files: list[Path | None] = []
-    missing: list[Path] = []
-    found: dict[Path, str] = {}
-    for cell, label in zip(table[fn_col], table[label_col], strict=True):
+        label_col = _label_column(table, {fn_col, valid_col, groups})
+    names: list[str] = []
+    rows: list[int] = []
+    missing: set[str] = set()
+    labelled: dict[str, str] = {}
+    for row, (cell, label) in enumerate(zip(table[fn_col], table[label_col], strict=True)):
         there = _find(cell, suffix, base)
         file = there or base / f"{cell}{suffix or ''}"
-        if file in found and found[file] != label:
+        picture = relative(file, base) or file.as_posix()
+        if labelled.get(picture, label) != label:
             raise DataError(
-                f"expected one label for each picture in {name}, got {found[file]!r} and {label!r}"
-                f" for {cell}"
+                f"expected one label for each picture in {name}, got {labelled[picture]!r} and"
+                f" {label!r} for {cell}"
             )
-        files.append(None if not cell or file in found else file)
-        found[file] = label
-        if not there:
-            missing.append(file)
-    keep = [row for row, file in enumerate(files) if file]
-    if dropped := len(files) - len(keep):
-        text = f"{dropped:,} of {len(files):,} rows of {name} repeat a row or name no picture"
+        if cell and picture not in labelled:
+            names.append(picture)
+            rows.append(row)
+            labelled[picture] = label
+            if not there:
+                missing.add(picture)
+    if dropped := len(table) - len(rows):
+        text = f"{dropped:,} of {len(table):,} rows of {name} repeat a row or name no picture"
         warnings.warn(text, DataWarning, stacklevel=5)
-    table, kept = table.iloc[keep], [file for file in files if file]
-    left_out = {file: "no label" for file in kept if not found[file]}
+    table = table.iloc[rows]
+    left_out = {picture: "no label" for picture in names if not labelled[picture]}
     left_out |= dict.fromkeys(missing, "no such file")
     held = None
     if valid_col is not None:
         held, tests = _held(table[valid_col], valid_col, name)
-        left_out |= {
-            file: "a test row" for file, is_test in zip(kept, tests, strict=True) if is_test
-        }
+        left_out |= {p: "a test row" for p, is_test in zip(names, tests, strict=True) if is_test}
     return Listing(
         root=base,
-        files=kept,
-        labels=["" if file in left_out else found[file] for file in kept],
-        get_y=TableLabel({os.fspath(file): found[file] for file in kept}),
+        names=names,
+        labels=["" if picture in left_out else labelled[picture] for picture in names],
+        get_y=TableLabel({os.fspath(base / picture): labelled[picture] for picture in names}),
         left_out=left_out,
         missing=frozenset(missing),
         held=held,

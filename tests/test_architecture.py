@@ -13,8 +13,9 @@ LEVELS = {
     for level, rooms in enumerate(
         (
             "errors accuracy memory cache __init__",
-            "images labels splits models progress lr_find rows files twins",
-            "scan copies listings class_names",
+            "images paths splits models progress lr_find rows files twins",
+            "labels parallel class_names",
+            "listings scan copies",
             "tables holdout",
             "layouts loaders findings",
             "data checks learner training interpret",

@@ -52,7 +52,7 @@ def test_train_by_pattern_with_a_bad_file(named_files, tmp_path):
         "--out", tmp_path / "elsewhere",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stderr.startswith("warning: left out 1 of 31 pictures: red_99.jpg (no picture")
+    assert done.stderr.startswith("warning: left out 1 of 31 pictures: red_99.jpg (not a picture")
     assert (tmp_path / "elsewhere" / "named-001" / "skipped.csv").exists()
 
 

@@ -1,0 +1,167 @@
+"""Which files are pictures, and which folders are the two sides.
+
+Level 1: it knows nothing of labels or of fastai. Within a data set a picture goes by its name: its
+path below the root, as text with `/`, a tenth of the size of a `Path` and much faster to make.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+
+from quickvision.errors import DataError, did_you_mean
+
+# fastai takes its list from the machine's mime types, where .webp and others are missing. The
+# last line is what cameras and designers leave, which Pillow reads with a plug-in only: such files
+# are found, and where they cannot be read that is said.
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".dib", ".webp", ".avif"}
+    | {".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".jp2", ".j2k"}
+    | {".heic", ".heif", ".svg", ".psd", ".raw", ".dng", ".cr2", ".nef", ".arw", ".jxl"}
+)
+
+VALID_NAMES = ("valid", "val", "validation", "test")
+
+
+class Paths(Sequence[Path]):
+    """Paths below a root, made when they are asked for: a million names take little memory.
+
+    fastai takes it for an array (because of `__array__`) and leaves it as it is; a list it would
+    go through.
+
+    >>> Paths(Path("pets"), ["pug_1.jpg", "cats/1.jpg"])[1].as_posix()
+    'pets/cats/1.jpg'
+    """
+
+    def __init__(self, root: Path, names: Sequence[str]) -> None:
+        self.root, self.names = root, names
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @overload
+    def __getitem__(self, index: int) -> Path: ...
+    @overload
+    def __getitem__(self, index: slice) -> Paths: ...
+    def __getitem__(self, index: int | slice) -> Path | Paths:
+        if isinstance(index, slice):
+            return Paths(self.root, self.names[index])
+        return self.root / self.names[index]
+
+    def __iter__(self) -> Iterator[Path]:
+        return (self.root / name for name in self.names)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        paths = np.empty(len(self), dtype=object)
+        paths[:] = list(self)
+        return paths
+
+    def __repr__(self) -> str:
+        shown = ", ".join(repr(path) for path in self[:3])
+        return f"({len(self):,} paths) [{shown}{', ...' if len(self) > 3 else ''}]"
+
+
+def folder(path: str | Path) -> Path:
+    """Return `path` as a `Path` that is a folder.
+
+    Raises:
+        DataError: It does not exist, or is a file.
+    """
+    path = Path(path).expanduser()
+    if path.is_dir():
+        return path
+    if path.exists():
+        raise DataError(f"expected a folder of pictures, got a file: {path}")
+    beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+    hint = did_you_mean(path.name, beside) or f"; the working folder is {Path.cwd()}"
+    raise DataError(f"expected a folder of pictures, got nothing at {path}{hint}")
+
+
+def sides(root: Path, valid: str | None = None) -> tuple[Path, Path | None]:
+    """Find the training folder and, where there is one, the validation folder.
+
+    Names are compared without regard to case. A `test` without class folders in it (pictures to
+    predict) is no validation folder.
+
+    Args:
+        root: The folder of both, or the class folders' own.
+        valid: Name of the validation folder; by default the first of `VALID_NAMES` that is there.
+
+    Returns:
+        The training folder (`root` itself where there is no `train`), and the validation folder or
+        None.
+
+    Raises:
+        DataError: There is no folder `valid`; or there is a validation folder but no `train` beside
+            it, nor any class folder.
+    """
+    folders = {p.name.casefold(): p for p in sorted(root.iterdir()) if _is_shown_folder(p)}
+    if valid is not None and valid.casefold() not in folders:
+        hint = did_you_mean(valid, [p.name for p in folders.values()])
+        raise DataError(f"expected a folder {valid!r} to validate on in {root}, got none{hint}")
+    known = VALID_NAMES if valid is None else (valid.casefold(),)
+    named = [folders[name] for name in known if name in folders]
+    usable = [
+        p for p in named if p.name.casefold() != "test" or any(map(_is_shown_folder, p.iterdir()))
+    ]
+    train, held_out = folders.pop("train", None), usable[0] if usable else None
+    if train:
+        return train, held_out
+    if valid is not None:
+        return root, held_out
+    if named and len(named) == len(folders):
+        got = ", ".join(p.name for p in named)
+        raise DataError(f"expected a folder 'train' beside {named[0]}, got only {got}")
+    return root, None
+
+
+def _is_shown_folder(path: Path) -> bool:
+    return path.is_dir() and not path.name.startswith(".") and path.name != "__MACOSX"
+
+
+def relative(path: str | Path, root: Path) -> str:
+    """Return the part of `path` below `root`, with `/`; an empty string where it is not below."""
+    text, top = os.fspath(path), os.path.join(root, "")
+    if root == Path():
+        below = "" if os.path.isabs(text) else text
+    else:
+        below = text[len(top) :] if text.startswith(top) else ""
+    return below if os.sep == "/" else below.replace(os.sep, "/")
+
+
+def find_files(root: Path) -> tuple[list[str], list[str]]:
+    """Walk `root` for pictures (by their suffix), and for other files.
+
+    Hidden files and folders (`.ipynb_checkpoints`, `._name.jpg`) and `__MACOSX` are not looked
+    into. Links are followed, each folder once.
+
+    Returns:
+        The names of both, their paths below `root` with `/`, in one order on every machine: a
+        folder's own files, then its folders.
+    """
+    found: list[str] = []
+    others: list[str] = []
+    seen, waiting = set(), [""]
+    while waiting:
+        prefix = waiting.pop()
+        here = os.path.join(root, prefix)
+        real = os.path.realpath(here)
+        if real in seen:
+            continue
+        seen.add(real)
+        names: list[str] = []
+        folders: list[str] = []
+        with os.scandir(here) as entries:
+            for entry in entries:
+                (folders if entry.is_dir() else names).append(entry.name)
+        for name in sorted(names):
+            if name[0] != ".":
+                is_picture = name[name.rfind(".") :].lower() in SUFFIXES
+                (found if is_picture else others).append(prefix + name)
+        shown = (f for f in sorted(folders, reverse=True) if f[0] != "." and f != "__MACOSX")
+        waiting += [f"{prefix}{name}/" for name in shown]
+    return found, others
