@@ -32,6 +32,7 @@ _ROOMS = {
         "class_report",
         "confusion_matrix",
         "get_preds",
+        "macro_f1",
         "most_confused",
         "top_losses",
     ),

@@ -44,7 +44,7 @@ def read_class_names(
         if any(_plain(label) in pairs for label in labels):
             names = pairs
         else:
-            names = _counted([",".join(row) for row in rows], labels)
+            names = _counted([", ".join(row) for row in rows], labels)
     names = {_plain(key): name for key, name in names.items()}
     if absent := [label for label in labels if not names.get(_plain(label))]:
         raise DataError(f"expected a name for each class, got none for {some(absent)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Sequence
@@ -84,8 +85,11 @@ def _make_copy(file: Path, at_least: int, folder: Path) -> None:
     copy = copy_path(file, at_least, folder)
     if copy is None:
         raise DataError(f"expected a picture, got nothing at {file}")
-    if copy.exists() or _shorter_side(file) <= at_least:
+    if copy.exists():
         return
+    with contextlib.suppress(*BROKEN), Image.open(file) as head:
+        if min(head.size) <= at_least:
+            return
     image = open_rgb(file, at_least=at_least)
     scale = at_least / min(image.size)
     width, height = (max(at_least, round(side * scale)) for side in image.size)
@@ -102,13 +106,5 @@ def _make_copy(file: Path, at_least: int, folder: Path) -> None:
             " with cache=DIR, or go without"
         ) from error
     finally:
-        part.unlink(missing_ok=True)
-
-
-def _shorter_side(file: Path) -> int:
-    """Read a picture's size from its head; 0 where that fails, so that opening it says why."""
-    try:
-        with Image.open(file) as image:
-            return min(image.size)
-    except BROKEN:
-        return 0
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)

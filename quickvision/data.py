@@ -85,9 +85,9 @@ def from_name_re(
 
     Args:
         path_or_files: A folder, searched with all folders in it, or the files themselves.
-        pat: Regular expression with one group, the label. It is searched in the file's name and,
-            where that finds nothing, in its path with forward slashes; so `^(.+)_\d+\.jpg$` works,
-            and so does fastai v1's `/([^/]+)_\d+.jpg$`. Pictures without a match are left out.
+        pat: Regular expression with one group, the label. It is searched in the file's name, as
+            `^(.+)_\d+\.jpg$`, or, where it has a `/`, in the whole path with forward slashes, as
+            fastai v1's `/([^/]+)_\d+.jpg$`. Pictures without a match are left out.
         **kwargs: As in `from_folder`.
 
     Returns:

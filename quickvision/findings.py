@@ -10,11 +10,10 @@ import pandas as pd
 from PIL import Image
 
 from quickvision.errors import some
-from quickvision.splits import imbalance
+from quickvision.splits import UNEVEN, imbalance
 from quickvision.twins import near_groups, same_groups
 
 FEW = 10  # pictures of a class, below which no figure of it means much
-UNEVEN = 5  # times the smallest class that the largest is
 CROPPED = 0.6  # share of a picture that a centre crop keeps, below which it is said
 LARGER = 4  # times the training size
 

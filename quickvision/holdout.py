@@ -138,15 +138,15 @@ def _read_split(names: Sequence[str], root: Path, path: Path) -> list[bool]:
     if head != SPLIT_COLUMNS:
         raise DataError(f"expected the columns {SPLIT_COLUMNS} in {path}, got {head}")
     held = {row[0]: row[-1] == "True" for row in rows}
-    if new := [name for name in names if name not in held]:
+    if new := [name for name in names if name.strip() not in held]:
         raise DataError(
             f"expected all pictures of {root} in {path}, got {len(new):,} that are not:"
             f" {some(new)}; take them out, or split anew with a fraction and save_split"
         )
-    if gone := sorted(held.keys() - set(names)):
+    if gone := sorted(held.keys() - {name.strip() for name in names}):
         text = f"{len(gone):,} pictures of {path} are not in {root}: {some(gone)}"
         warnings.warn(text, DataWarning, stacklevel=6)
-    return [held[name] for name in names]
+    return [held[name.strip()] for name in names]
 
 
 def save_split(dls: DataLoaders, path: str | Path) -> Path:

@@ -188,6 +188,23 @@ def top_losses(preds: Predictions, k: int | None = 9) -> pd.DataFrame:
     )
 
 
+def macro_f1(preds: Predictions) -> float:
+    """Compute the mean of the classes' F1: each class counts the same, however few its pictures.
+
+    Args:
+        preds: One inference pass over labelled pictures.
+
+    Returns:
+        A fraction; nan without pictures. Classes that have no pictures and were never predicted are
+        left out of the mean.
+
+    Source: scikit-learn's `f1_score(average="macro")`.
+    """
+    report = class_report(preds)
+    named = report["support"] + np.bincount(preds.predicted, minlength=len(preds.vocab)) > 0
+    return float(report["f1"][named].mean())
+
+
 def class_report(preds: Predictions) -> pd.DataFrame:
     """Compute precision, recall and F1 of each class.
 

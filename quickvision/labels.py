@@ -33,7 +33,7 @@ class FolderLabel:
 
 
 class NameLabel:
-    r"""Label a picture by a pattern's one group, searched in its name, then in its whole path.
+    r"""Label a picture by a pattern's one group, searched in its name, or in its path if it has a `/`.
 
     >>> NameLabel(r"^(.+)_\d+\.jpg$")("images/great_pyrenees_12.jpg")
     'great_pyrenees'
@@ -66,12 +66,10 @@ class NameLabel:
 
     def each(self, names: Sequence[str], root: Path) -> list[str]:
         """Return the labels of many names below a root."""
-        labels = [self._label(name.rpartition("/")[2]) for name in names]
-        if not all(labels):
+        if "/" in self.pat:
             top = root.absolute().as_posix().rstrip("/")
-            tries = zip(names, labels, strict=True)
-            labels = [label or self._label(f"{top}/{name}") for name, label in tries]
-        return labels
+            return [self._label(f"{top}/{name}") for name in names]
+        return [self._label(name.rpartition("/")[2]) for name in names]
 
     def _label(self, text: str) -> str:
         match = self.regex.search(text)

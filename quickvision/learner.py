@@ -11,12 +11,13 @@ import torch
 from fastai.data.core import DataLoaders, Pipeline
 from fastai.data.transforms import Normalize
 from fastai.learner import Learner
-from fastai.metrics import accuracy, error_rate
+from fastai.metrics import F1Score, accuracy, error_rate
 from fastai.torch_core import no_random
 from fastai.vision.learner import vision_learner
 
 from quickvision.errors import DataError, ModelError, some
 from quickvision.models import Arch, Stats, find_arch, load_body
+from quickvision.splits import is_uneven
 
 
 def cnn_learner(
@@ -24,7 +25,7 @@ def cnn_learner(
     arch: str | Callable[..., torch.nn.Module] = "resnet34",
     *,
     weights: str | Path | None = "default",
-    metrics: Any = (error_rate, accuracy),
+    metrics: Any = None,
     path: str | Path = ".",
     **kwargs: Any,
 ) -> Learner:
@@ -38,7 +39,8 @@ def cnn_learner(
             otherwise), or a function that builds a model.
         weights: "default", the library's best ImageNet weights, downloaded once; a file with a
             state dict, for rooms without internet; or None, to start from nothing.
-        metrics: fastai metrics.
+        metrics: fastai metrics; by default `error_rate` and `accuracy`, and macro-F1 (`f1_score`)
+            where our door has found one class more than 5 times as large as another.
         path: Folder under which `learn.save` writes; fastai would write beside the pictures.
         **kwargs: Go to fastai's `vision_learner` (`loss_func`, `opt_func`, `cbs`, `lin_ftrs`, `ps`,
             `custom_head`, `wd`, ...).
@@ -64,6 +66,9 @@ def cnn_learner(
     found = find_arch(arch)
     stats = found.stats if kwargs.get("n_in", 3) == len(found.stats[0]) else None
     download = weights == "default"
+    if metrics is None:
+        macro_f1 = [F1Score(average="macro")] if is_uneven(getattr(dls, "split", None)) else []
+        metrics = [error_rate, accuracy, *macro_f1]
     try:
         learn = vision_learner(
             _normalised(dls, stats),

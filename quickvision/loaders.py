@@ -27,10 +27,9 @@ from quickvision.holdout import hold_out
 from quickvision.listings import Listing
 from quickvision.paths import Paths
 from quickvision.scan import scan, unfit
-from quickvision.splits import imbalance
+from quickvision.splits import UNEVEN, imbalance
 
 Size = int | tuple[int, int]
-UNEVEN = 5  # times that the largest class is larger than the smallest, where figures mislead
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from quickvision.accuracy import Accuracy
 from quickvision.errors import RunError, some
 from quickvision.interpret import Predictions
 from quickvision.lr_find import LRFind
+from quickvision.splits import is_uneven
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -94,6 +95,9 @@ class Run:
         confused = [f"{r.actual} taken for {r.predicted} ({r.count_})" for r in self._pairs()]
         lines = {
             "accuracy": str(self.accuracy),
+            "macro-F1": f"{interpret.macro_f1(self.preds):.1%}, each class counting the same"
+            if is_uneven(getattr(self.learn.dls, "split", None))
+            else "",
             "baseline": str(self.baseline.accuracy) if self.baseline else "",
             "model": f"{self.arch}, {epochs} epochs, {seconds:.0f} s in them",
             "data": f"{n_train:,} train, {n_valid:,} valid, {len(self.preds.vocab)} classes",

@@ -18,6 +18,8 @@ import pandas as pd
 
 from quickvision.errors import DataError, DataWarning, some
 
+UNEVEN = 5  # times that the largest class is larger than the smallest, where accuracy misleads
+
 
 def stratified_split(
     names: Sequence[str], labels: Sequence[str], *, valid: float = 0.2, seed: int = 42
@@ -172,3 +174,13 @@ def check_sides(labels: Sequence[str], held: Sequence[bool], side: str) -> None:
 def imbalance(counts: Mapping[Any, int]) -> float:
     """Return how many times the smallest class the largest is; 1 where there is none."""
     return max(counts.values()) / max(min(counts.values()), 1) if counts else 1.0
+
+
+def is_uneven(split: Any) -> bool:
+    """Say whether a table of labels and sides (`dls.split`) trains on classes of uneven sizes.
+
+    Accuracy then says little of the small classes: macro-F1 is shown beside it.
+    """
+    if not isinstance(split, pd.DataFrame):
+        return False
+    return imbalance(Counter(split["label"][~split["valid"]])) > UNEVEN

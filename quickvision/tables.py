@@ -145,7 +145,7 @@ def _list(
         label_col = _label_column(table, {fn_col, valid_col, groups})
     names: list[str] = []
     rows: list[int] = []
-    missing: set[str] = set()
+    missing: dict[str, str] = {}
     labelled: dict[str, str] = {}
     for row, (cell, label) in enumerate(zip(table[fn_col], table[label_col], strict=True)):
         there = _find(cell, suffix, base)
@@ -161,13 +161,13 @@ def _list(
             rows.append(row)
             labelled[picture] = label
             if not there:
-                missing.add(picture)
+                missing[picture] = "no such file"
     if dropped := len(table) - len(rows):
         text = f"{dropped:,} of {len(table):,} rows of {name} repeat a row or name no picture"
         warnings.warn(text, DataWarning, stacklevel=5)
     table = table.iloc[rows]
     left_out = {picture: "no label" for picture in names if not labelled[picture]}
-    left_out |= dict.fromkeys(missing, "no such file")
+    left_out |= missing
     held = None
     if valid_col is not None:
         held, tests = _held(table[valid_col], valid_col, name)

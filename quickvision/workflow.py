@@ -18,6 +18,7 @@ from torch import nn
 
 from quickvision.data import load_data
 from quickvision.files import write_whole
+from quickvision.holdout import save_split
 from quickvision.interpret import get_preds
 from quickvision.learner import cnn_learner
 from quickvision.lr_find import FROZEN_LR, LRFind, find_lr
@@ -71,8 +72,8 @@ def train(
     Returns:
         The finished run. Its folder has `models/stage-1.pth` (after the frozen stage) and
         `stage-2.pth` (after the unfrozen one), each where there was such a stage, the tables
-        `history.csv`, `predictions.csv`, `confused.csv` and, where pictures were left out,
-        `skipped.csv`, and the plots.
+        `history.csv`, `predictions.csv`, `confused.csv`, `split.csv` (see `save_split`) and, where
+        pictures were left out, `skipped.csv`, and the plots.
 
     Raises:
         DataError: The data cannot be trained on.
@@ -205,6 +206,8 @@ class _Job:
         tables = {"predictions": run.preds.to_frame(), "confused": run.most_confused()}
         if len(run.skipped):
             tables["skipped"] = run.skipped
+        if getattr(self.learn.dls, "split", None) is not None:
+            save_split(self.learn.dls, self.path / "split.csv")
         for name, table in tables.items():
             write_whole(self.path / f"{name}.csv", partial(table.to_csv, index=False))
         plots = {"confusion": run.plot_confusion(), "history": run.plot_history()}

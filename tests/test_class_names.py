@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import pytest
+
+from quickvision.class_names import read_class_names
+from quickvision.errors import DataError, DataWarning
+
+CARS = ["AM General Hummer", "Acura RL", "Ram C/V, Cargo", "Audi TT"]
+
+
+def written(tmp_path, rows):
+    path = tmp_path / "names.csv"
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("header", [[], ["name"], ["the brand of the car"]])
+@pytest.mark.parametrize("start", [0, 1])
+def test_rows_are_counted_as_the_labels_are(tmp_path, header, start):
+    path = written(tmp_path, header + [f'"{name}"' for name in CARS])
+    labels = [str(i) for i in range(start, start + 4)]
+    assert read_class_names(path, labels) == dict(zip(labels, CARS, strict=True))
+
+
+def test_the_first_of_196_cars_is_no_header(tmp_path):
+    path = written(tmp_path, [f"car {i}" for i in range(1, 197)])
+    names = read_class_names(path, [str(i) for i in range(1, 197)])
+    assert (names["1"], names["196"]) == ("car 1", "car 196")
+
+
+def test_leading_zeros_are_numbers_too(tmp_path):
+    names = read_class_names(written(tmp_path, CARS), ["0001", "0002", "0003", "0004"])
+    assert names["0001"] == CARS[0]
+
+
+def test_classes_without_pictures_are_said(tmp_path):
+    with pytest.warns(DataWarning, match="2 of 4 .* counted from 1: 2 is 'Acura RL'"):
+        assert read_class_names(written(tmp_path, CARS), ["2", "3"])["3"] == CARS[2]
+    with pytest.warns(DataWarning, match="counted from 0: 0 is 'AM General"):
+        assert read_class_names(written(tmp_path, ["Names", *CARS]), ["0", "3"])["3"] == CARS[3]
+
+
+def test_two_columns_name_codes(tmp_path):
+    path = written(tmp_path, ["id,name", "n01440764,tench", "n02102040,springer"])
+    codes = ["n02102040", "n01440764"]
+    assert read_class_names(path, codes) == {"n02102040": "springer", "n01440764": "tench"}
+    path = written(tmp_path, ["7,seven", "3,three"])
+    assert read_class_names(path, ["003", "7"]) == {"003": "three", "7": "seven"}
+
+
+def test_lists_and_dicts():
+    assert read_class_names(["a", "b"], ["1", "2"]) == {"1": "a", "2": "b"}
+    assert read_class_names({0: "a", "1": "b"}, ["0", "1"]) == {"0": "a", "1": "b"}
+
+
+@pytest.mark.parametrize(
+    ("names", "labels", "match"),
+    [
+        (["a", "b"], ["1", "2", "3"], "expected names for the classes 1 to 3, got 2"),
+        (["a", "b"], ["ant", "bee"], "expected labels that are numbers"),
+        ({"1": "a"}, ["1", "2"], "got none for 2"),
+        ({"1": "a", "2": "a"}, ["1", "2"], "got 'a' twice"),
+    ],
+)
+def test_names_that_do_not_fit(names, labels, match):
+    with pytest.raises(DataError, match=match):
+        read_class_names(names, labels)
+
+
+def test_a_missing_file(tmp_path):
+    written(tmp_path, CARS)
+    with pytest.raises(DataError, match=r"name\.csv.*did you mean 'names\.csv'"):
+        read_class_names(tmp_path / "name.csv", ["1", "2"])

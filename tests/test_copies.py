@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from quickvision.copies import Opener, copy_path, make_copies
+from quickvision.errors import DataError, RunError
+
+
+@pytest.fixture
+def photo(tmp_path):
+    """A smooth JPEG of 200 x 150 pixels."""
+    small = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    path = tmp_path / "data" / "photo.jpg"
+    path.parent.mkdir()
+    Image.fromarray(small).resize((200, 150), Image.Resampling.BICUBIC).save(path, quality=95)
+    return path
+
+
+def test_a_copy_is_smaller_and_looks_the_same(photo, tmp_path):
+    cache = tmp_path / "cache"
+    make_copies([photo], 60, cache)
+    copy = copy_path(photo, 60, cache)
+    assert Image.open(copy).size == (80, 60)
+    opened, itself = Opener(60, cache)(photo), Opener(60)(photo)
+    assert opened.size == (80, 60)
+    shrunk = itself.resize((80, 60), Image.Resampling.BILINEAR)
+    assert np.abs(np.asarray(opened, float) - np.asarray(shrunk, float)).mean() < 3
+
+
+def test_copies_are_made_once_and_never_beside_the_pictures(photo, tmp_path):
+    cache = tmp_path / "cache"
+    make_copies([photo], 60, cache)
+    made = copy_path(photo, 60, cache).stat().st_mtime_ns
+    make_copies([photo], 60, cache)
+    assert copy_path(photo, 60, cache).stat().st_mtime_ns == made
+    assert list(photo.parent.iterdir()) == [photo]
+    assert len([p for p in cache.rglob("*") if p.is_file()]) == 1
+
+
+def test_a_changed_picture_is_noticed(photo, tmp_path):
+    cache = tmp_path / "cache"
+    make_copies([photo], 60, cache)
+    Image.new("RGB", (300, 300), "white").save(photo)
+    opened = Opener(60, cache)(photo)
+    assert np.asarray(opened).min() > 250
+    make_copies([photo], 60, cache)
+    assert Image.open(copy_path(photo, 60, cache)).size == (60, 60)
+
+
+def test_another_size_is_another_copy(photo, tmp_path):
+    assert copy_path(photo, 60, tmp_path) != copy_path(photo, 61, tmp_path)
+
+
+def test_what_is_stored_without_loss_is_copied_without_loss(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 90, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "x.png")
+    make_copies([tmp_path / "x.png"], 45, tmp_path / "cache")
+    copy = copy_path(tmp_path / "x.png", 45, tmp_path / "cache")
+    exact = Image.fromarray(pixels).resize((45, 45), Image.Resampling.BILINEAR)
+    assert copy.suffix == ".png"
+    assert (np.asarray(Image.open(copy)) == np.asarray(exact)).all()
+
+
+def test_a_small_picture_needs_no_copy(photo, tmp_path):
+    make_copies([photo], 150, tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+    assert Opener(150, tmp_path / "cache")(photo).size == (200, 150)
+
+
+def test_a_turned_picture_is_copied_upright(photo, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(photo).save(photo, exif=exif)
+    make_copies([photo], 60, tmp_path / "cache")
+    assert Opener(60, tmp_path / "cache")(photo).size == (60, 80)
+
+
+def test_a_cache_that_cannot_be_written(photo, tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(RunError, match=r"expected to write resized pictures .* cache=DIR"):
+        make_copies([photo], 60, tmp_path / "file" / "below")
+
+
+def test_a_picture_that_cannot_be_read_is_named(tmp_path):
+    (tmp_path / "x.jpg").write_text("x")
+    with pytest.raises(DataError, match=r"x\.jpg"):
+        make_copies([tmp_path / "x.jpg"], 60, tmp_path / "cache")
+    with pytest.raises(DataError, match=r"gone\.jpg"):
+        make_copies([tmp_path / "gone.jpg"], 60, tmp_path / "cache")
+
+
+def test_a_disk_that_is_full_leaves_nothing_half_made(photo, tmp_path, monkeypatch):
+    def full(self, path, **options):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    with pytest.raises(RunError, match="No space left"):
+        make_copies([photo], 60, tmp_path / "cache")
+    assert not [p for p in (tmp_path / "cache").rglob("*") if p.is_file()]
+
+
+def test_the_opener_takes_what_fastai_gives_it(photo):
+    opener = Opener(60)
+    pixels = np.asarray(opener(photo))
+    assert opener(str(photo)).size == opener(photo).size
+    assert opener(pixels).size == opener(photo).size
+    assert opener(photo.read_bytes()).mode == "RGB"
+    assert opener(Image.open(photo).convert("L")).mode == "RGB"

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import pytest
+
+import quickvision as qv
+from quickvision.layouts import find_listing, propose_pattern
+
+SMALL = {"size": 32, "bs": 4}
+
+
+def test_class_folders(class_folders):
+    assert find_listing(class_folders).found_by.startswith("qv.from_folder(")
+
+
+def test_train_and_val(train_and_val):
+    listing = find_listing(train_and_val)
+    assert listing.found_by.startswith("qv.from_folder(")
+    assert sum(listing.held) == 8
+
+
+def test_one_folder_of_pictures_is_no_class(tmp_path, named_files):
+    named_files.rename(tmp_path / "data-images")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data-images").rename(tmp_path / "data" / "images")
+    assert "from_name_re" in find_listing(tmp_path / "data").found_by
+
+
+def test_a_table_beside_the_pictures(named_files):
+    rows = [f"{p.name},{'warm' if 'red' in p.name else 'cold'}" for p in named_files.glob("*.png")]
+    (named_files / "labels.csv").write_text("\n".join(["file,label", *rows]))
+    listing = find_listing(named_files)
+    assert listing.found_by.startswith("qv.from_csv(")
+    assert set(listing.labels) == {"warm", "cold"}
+    assert set(find_listing(named_files / "labels.csv").labels) == {"warm", "cold"}
+
+
+def test_a_table_that_names_no_pictures_is_passed_by(named_files):
+    (named_files / "notes.csv").write_text("day,weather\nmonday,rain\n")
+    assert "from_name_re" in find_listing(named_files).found_by
+
+
+def test_what_is_proposed_is_printed_and_works(named_files, capsys, monkeypatch):
+    monkeypatch.chdir(named_files.parent)
+    dls = qv.load_data("named", **SMALL)
+    said = capsys.readouterr().out
+    assert said == r"layout       qv.from_name_re('named', r'^(.+)_\d+\.\w+$')" + "\n"
+    call = said.split(maxsplit=1)[1].strip()
+    same = eval(call[:-1] + ", size=32, bs=4)", {"qv": qv})
+    assert list(same.valid.items) == list(dls.valid.items)
+    qv.load_data("named", verbose=False, **SMALL)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("names", "labels"),
+    [
+        (["great_pyrenees_12.jpg", "pug_1.jpg"] * 2, {"great_pyrenees", "pug"}),
+        (["cat.0.jpg", "cat.1.jpg", "dog.0.jpg", "dog.1.jpg"], {"cat", "dog"}),
+        (["cat (1).jpg", "cat (2).jpg", "dog (1).jpg", "dog (2).jpg"], {"cat", "dog"}),
+        (["cat1.jpg", "cat2.jpg", "dog10.jpg", "dog11.jpg"], {"cat", "dog"}),
+        (["0001_cat.png", "0002_cat.png", "0003_dog.png", "0004_dog.png"], {"cat", "dog"}),
+        (["cat-1.webp", "cat-2.webp", "dog-1.webp", "dog-2.webp"], {"cat", "dog"}),
+    ],
+)
+def test_names_as_data_sets_have_them(names, labels):
+    import re
+
+    pattern = propose_pattern(names)
+    assert {re.search(pattern, name)[1] for name in names} == labels
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"IMG_{i:04d}.jpg" for i in range(20)],
+        [f"{i:032x}.jpg" for i in range(20)],
+        [f"one_of_a_kind_{chr(97 + i)}_1.jpg" for i in range(20)],
+        ["a.jpg"],
+    ],
+)
+def test_no_pattern_is_made_up(names):
+    assert propose_pattern(names) is None
+
+
+def test_no_layout(tmp_path, picture):
+    for i in range(4):
+        picture(tmp_path / f"IMG_{i}.png", seed=i)
+    with pytest.raises(qv.DataError, match=r"got 4 pictures such as IMG_0\.png.*say how"):
+        qv.load_data(tmp_path)
+
+
+def test_no_pictures(tmp_path):
+    for i in range(5):
+        (tmp_path / f"{i}.txt").write_text("x")
+    with pytest.raises(qv.DataError, match=r"expected pictures in .*, got 5 files of \.txt"):
+        qv.load_data(tmp_path)
+
+
+def test_nothing_there(tmp_path):
+    with pytest.raises(qv.DataError, match="got nothing at"):
+        qv.load_data(tmp_path / "gone")
+
+
+def test_train_takes_any_layout(named_files, tmp_path, tiny_net):
+    rows = [f"{p.name},{p.name[0]}" for p in named_files.glob("*.png")]
+    (named_files / "labels.csv").write_text("\n".join(rows))
+    run = qv.train(
+        named_files / "labels.csv",
+        arch=tiny_net,
+        weights=None,
+        unfrozen_epochs=1,
+        frozen_epochs=0,
+        lr=1e-3,
+        out=tmp_path / "runs",
+        verbose=False,
+        **SMALL,
+    )
+    assert list(run.learn.dls.vocab) == ["b", "g", "r"]
+    assert (run.path / "split.csv").exists()

@@ -1,0 +1,256 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from fastai.vision.augment import (
+    CropPad,
+    FlipItem,
+    RandomResizedCrop,
+    Resize,
+    ResizeMethod,
+)
+from fastai.vision.learner import vision_learner
+from PIL import Image
+
+import quickvision as qv
+from quickvision.copies import copy_path
+from quickvision.loaders import needed_side
+
+SMALL = {"size": 32, "bs": 4}
+
+
+@pytest.fixture
+def uneven(tmp_path, picture):
+    """Forty red pictures and five green ones."""
+    for colour, n in (("red", 40), ("green", 5)):
+        for i in range(n):
+            picture(tmp_path / "uneven" / colour / f"{i}.png", colour, seed=i)
+    return tmp_path / "uneven"
+
+
+def labels(dl):
+    return Counter(path.parent.name for path in dl.items)
+
+
+class TestBalance:
+    @pytest.mark.filterwarnings("default::quickvision.DataWarning")
+    def test_uneven_classes_are_said(self, uneven):
+        with pytest.warns(qv.DataWarning, match=r"32 training .* of red, 4 of green \(8 times\)"):
+            qv.from_folder(uneven, **SMALL)
+
+    def test_weights_reach_any_learner_of_fastai(self, uneven, tiny_net):
+        dls = qv.from_folder(uneven, balance="weights", **SMALL)
+        expected = torch.tensor([36 / 2 / 4, 36 / 2 / 32])
+        learn = qv.cnn_learner(dls, tiny_net, weights=None)
+        for found in (learn.loss_func, vision_learner(dls, "resnet18", pretrained=False).loss_func):
+            assert torch.allclose(found.func.weight.cpu(), expected)
+        qv.fit_unfrozen(learn, 1, verbose=False)
+        plain = torch.nn.CrossEntropyLoss(weight=expected, reduction="none")
+        preds = qv.get_preds(learn)
+        logits = torch.tensor(preds.probs).log()
+        assert np.allclose(preds.losses, plain(logits, torch.tensor(preds.targs)), atol=1e-3)
+
+    def test_oversampling_evens_the_training_side_only(self, uneven):
+        dls = qv.from_folder(uneven, balance="oversample", **SMALL)
+        assert labels(dls.train) == {"red": 32, "green": 32}
+        assert labels(dls.valid) == {"red": 8, "green": 1}
+        assert labels(dls.train.new()) == labels(dls.train)
+        assert len({path for path in dls.train.items if path.parent.name == "green"}) == 4
+        assert len(dls.split) == 45
+
+    def test_macro_f1_stands_beside_accuracy(self, uneven, tiny_net, tmp_path, capsys):
+        options = {"arch": tiny_net, "weights": None, "lr": 1e-2, "out": tmp_path / "runs"}
+        run = qv.train(
+            uneven, balance="weights", frozen_epochs=0, unfrozen_epochs=1, **options, **SMALL
+        )
+        said = capsys.readouterr().out
+        assert "f1_score" in run.history.columns
+        assert "macro-F1" in run.summary()
+        assert "f1_score" in said
+        assert f"macro-F1     {qv.macro_f1(run.preds):.1%}" in said
+
+    def test_even_classes_need_no_macro_f1(self, learn):
+        assert [m.name for m in learn.metrics] == ["error_rate", "accuracy"]
+
+
+class TestResize:
+    @pytest.mark.parametrize(
+        ("resize", "corner", "middle"),
+        [("crop", 255, 255), ("squish", 255, 255), ("pad", 0, 255)],
+    )
+    def test_each_way_keeps_what_it_says(self, tmp_path, resize, corner, middle):
+        for label in ("a", "b"):
+            for i in range(3):
+                path = tmp_path / label / f"{i}.png"
+                path.parent.mkdir(exist_ok=True)
+                Image.new("RGB", (120, 40), "white").save(path)
+        dls = qv.from_folder(tmp_path, resize=resize, batch_tfms=[], size=32, bs=2)
+        x = dls.valid.one_batch()[0]
+        assert x.shape[-2:] == (36, 36)
+        assert round(float(x[0, 0, 0, 18]) * 255) == corner
+        assert round(float(x[0, 0, 18, 18]) * 255) == middle
+
+    def test_squish_keeps_the_whole_picture(self, tmp_path):
+        for label in ("a", "b"):
+            for i in range(3):
+                pixels = np.zeros((40, 120, 3), np.uint8)
+                pixels[:, :20] = 255
+                (tmp_path / label).mkdir(exist_ok=True)
+                Image.fromarray(pixels).save(tmp_path / label / f"{i}.png")
+        squished, cropped = (
+            qv.from_folder(tmp_path, resize=way, batch_tfms=[], size=32, bs=2).valid.one_batch()[0]
+            for way in ("squish", "crop")
+        )
+        assert squished[0, 0, 18, 0] > 0.9
+        assert cropped[0, 0, 18, 0] < 0.1
+
+    def test_it_goes_with_our_own_transforms_only(self, class_folders):
+        with pytest.raises(ValueError, match="resize: goes with"):
+            qv.from_folder(class_folders, resize="pad", item_tfms=Resize(32))
+
+
+@pytest.mark.parametrize(
+    ("item_tfms", "side"),
+    [
+        (Resize(256), 256),
+        (Resize((200, 300)), 300),
+        ([Resize(64, method=ResizeMethod.Squish)], 64),
+        ([FlipItem(), Resize(64)], 64),
+        (CropPad(64), None),
+        ([CropPad(300), Resize(64)], None),
+        ([], None),
+    ],
+)
+def test_how_small_a_picture_may_be_decoded(item_tfms, side):
+    assert needed_side(item_tfms) == side
+
+
+@pytest.mark.parametrize("min_scale", [0.08, 0.35, 1.0])
+@pytest.mark.parametrize("shape", [(4000, 3000), (3000, 4000), (4000, 1000)])
+def test_a_random_crop_of_a_small_decode_is_never_enlarged(min_scale, shape):
+    crop = RandomResizedCrop(100, min_scale=min_scale)
+    need = needed_side(crop)
+    scale = need / min(shape)  # the smallest decode that is allowed
+    image = Image.new("RGB", (round(shape[0] * scale), round(shape[1] * scale)))
+    for split_idx in (0, 1):
+        for _ in range(50):
+            crop.before_call((image,), split_idx)
+            assert min(crop.cp_size) >= 100 or split_idx
+            assert min(image.size) >= max(crop.final_size) or not split_idx
+
+
+class TestCache:
+    @pytest.fixture
+    def photos(self, tmp_path, picture):
+        for colour in ("red", "green"):
+            for i in range(6):
+                picture(tmp_path / "photos" / colour / f"{i}.jpg", colour, seed=i, side=120)
+        return tmp_path / "photos"
+
+    def test_batches_come_from_the_copies(self, photos, tmp_path):
+        cache = tmp_path / "cache"
+        plain = qv.from_folder(photos, batch_tfms=[], **SMALL)
+        cached = qv.from_folder(photos, batch_tfms=[], cache=cache, **SMALL)
+        assert list(cached.valid.items) == list(plain.valid.items)
+        x, same = cached.valid.one_batch()[0], plain.valid.one_batch()[0]
+        assert (x - same).abs().mean() < 0.03
+        copies = [copy_path(path, 36, cache) for path in cached.train.items]
+        assert all(copy.exists() for copy in copies)
+        for copy in copies:
+            Image.new("RGB", (40, 40), "white").save(copy)
+        assert cached.train.one_batch()[0].min() > 0.99
+
+    def test_true_means_our_own_folder(self, photos, tmp_path, monkeypatch):
+        monkeypatch.setenv("QUICKVISION_CACHE", str(tmp_path / "ours"))
+        qv.from_folder(photos, cache=True, **SMALL)
+        assert len(list((tmp_path / "ours" / "copies").rglob("*.jpg"))) == 12
+
+    @pytest.mark.parametrize("below", ["", "cache", "a/b"])
+    def test_never_in_the_data_folder(self, photos, below):
+        before = sorted(photos.rglob("*"))
+        with pytest.raises(ValueError, match="expected a folder outside the pictures' own"):
+            qv.from_folder(photos, cache=photos / below, **SMALL)
+        assert sorted(photos.rglob("*")) == before
+
+    def test_transforms_that_need_the_whole_picture(self, photos, tmp_path):
+        with pytest.raises(ValueError, match="cache: goes with item_tfms that start with Resize"):
+            qv.from_folder(
+                photos, cache=tmp_path / "c", item_tfms=[CropPad(20)], batch_tfms=[], bs=4
+            )
+
+    def test_loader_processes_use_it_too(self, photos, tmp_path):
+        dls = qv.from_folder(photos, cache=tmp_path / "c", num_workers=2, **SMALL)
+        assert len(list(dls.train)) == 2
+
+
+class TestMaxBad:
+    @pytest.fixture
+    def with_bad(self, class_folders):
+        for i in range(4):
+            (class_folders / "red" / f"bad{i}.jpg").write_text("x")
+        return class_folders
+
+    def test_too_many_bad_files_stop(self, with_bad):
+        with pytest.raises(
+            qv.DataError, match=r"at most 5% bad files .*got 4 of 40: .*max_bad=0\.1"
+        ):
+            qv.from_folder(with_bad, **SMALL)
+
+    @pytest.mark.filterwarnings("default::quickvision.DataWarning")
+    def test_they_can_be_allowed(self, with_bad):
+        with pytest.warns(qv.DataWarning, match="left out 4 of 40"):
+            dls = qv.from_folder(with_bad, max_bad=0.1, **SMALL)
+        assert len(dls.split) == 36
+        assert len(dls.skipped) == 4
+
+    def test_none_may_be_allowed(self, with_bad):
+        for i in range(1, 4):
+            (with_bad / "red" / f"bad{i}.jpg").unlink()
+        with pytest.raises(qv.DataError, match="at most 0% bad"):
+            qv.from_folder(with_bad, max_bad=0, **SMALL)
+
+    def test_what_has_no_label_is_not_bad(self, named_files, picture):
+        for i in range(9):
+            picture(named_files / f"other{i}.png")
+        with pytest.warns(qv.DataWarning, match="left out 9 of 39"):
+            qv.from_name_re(named_files, r"^(.+)_\d+", **SMALL)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "match"),
+    [
+        ("resize", "stretch", "expected 'crop', 'squish' or 'pad'"),
+        ("balance", "auto", "expected None, 'weights' or 'oversample'"),
+        ("max_bad", 5, "expected a fraction such as 0.05"),
+    ],
+)
+def test_options_out_of_range(class_folders, option, value, match):
+    with pytest.raises(ValueError, match=match):
+        qv.from_folder(class_folders, **{option: value})
+
+
+def test_a_misspelt_option_is_no_option(class_folders):
+    with pytest.raises(TypeError, match="sise"):
+        qv.from_folder(class_folders, sise=32)
+
+
+def test_help_shows_every_option_with_its_default():
+    import inspect
+
+    for door in (qv.from_folder, qv.from_name_re, qv.from_csv, qv.from_df, qv.load_data):
+        shown = inspect.signature(door).parameters
+        assert "kwargs" not in shown
+        assert (shown["max_bad"].default, shown["resize"].default) == (0.05, "crop")
+
+
+def test_names_that_are_long_or_odd_work(tmp_path, picture):
+    for label in ("ä b", "c%20d"):
+        for i, name in enumerate(("x" * 240, "new\nline", "ü ñ 猫", "#?&", "-rf", "'\"")):
+            picture(tmp_path / "odd" / label / f"{name}.png", seed=i)
+    dls = qv.from_folder(tmp_path / "odd", **SMALL)
+    assert list(dls.vocab) == ["c%20d", "ä b"]
+    assert sum(len(x) for x, _ in dls.valid) == len(dls.valid_ds) == 2
+    assert len(dls.train.one_batch()[0]) == 4

@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+import quickvision as qv
+from quickvision.tables import list_csv, list_df
+
+COLOURS = ("red", "green", "blue")
+
+
+@pytest.fixture
+def cars(tmp_path, picture):
+    """`images/000.png` to `029.png`, thirty pictures of three colours, and no table yet."""
+    for i in range(30):
+        picture(tmp_path / "images" / f"{i:03d}.png", COLOURS[i % 3], seed=i)
+    return tmp_path
+
+
+def rows(*, suffix=".png", label=lambda i: COLOURS[i % 3], more=lambda i: ""):
+    return [f"{i:03d}{suffix},{label(i)}{more(i)}" for i in range(30)]
+
+
+def write(folder, lines, name="labels.csv", encoding="utf-8"):
+    (folder / name).write_text("\n".join(lines) + "\n", encoding=encoding)
+    return folder / name
+
+
+@pytest.mark.parametrize("header", ["file,label", "id,breed", "path,anything", None])
+@pytest.mark.parametrize("suffix", [".png", ""])
+def test_tables_as_people_have_them(cars, header, suffix):
+    csv = write(cars, ([header] if header else []) + rows(suffix=suffix))
+    listing = list_csv(csv)
+    assert (listing.root, len(listing.names), set(listing.labels)) == (
+        cars / "images",
+        30,
+        set(COLOURS),
+    )
+    assert listing.labels[0] == listing.get_y(cars / "images" / "000.png") == "red"
+
+
+@pytest.mark.parametrize("sep", [";", "\t", "|"])
+def test_other_separators_and_a_byte_order_mark(cars, sep):
+    lines = [line.replace(",", sep) for line in ["file,label", *rows()]]
+    assert len(list_csv(write(cars, lines, encoding="utf-8-sig")).names) == 30
+
+
+def test_a_saved_index_column_is_not_taken_for_file_names(cars):
+    lines = [",file,label", *(f"{i},{row}" for i, row in enumerate(rows()))]
+    assert list_csv(write(cars, lines)).labels[1] == "green"
+
+
+def test_labels_stay_text(cars):
+    words = ("NA", "null", "01")
+    listing = list_csv(write(cars, ["file,label", *rows(label=lambda i: words[i % 3])]))
+    assert set(listing.labels) == {"NA", "null", "01"}
+
+
+def test_columns_by_name_and_by_number(cars):
+    lines = ["a,b,c,d", *(f"x,{row},y" for row in rows())]
+    csv = write(cars, lines)
+    for pick in ({"fn_col": "b", "label_col": "c"}, {"fn_col": 1, "label_col": 2}):
+        assert list_csv(csv, **pick).labels[2] == "blue"
+
+
+@pytest.mark.parametrize(
+    ("yes", "no"),
+    [("True", "False"), ("1", "0"), ("valid", "train"), ("VAL", "Train"), ("yes", "no")],
+)
+def test_a_column_says_who_is_held_out(cars, yes, no):
+    lines = ["file,label,split", *rows(more=lambda i: f",{yes if i < 6 else no}")]
+    dls = qv.from_csv(write(cars, lines), valid_col="split", size=32, bs=4)
+    assert sorted(p.name for p in dls.valid.items) == [f"{i:03d}.png" for i in range(6)]
+    same = qv.from_csv(cars / "labels.csv", valid="split", size=32, bs=4)
+    assert list(same.valid.items) == list(dls.valid.items)
+
+
+@pytest.mark.filterwarnings("default::quickvision.DataWarning")
+def test_test_rows_beside_valid_rows_are_left_out(cars):
+    side = lambda i: ",valid" if i < 6 else ",test" if i < 12 else ",train"  # noqa: E731
+    csv = write(cars, ["file,label,split", *rows(more=side)])
+    with pytest.warns(qv.DataWarning, match="left out 6 of 30.*a test row"):
+        dls = qv.from_csv(csv, valid_col="split", size=32, bs=4)
+    assert (len(dls.train_ds), len(dls.valid_ds)) == (18, 6)
+
+
+def test_a_column_of_groups(cars):
+    csv = write(cars, ["file,label,car", *rows(more=lambda i: f",{i // 6}")])
+    dls = qv.from_csv(csv, label_col="label", groups="car", size=32, bs=4)
+    sides = [{int(p.stem) // 6 for p in side.items} for side in (dls.train, dls.valid)]
+    assert not sides[0] & sides[1]
+
+
+def test_names_for_numbered_labels(cars):
+    names = write(cars, ["Audi TT", "BMW X5", "Fiat 500"], "names.csv")
+    csv = write(cars, rows(label=lambda i: i % 3 + 1), "train.csv")
+    dls = qv.from_csv(csv, images="images", class_names=names, size=32, bs=4)
+    assert list(dls.vocab) == ["Audi TT", "BMW X5", "Fiat 500"]
+    y = dls.valid.one_batch()[1]
+    assert [dls.vocab[int(i)] for i in y] == dls.split[dls.split.valid].label.tolist()[:4]
+
+
+@pytest.mark.filterwarnings("default::quickvision.DataWarning")
+def test_missing_pictures_and_labels_are_left_out_and_said(cars):
+    lines = ["file,label", *rows(), "gone.png,red", "000.png,red"]
+    lines[3] = lines[3].split(",")[0] + ","
+    with pytest.warns(qv.DataWarning) as said:
+        dls = qv.from_csv(write(cars, lines), size=32, bs=4, max_bad=0.05)
+    text = " ".join(str(w.message) for w in said)
+    assert "1 of 31 rows" in text or "1 of 32 rows" in text
+    assert "002.png (no label)" in text
+    assert "gone.png (no such file)" in text
+    assert len(dls.skipped) == 2
+
+
+def test_too_many_missing_pictures_stop(cars):
+    lines = ["file,label", *rows(), *(f"gone{i}.png,red" for i in range(3))]
+    with pytest.raises(qv.DataError, match="at most 5% bad files .* got 3 of 33: gone0"):
+        qv.from_csv(write(cars, lines), size=32)
+
+
+def test_a_frame_works_as_a_file_does(cars):
+    df = pd.DataFrame({"file": [f"{i:03d}.png" for i in range(30)], "label": [0.0, 1.0, None] * 10})
+    before = df.copy()
+    listing = list_df(df, images=cars / "images")
+    assert listing.labels[:3] == ["0", "1", ""]
+    pd.testing.assert_frame_equal(df, before)
+    dls = qv.from_df(df.dropna(), images=cars / "images", size=32, bs=4)
+    assert (list(dls.vocab), len(dls.split)) == (["0", "1"], 20)
+
+
+def test_kaggle_folders_with_the_same_names(cars, picture):
+    (cars / "images").rename(cars / "train")
+    for i in range(30):
+        picture(cars / "test" / f"{i:03d}.png", "red")
+    csv = write(cars, ["id,breed", *rows(suffix="")], "train.csv")
+    assert list_csv(csv).root == cars / "train"
+    csv.rename(cars / "labels.csv")
+    with pytest.raises(qv.DataError, match="each of test, train; say images="):
+        list_csv(cars / "labels.csv")
+    assert len(list_csv(cars / "labels.csv", images="train").names) == 30
+
+
+@pytest.mark.parametrize(
+    ("lines", "options", "match"),
+    [
+        ([], {}, "got an empty file"),
+        (["file,label"], {}, r"expected a column .* that names pictures|rows under the header"),
+        (["file,label", "a.png,x"], {}, "expected a column of .* that names pictures"),
+        (["file,label", "000.png,red,x"], {}, "expected 2 columns .* number in row 2"),
+        (["file,file", "000.png,red"], {}, "got two file"),
+        (["file,a,b", "000.png,x,y"], {}, r"got \['a', 'b'\]; say label_col="),
+        (["file,label", "000.png,red"], {"label_col": "lable"}, "did you mean 'label'"),
+        (["file,label", "000.png,red"], {"label_col": 7}, "expected a column"),
+        (["file,label", "000.png,red"], {"images": "pics"}, "expected the folder of the pictures"),
+        (["file,label,v", "000.png,red,maybe"], {"valid_col": "v"}, "got 'maybe'"),
+        (["file,label", "000.png,red", "000.png,blue"], {}, "got 'red' and 'blue' for 000.png"),
+    ],
+)
+def test_tables_that_cannot_be_read(cars, lines, options, match):
+    with pytest.raises(qv.DataError, match=match):
+        qv.from_csv(write(cars, lines), **options)
+
+
+def test_a_file_that_is_no_utf8(cars):
+    (cars / "labels.csv").write_bytes("file,label\n000.png,grün\n".encode("latin-1"))
+    with pytest.raises(qv.DataError, match="expected a CSV file in UTF-8"):
+        qv.from_csv(cars / "labels.csv")
+
+
+def test_a_file_that_is_not_there(cars):
+    write(cars, rows())
+    with pytest.raises(qv.DataError, match=r"did you mean 'labels\.csv'"):
+        qv.from_csv(cars / "label.csv")
+
+
+def test_an_empty_frame():
+    with pytest.raises(qv.DataError, match="expected rows in the table"):
+        qv.from_df(pd.DataFrame({"file": [], "label": []}))
+
+
+def test_a_picture_outside_the_table_has_no_label(cars):
+    listing = list_csv(write(cars, rows()))
+    with pytest.raises(qv.DataError, match=r"expected a picture of the table, got .*new\.png"):
+        listing.get_y(cars / "images" / "new.png")
+
+
+def test_two_columns_for_the_split(cars):
+    with pytest.raises(ValueError, match="expected one column"):
+        qv.from_csv(write(cars, rows()), valid="a", valid_col="b")
