@@ -33,7 +33,7 @@ class FolderLabel:
 
 
 class NameLabel:
-    r"""Label a picture by a pattern's one group, searched in its name, or in its path if it has a `/`.
+    r"""Label a picture by a pattern's group, searched in its name, or in its path if it has a `/`.
 
     >>> NameLabel(r"^(.+)_\d+\.jpg$")("images/great_pyrenees_12.jpg")
     'great_pyrenees'
