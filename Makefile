@@ -29,6 +29,9 @@ bench: .venv/.installed-dev
 	$(BIN)/python benchmarks/import_time.py
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/report.py
+	$(BIN)/python benchmarks/decode.py
+	$(BIN)/python benchmarks/scale.py
+	$(BIN)/python benchmarks/check.py
 
 clean:
 	rm -rf .venv runs

@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 import pytest
 import torch
 import torchvision
 from fastai.callback.core import CancelFitException
+from fastai.callback.data import WeightedDL
 from fastai.callback.schedule import LRFinder
-from fastai.data.transforms import Normalize, RandomSplitter, get_image_files
+from fastai.data.block import CategoryBlock, DataBlock
+from fastai.data.transforms import Normalize, RandomSplitter, get_image_files, parent_label
 from fastai.interpret import ClassificationInterpretation
 from fastai.learner import Learner
 from fastai.metrics import accuracy
 from fastai.vision.augment import Resize
 from fastai.vision.core import PILImage
-from fastai.vision.data import ImageDataLoaders
+from fastai.vision.data import ImageBlock, ImageDataLoaders
 from fastai.vision.learner import create_body, model_meta, vision_learner
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 PLAIN = {"item_tfms": Resize(32), "num_workers": 0}
 
@@ -38,7 +42,7 @@ def quietly(learn, epochs=1):
 
 
 def test_fewer_pictures_than_bs_trains_on_nothing_and_says_nothing(class_folders, tiny_net):
-    """Met by `data._batch_size` and `lr_find.count_batches`."""
+    """Met by `loaders._batch_size` and `lr_find.count_batches`."""
     dls = ImageDataLoaders.from_folder(class_folders, valid_pct=0.25, bs=64, **PLAIN)
     learn = quietly(vision_learner(dls, tiny_net, pretrained=False))
     assert len(dls.train) == 0
@@ -46,19 +50,19 @@ def test_fewer_pictures_than_bs_trains_on_nothing_and_says_nothing(class_folders
 
 
 def test_a_missing_folder_is_a_none_type_error(tmp_path):
-    """Met by `labels.folder`."""
+    """Met by `paths.folder`."""
     with pytest.raises(TypeError, match="'NoneType' object is not iterable"):
         ImageDataLoaders.from_folder(tmp_path / "gone", valid_pct=0.2)
 
 
 def test_a_folder_named_val_is_not_validated_on(train_and_val):
-    """Met by `labels.sides`."""
+    """Met by `paths.sides`."""
     dls = ImageDataLoaders.from_folder(train_and_val, bs=4, **PLAIN)
     assert len(dls.valid_ds) == 0
 
 
 def test_valid_pct_0_makes_an_empty_validation_set_without_a_word(named_files):
-    """Met by `data._Options`."""
+    """Met by `loaders.Options`."""
     files = get_image_files(named_files)
     dls = ImageDataLoaders.from_name_re(named_files, files, r"(.+)_", valid_pct=0, bs=4, **PLAIN)
     assert len(dls.valid_ds) == 0
@@ -120,7 +124,7 @@ def test_cut_is_lost_on_the_way(dls):
     with pytest.raises(StopIteration):
         create_body(torchvision.models.mobilenet_v2(), pretrained=False)
     with pytest.raises(StopIteration):
-        vision_learner(dls, torchvision.models.mnasnet0_5, pretrained=False, cut=-1)
+        vision_learner(dls, torchvision.models.mnasnet0_5, pretrained=False)
 
 
 def test_every_report_runs_the_model_again(dls, tiny_net):
@@ -171,7 +175,7 @@ def test_exif_turns_are_ignored(tmp_path):
 
 
 def test_a_placeholder_or_a_broken_file_is_a_picture_like_any_other(tmp_path):
-    """Met by `images.find_unfit`."""
+    """Met by `scan.unfit`."""
     (tmp_path / "broken.jpg").write_text("x")
     assert len(get_image_files(tmp_path)) == 1
 
@@ -186,3 +190,60 @@ def test_bars_flood_what_is_no_terminal(dls, tiny_net, capsys):
     """Met by `progress.EpochLog`."""
     Learner.fit(vision_learner(dls, tiny_net, pretrained=False), 1)
     assert "\r" in capsys.readouterr().out
+
+
+def test_a_jpeg_is_decoded_in_full(tmp_path, monkeypatch):
+    """Met by `images.open_rgb`."""
+    Image.new("RGB", (1600, 1200)).save(tmp_path / "x.jpg")
+    monkeypatch.setattr(JpegImageFile, "draft", lambda *a: pytest.fail("draft is used now"))
+    assert PILImage.create(tmp_path / "x.jpg").size == (1600, 1200)
+
+
+def test_sixteen_bits_are_clipped(tmp_path):
+    """Met by `images.to_rgb`."""
+    deep = np.linspace(0, 65535, 1024).reshape(32, 32).astype(np.uint16)
+    Image.fromarray(deep).save(tmp_path / "x.png")
+    assert (np.asarray(PILImage.create(tmp_path / "x.png")) == 255).mean() > 0.9
+
+
+def test_a_truncated_picture_kills_the_epoch(class_folders, tiny_net):
+    """Met by `scan.scan`."""
+    dls = ImageDataLoaders.from_folder(class_folders, valid_pct=0.25, bs=4, seed=1, **PLAIN)
+    bad = dls.train.items[7]
+    bad.write_bytes(bad.read_bytes()[:-400])
+    learn = vision_learner(dls, tiny_net, pretrained=False)
+    with pytest.raises(OSError, match=r"truncated|broken"), learn.no_bar(), learn.no_logging():
+        learn.fit(1)
+
+
+def test_weights_of_a_weighted_loader_are_lost_in_a_copy(dls):
+    """Met by `loaders._oversampled`, which repeats pictures in the list."""
+    n = len(dls.train_ds)
+    weights = [1.0] + [1e-9] * (n - 1)
+    tfms = {"after_item": dls.train.after_item, "after_batch": dls.train.after_batch}
+    weighted = WeightedDL(dls.train_ds, bs=4, wgts=weights, shuffle=True, **tfms)
+    assert weighted.wgts.max() > 0.99
+    assert weighted.new().wgts.max() < 0.2
+
+
+def test_a_data_block_prints_all_its_items_for_nobody(class_folders):
+    """Met by `loaders._dataloaders`, which uses `Datasets`."""
+
+    class Items(list):
+        printed = 0
+
+        def __repr__(self):
+            Items.printed += 1
+            return "items"
+
+    block = DataBlock((ImageBlock, CategoryBlock), get_y=parent_label, item_tfms=Resize(32))
+    block.datasets(Items(get_image_files(class_folders)))
+    assert Items.printed
+
+
+def test_the_split_hangs_on_the_order_that_files_are_listed_in(class_folders):
+    """Met by `splits.stratified_split`, which goes by names."""
+    files = sorted(get_image_files(class_folders))
+    one = {files[i] for i in RandomSplitter(seed=1)(files)[1]}
+    other = {files[::-1][i] for i in RandomSplitter(seed=1)(files[::-1])[1]}
+    assert one != other

@@ -22,6 +22,10 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SMALLER = {
     "size=224, bs=64": "size=32, bs=16",
+    '"photos")': '"photos", size=32, bs=16)',
+    r'_\d+\.jpg$")  #': r'_\d+\.jpg$", size=32, bs=16)  #',
+    'load_data("images")': 'load_data("images", size=32, bs=16)',
+    'class_names="names.csv")': 'class_names="names.csv", size=32, bs=16)',
     "train_pets()": "train_pets(size=32, bs=16, frozen_epochs=1, unfrozen_epochs=1)",
     "find_lr(learn)": "find_lr(learn, num_it=20)",
     "learn, 4,": "learn, 1,",
@@ -39,6 +43,10 @@ def folder(tmp_path_factory):
         for target in (folder / "images", folder / "photos" / label):
             target.mkdir(parents=True, exist_ok=True)
             Image.open(file).save(target / f"{file.stem}.jpg")
+    names = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+    rows = [f"images/{p.name},{names.index(p.stem.split('_')[0])}" for p in folder.glob("images/*")]
+    (folder / "cars.csv").write_text("\n".join(rows))
+    (folder / "names.csv").write_text("\n".join(names))
     kept = folder / "torch" / "hub" / "checkpoints"
     kept.mkdir(parents=True)
     name = torchvision.models.ResNet34_Weights.DEFAULT.url.rsplit("/", 1)[1]
@@ -63,7 +71,7 @@ def blocks(language):
 @pytest.mark.slow
 def test_the_python_blocks_run_one_after_the_other(here):
     names: dict[str, object] = {}
-    assert len(blocks("python")) == 3
+    assert len(blocks("python")) == 5
     for block in blocks("python"):
         for big, small in SMALLER.items():
             block = block.replace(big, small)
@@ -76,9 +84,10 @@ def test_the_python_blocks_run_one_after_the_other(here):
 @pytest.mark.slow
 def test_the_commands_run(here):
     commands = re.findall(r"^\$ quickvision (.*)$", "\n".join(blocks("console")), re.MULTILINE)
-    assert [c.split()[0] for c in commands] == ["demo", "train", "train"]
+    assert [c.split()[0] for c in commands] == ["demo", "train", "train", "check"]
     for command in commands[1:]:  # the demo has tests of its own
-        args = [sys.executable, "-m", "quickvision", *shlex.split(command), *QUICK]
+        quick = QUICK if command.startswith("train") else []
+        args = [sys.executable, "-m", "quickvision", *shlex.split(command), *quick]
         done = subprocess.run(args, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
     assert {p.name for p in (here / "runs").iterdir()} >= {"images-001", "photos-001"}
