@@ -13,7 +13,8 @@ from fastcore.meta import delegates
 
 from quickvision.layouts import find_listing
 from quickvision.listings import list_folder, list_names, warn_of_unused
-from quickvision.loaders import Options, load
+from quickvision.loaders import load
+from quickvision.options import Options
 from quickvision.progress import say
 from quickvision.tables import Column, list_csv, list_df
 

@@ -13,7 +13,7 @@ LEVELS = {
     for level, rooms in enumerate(
         (
             "errors accuracy memory cache __init__",
-            "images paths splits models progress lr_find rows files twins",
+            "images paths splits models progress lr_find rows files twins options",
             "labels parallel class_names",
             "listings scan copies",
             "tables holdout",

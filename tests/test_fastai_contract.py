@@ -62,7 +62,7 @@ def test_a_folder_named_val_is_not_validated_on(train_and_val):
 
 
 def test_valid_pct_0_makes_an_empty_validation_set_without_a_word(named_files):
-    """Met by `loaders.Options`."""
+    """Met by `options.Options`."""
     files = get_image_files(named_files)
     dls = ImageDataLoaders.from_name_re(named_files, files, r"(.+)_", valid_pct=0, bs=4, **PLAIN)
     assert len(dls.valid_ds) == 0
