@@ -23,6 +23,8 @@ from quickvision.paths import Paths, relative
 from quickvision.scan import Facts, scan, unfit
 
 SEVERITIES = ("error", "warning", "note")
+COLOURS = {"error": "#b3261e", "warning": "#8a5a00", "note": "#5f6368"}  # dark enough to read
+EXAMPLES = 3  # that are shown; all are in the table and in the JSON
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -100,22 +102,27 @@ class DataCheck:
     def __str__(self) -> str:
         lines = [f"{name:<13}{text}" for name, text in self.summary().items()]
         for row in self._rows():
-            shown = some(row.examples)
-            lines += ["", f"{row.severity:<13}{row.finding}: {row.n:,}"]
-            lines += [f"{'':<13}{shown}", f"{'':<13}{row.advice}"]
+            lines += ["", f"{row.severity:<13}{row.finding}: {row.n:,}", f"{'':<13}{row.advice}"]
+            lines += [f"{'':<13}- {example}" for example in _shown(row)]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        cell = "text-align:left;padding:2px 12px 2px 0;vertical-align:top"
-        rows = [
-            (f"<b>{escape(name)}</b>", "", escape(text)) for name, text in self.summary().items()
-        ]
+        cell = "text-align:left;vertical-align:top;padding:4px 12px 4px 0;overflow-wrap:anywhere"
+        rows = [(f"<b>{name}</b>", escape(text)) for name, text in self.summary().items()]
         for row in self._rows():
-            shown = escape(some(row.examples))
-            what = f"{escape(row.finding)}: <b>{row.n:,}</b>"
-            rows.append((escape(row.severity), what, f"{shown}<br><i>{escape(row.advice)}</i>"))
+            mark = f'<b style="color:{COLOURS[row.severity]}">{row.severity}</b>'
+            lines = [f"<b>{escape(row.finding)}: {row.n:,}</b>", escape(row.advice)]
+            lines += [f"<code>{escape(example)}</code>" for example in _shown(row)]
+            rows.append((mark, "<br>".join(lines)))
         cells = ("".join(f'<td style="{cell}">{text}</td>' for text in row) for row in rows)
         return f"<table>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
+
+
+def _shown(finding: Finding) -> list[str]:
+    """Return a line for each of the first examples, and one that counts the rest."""
+    shown = list(finding.examples[:EXAMPLES])
+    more = len(finding.examples) - len(shown)
+    return [*shown, f"and {more:,} more"] if more else shown
 
 
 def check(
