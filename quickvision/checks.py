@@ -107,15 +107,19 @@ class DataCheck:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        cell = "text-align:left;vertical-align:top;padding:4px 12px 4px 0;overflow-wrap:anywhere"
+        cell = "text-align:left;vertical-align:top;padding:4px 12px 4px 0"
         rows = [(f"<b>{name}</b>", escape(text)) for name, text in self.summary().items()]
         for row in self._rows():
             mark = f'<b style="color:{COLOURS[row.severity]}">{row.severity}</b>'
             lines = [f"<b>{escape(row.finding)}: {row.n:,}</b>", escape(row.advice)]
             lines += [f"<code>{escape(example)}</code>" for example in _shown(row)]
             rows.append((mark, "<br>".join(lines)))
-        cells = ("".join(f'<td style="{cell}">{text}</td>' for text in row) for row in rows)
-        return f"<table>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
+        wrapped = f"{cell};overflow-wrap:anywhere"
+        lines = [
+            f'<tr><td style="{cell}">{name}</td><td style="{wrapped}">{text}</td></tr>'
+            for name, text in rows
+        ]
+        return f"<table>{''.join(lines)}</table>"
 
 
 def _shown(finding: Finding) -> list[str]:
