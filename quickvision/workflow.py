@@ -206,7 +206,7 @@ class _Job:
         tables = {"predictions": run.preds.to_frame(), "confused": run.most_confused()}
         if len(run.skipped):
             tables["skipped"] = run.skipped
-        if getattr(self.learn.dls, "split", None) is not None:
+        if isinstance(getattr(self.learn.dls, "split", None), pd.DataFrame):  # made by our doors
             save_split(self.learn.dls, self.path / "split.csv")
         for name, table in tables.items():
             write_whole(self.path / f"{name}.csv", partial(table.to_csv, index=False))

@@ -31,7 +31,7 @@ def run(class_folders, tiny_net, tmp_path):
 def test_the_whole_job_leaves_everything_it_promises(run, tmp_path):
     assert run.path == tmp_path / "runs" / "net-001"
     assert {path.name for path in run.path.iterdir()} == {
-        "models", "history.csv", "predictions.csv", "confused.csv",
+        "models", "history.csv", "predictions.csv", "confused.csv", "split.csv",
         "confusion.png", "history.png", "top_losses.png", "lr_find.png",
     }  # fmt: skip
     assert sorted(path.name for path in (run.path / "models").iterdir()) == [
