@@ -19,7 +19,8 @@ from quickvision.findings import Finding, find
 from quickvision.holdout import hold_out
 from quickvision.layouts import find_listing
 from quickvision.listings import Listing
-from quickvision.paths import Paths, relative
+from quickvision.options import Options, Size
+from quickvision.paths import relative, to_paths
 from quickvision.scan import Facts, scan, unfit
 
 SEVERITIES = ("error", "warning", "note")
@@ -74,8 +75,8 @@ class DataCheck:
         Raises:
             RunError: It cannot be written.
         """
-        text = self.to_json()
-        return write_whole(Path(path).expanduser(), lambda part: part.write_text(text, "utf-8"))
+        text = self.to_json().encode("utf-8", "replace")  # a file's name need not be proper text
+        return write_whole(Path(path).expanduser(), lambda part: part.write_bytes(text))
 
     def summary(self) -> dict[str, str]:
         """Say what is there in a few named lines of text."""
@@ -136,7 +137,7 @@ def check(
     valid: Any = 0.2,
     groups: Any = None,
     class_names: Any = None,
-    size: int = 224,
+    size: Size = 224,
     seed: int = 42,
     max_bad: float = 0.05,
 ) -> DataCheck:
@@ -162,21 +163,25 @@ def check(
     Raises:
         DataError: Nothing is there, or it has no layout that is known.
     """
-    listing = _known(data) if isinstance(data, DataLoaders) else None
-    if listing is None:
-        listing = find_listing(data, pat=pat, valid=valid)
+    asked = Options(valid=valid, groups=groups, size=size, seed=seed, max_bad=max_bad)
+    if isinstance(data, DataLoaders):
+        listing = _known(data)
+    else:
+        listing = find_listing(data, pat=pat, valid=asked.valid, groups=groups)
     if class_names is not None:
         used = {label for label in listing.labels if label}
         listing = listing.renamed(read_class_names(class_names, used))
     there = [name for name in listing.names if name not in listing.missing]
-    facts = dict(zip(there, scan(Paths(listing.root, there)), strict=True))
+    facts = dict(zip(there, scan(to_paths(listing.root, there)), strict=True))
     reasons = dict(listing.left_out)
     reasons |= unfit({name: seen for name, seen in facts.items() if name not in reasons})
-    found, sides = [], {}
+    found = []
+    fixed = listing.held or [False] * len(listing.names)
+    sides = dict(zip(listing.names, fixed, strict=True))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DataWarning)  # each is a finding of its own
-            split = hold_out(listing, reasons, valid=valid, groups=groups, seed=seed)
+            split = hold_out(listing, reasons, valid=asked.valid, groups=groups, seed=seed)
         sides = dict(zip(split["path"], split["valid"], strict=True))
     except DataError as error:
         labels = sorted({label for label in listing.labels if label})
@@ -184,7 +189,12 @@ def check(
             Finding("error", "no training possible", len(labels), str(error), tuple(labels))
         )
     pictures = _table(listing, facts, reasons, sides)
-    found += find(pictures, size=size, max_bad=max_bad)
+    used_labels = set(pictures["label"][pictures["reason"] == ""])
+    if lost := tuple(sorted(set(filter(None, listing.labels)) - used_labels)):
+        advice = "all their pictures are left out: not a class any more"
+        finding = "classes without a usable picture"
+        found.append(Finding("warning", finding, len(lost), advice, lost))
+    found += find(pictures, listing.root, size=asked.side, max_bad=max_bad)
     found += _beside(listing)
     found.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     kept = pictures[pictures["side"] != ""]

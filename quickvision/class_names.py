@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from quickvision.errors import DataError, DataWarning, some
 from quickvision.rows import read_rows
 
@@ -20,7 +22,7 @@ def read_class_names(
     A file (or a list) with one name a row counts the classes from 0 or from 1, with or without a
     header: whichever makes the rows and the labels fit exactly; where some classes have no
     pictures, a first row such as `name` is a header, and counting starts at 1 unless there is a 0.
-    A file with two columns, or a dict, says which name belongs to which number or code.
+    A file with more columns, or a dict, says which name belongs to which number or code.
 
     Args:
         source: A CSV file, a list or a dict.
@@ -33,6 +35,8 @@ def read_class_names(
         DataError: A label has no name, labels are no numbers, or two classes have one name.
     """
     labels = sorted(set(labels))
+    if isinstance(source, pd.Series):
+        source = source.to_dict()
     if isinstance(source, Mapping):
         names = {str(key): name for key, name in source.items()}
     else:
@@ -40,11 +44,8 @@ def read_class_names(
             rows = read_rows(Path(source).expanduser())
         else:
             rows = [[str(name)] for name in source]
-        pairs = {_plain(row[0]): row[1] for row in rows if len(row) == 2}
-        if any(_plain(label) in pairs for label in labels):
-            names = pairs
-        else:
-            names = _counted([", ".join(row) for row in rows], labels)
+        keyed = _keyed(rows, {_plain(label) for label in labels})
+        names = keyed or _counted([", ".join(row) for row in rows], labels)
     names = {_plain(key): name for key, name in names.items()}
     if absent := [label for label in labels if not names.get(_plain(label))]:
         raise DataError(f"expected a name for each class, got none for {some(absent)}")
@@ -53,6 +54,20 @@ def read_class_names(
         twice = [name for name in found.values() if list(found.values()).count(name) > 1]
         raise DataError(f"expected a name of its own for each class, got {twice[0]!r} twice")
     return found
+
+
+def _keyed(rows: Sequence[Sequence[str]], labels: set[str]) -> dict[str, str]:
+    """Return the names where one column holds the labels; empty where none does.
+
+    The labels' column is the first that has them all, or, where it is the first column, some of
+    them; the names' is the first other one.
+    """
+    width = min(map(len, rows))
+    for column in range(width if width > 1 else 0):
+        keys = [_plain(row[column]) for row in rows]
+        if labels <= set(keys) or (column == 0 and labels & set(keys)):
+            return {key: row[column == 0] for key, row in zip(keys, rows, strict=True)}
+    return {}
 
 
 def _plain(label: str) -> str:

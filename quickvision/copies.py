@@ -1,15 +1,14 @@
 """Resized copies of pictures, made once, so that epochs do not decode what they throw away."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
+import numpy as np
+import torch
 from PIL import Image
 
 from quickvision.errors import DataError, RunError
@@ -36,8 +35,11 @@ class Opener:
 
     def __init__(self, at_least: int | None = None, folder: Path | None = None) -> None:
         self.at_least, self.folder = at_least, folder
+        self.__name__ = "Opener"  # without one fastai wraps it in a closure, which has no pickle
 
-    def __call__(self, item: Any) -> Picture:
+    def __call__(
+        self, item: Path | str | torch.Tensor | np.ndarray | bytes | Image.Image
+    ) -> Picture:
         """Open a path (or bytes, a Pillow image, an array, a tensor, as `Picture.create`)."""
         if not isinstance(item, str | Path):
             return Picture.create(item)

@@ -12,9 +12,9 @@ from fastai.data.core import DataLoaders
 from fastcore.meta import delegates
 
 from quickvision.layouts import find_listing
-from quickvision.listings import list_folder, list_names, warn_of_unused
+from quickvision.listings import list_folder, list_names, valid_folder, warn_of_unused
 from quickvision.loaders import load
-from quickvision.options import Options
+from quickvision.options import Options, ask
 from quickvision.progress import say
 from quickvision.tables import Column, list_csv, list_df
 
@@ -24,8 +24,9 @@ def from_folder(path: str | Path, **kwargs: Any) -> DataLoaders:  # noqa: D417
     r"""Build `DataLoaders` from folders named after their classes.
 
     Two layouts are told apart by themselves: class folders directly in `path`, of which a fraction
-    is held out; or `path/train` beside `path/valid` (or `val`, `validation`, `test`, the first that
-    is there), in any case. Deeper folders belong to their class folder. Nothing in `path` changes.
+    is held out; or `path/train` (or `training`) beside `path/valid` (or `val`, `validation`,
+    `test`, the first that is there), in any case. Deeper folders belong to their class folder.
+    Nothing in `path` changes.
 
     Args:
         path: Folder that holds the class folders, or `train` and its validation folder.
@@ -72,7 +73,7 @@ def from_folder(path: str | Path, **kwargs: Any) -> DataLoaders:  # noqa: D417
         RunError: `cache=` cannot be written.
         ValueError: An option is out of range.
     """
-    asked = Options(**kwargs)
+    asked = ask(kwargs)
     listing = list_folder(path, valid=asked.valid)
     warn_of_unused(listing)
     return load(listing, asked)
@@ -100,7 +101,7 @@ def from_name_re(
         ValueError: The pattern is no regular expression or has not just one group; or as
             `from_folder`.
     """
-    asked = Options(**kwargs)
+    asked = ask(kwargs)
     return load(list_names(path_or_files, pat), asked)
 
 
@@ -184,8 +185,8 @@ def _columns(
     valid_col: Column | None, kwargs: dict[str, Any]
 ) -> tuple[Column | None, Column | None, Options]:
     """Take the column names out of `valid=` and `groups=`, which other doors read otherwise."""
-    asked = Options(**kwargs)
-    is_column = isinstance(asked.valid, str) and not asked.valid.lower().endswith(".csv")
+    asked = ask(kwargs)
+    is_column = valid_folder(asked.valid) is not None
     if is_column and valid_col is not None and valid_col != asked.valid:
         raise ValueError(f"valid and valid_col: expected one column, got {asked.valid!r} too")
     groups = asked.groups if isinstance(asked.groups, str | int) else None
@@ -219,8 +220,8 @@ def load_data(
         DataError: None of these layouts; or as `from_folder`.
         ValueError: As `from_folder`.
     """
-    asked = Options(**kwargs)
-    listing = find_listing(path, pat=pat, valid=asked.valid)
+    asked = ask(kwargs)
+    listing = find_listing(path, pat=pat, valid=asked.valid, groups=asked.groups)
     say(f"{'layout':<13}{listing.found_by}", verbose=verbose)
     warn_of_unused(listing)
     return load(listing, asked)

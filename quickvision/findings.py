@@ -10,6 +10,8 @@ import pandas as pd
 from PIL import Image
 
 from quickvision.errors import some
+from quickvision.options import too_many
+from quickvision.scan import grey_pixels
 from quickvision.splits import UNEVEN, imbalance
 from quickvision.twins import near_groups, same_groups
 
@@ -50,19 +52,22 @@ class Finding(NamedTuple):
     examples: tuple[str, ...]
 
 
-def find(pictures: pd.DataFrame, *, size: int, max_bad: float = 0.05) -> Iterator[Finding]:
+def find(
+    pictures: pd.DataFrame, root: Path, *, size: int, max_bad: float = 0.05
+) -> Iterator[Finding]:
     """Go through all that can be seen from the table.
 
     Args:
         pictures: A row a file: `path`, `label`, `side` ("train", "valid", or "" where it is left
             out), `reason` (why it is left out, or ""), and the fields of `scan.Facts`.
+        root: The folder that the paths are below; twins are looked at once more.
         size: Pixels of the training pictures.
         max_bad: Fraction of unreadable files above which they are an error.
     """
     yield from _left_out(pictures, max_bad)
     used = pictures[pictures["side"] != ""]
     yield from _classes(used)
-    yield from _twins(used)
+    yield from _twins(used, root)
     yield from _shapes(used, size)
     yield from _kinds(used)
 
@@ -77,7 +82,7 @@ def _left_out(pictures: pd.DataFrame, max_bad: float) -> Iterator[Finding]:
     out = pictures[pictures["reason"] != ""]
     kinds = out["reason"].str.partition(":")[0] if len(out) else out["reason"]
     bad = out[~kinds.isin(["no label", "not in a class folder", "a test row"])]
-    if len(bad) > max(1, max_bad * len(pictures)):
+    if too_many(len(bad), len(pictures), max_bad):
         advice = f"more than {max_bad:.0%} cannot be used: mend them, or allow them with max_bad="
         yield from _of("error", "too many bad files", bad, advice)
     for kind, finding in UNREADABLE.items():
@@ -103,11 +108,13 @@ def _classes(used: pd.DataFrame) -> Iterator[Finding]:
         yield Finding("warning", "uneven classes", len(train), advice, ends)
 
 
-def _twins(used: pd.DataFrame) -> Iterator[Finding]:
+def _twins(used: pd.DataFrame, root: Path) -> Iterator[Finding]:
     """Look for pictures that are there twice, to the byte and then nearly."""
     digests = used["digest"].tolist()
     first = used.drop_duplicates("digest")
-    near = [first.iloc[group] for group in near_groups(first["thumb"].tolist())]
+    files = [root / name for name in first["path"]]
+    alike = near_groups(first["thumb"].tolist(), lambda i: grey_pixels(files[i]))
+    near = [first.iloc[group] for group in alike]
     same = [used.iloc[group] for group in same_groups(digests)]
     for kind, groups, worst, mild in (
         ("the same picture", same, "error", "warning"),

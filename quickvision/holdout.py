@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,11 @@ from quickvision.errors import DataError, DataWarning, some
 from quickvision.files import write_whole
 from quickvision.labels import NameLabel
 from quickvision.listings import Listing, valid_folder
-from quickvision.paths import Paths, relative
+from quickvision.paths import relative, to_paths
 from quickvision.rows import read_rows
 from quickvision.splits import check_sides, grouped_split, stratified_split
 
+CSV = {"index": False, "lineterminator": "\n", "errors": "surrogateescape"}  # names are bytes
 SPLIT_COLUMNS = ["path", "label", "valid"]
 
 
@@ -57,6 +59,8 @@ def hold_out(
     keep = [i for i in everything if listing.names[i] not in reasons] if reasons else everything
     names = [listing.names[i] for i in keep]
     labels = [listing.labels[i] for i in keep]
+    if not names:
+        raise DataError(f"expected pictures in {listing.root} that can be used, got none")
     fixed, side = listing.held, listing.side
     if isinstance(valid, float) and fixed is not None:
         held = [fixed[i] for i in keep]
@@ -81,19 +85,14 @@ def hold_out(
 def _asked_for(names: Sequence[str], root: Path, valid: Any) -> tuple[list[bool], str]:
     """Return who is held out, and how to call that side."""
     if callable(valid):
-        return [bool(valid(path)) for path in Paths(root, names)], "valid="
-    if isinstance(valid, str | Path) and Path(valid).suffix.lower() == ".csv":
+        return [bool(valid(path)) for path in to_paths(root, names)], "valid="
+    if top := valid_folder(valid):
+        return [name.startswith(f"{top}/") for name in names], f"folder {str(root / top)!r}"
+    if isinstance(valid, str | Path):
         return _read_split(names, root, Path(valid).expanduser()), str(valid)
-    if isinstance(valid, str):
-        top = valid.strip("/") + "/"
-        return [name.startswith(top) for name in names], f"folder {str(root / valid)!r}"
-    if not isinstance(valid, Iterable):
-        raise TypeError(
-            "valid: expected a fraction, a folder, a column, files, a function or a split.csv, got"
-            f" {valid!r}"
-        )
-    asked = {_name(file, root) for file in valid}
-    if strange := sorted(asked - set(names)):
+    known = set(names)
+    asked = {_name(file, root, known) for file in valid}
+    if strange := sorted(asked - known):
         raise DataError(
             f"expected files to validate on that are in {root}, got {len(strange):,} that are not:"
             f" {some(strange)}; give paths below that folder"
@@ -101,24 +100,30 @@ def _asked_for(names: Sequence[str], root: Path, valid: Any) -> tuple[list[bool]
     return [name in asked for name in names], "valid="
 
 
-def _name(file: str | Path, root: Path) -> str:
+def _name(file: Any, root: Path, known: Collection[str]) -> str:
     """Return the name of a file that is given below the root, or seen from the working folder."""
-    below = relative(os.path.abspath(file), root.absolute())
-    is_here = below and os.path.exists(file)
-    return below if is_here else os.fspath(file).replace(os.sep, "/")
+    if not isinstance(file, str | Path):
+        raise TypeError(f"valid: expected files to validate on, got {file!r} among them")
+    text = os.path.normpath(os.fspath(file)).replace(os.sep, "/")
+    for way in (os.path.abspath, os.path.realpath):
+        if text not in known and (below := relative(way(file), Path(way(root)))) in known:
+            return below
+    return text
 
 
 def _groups(
     listing: Listing, keep: Sequence[int], names: Sequence[str], groups: Any
 ) -> list[Any] | None:
-    if listing.groups is not None:
-        return [listing.groups[i] for i in keep]
-    if groups is None:
+    if listing.groups is None and groups is None:
         return None
-    find: Callable[[Path], Any] = NameLabel(groups) if isinstance(groups, str) else groups
-    if not callable(find):
-        raise TypeError(f"groups: expected a function, a pattern or a column, got {groups!r}")
-    kinds = [find(path) for path in Paths(listing.root, names)]
+    if listing.groups is not None:
+        kinds = [listing.groups[i] for i in keep]
+    else:
+        is_pattern = isinstance(groups, str | re.Pattern)
+        find: Callable[[Path], Any] = NameLabel(groups) if is_pattern else groups
+        if not callable(find):
+            raise TypeError(f"groups: expected a function, a pattern or a column, got {groups!r}")
+        kinds = [find(path) for path in to_paths(listing.root, names)]
     if none := [name for name, kind in zip(names, kinds, strict=True) if kind in ("", None)]:
         raise DataError(f"expected a group for each picture, got none for {some(none)}")
     return kinds
@@ -134,10 +139,10 @@ def _check_groups(kinds: Sequence[Any] | None, held: Sequence[bool]) -> None:
 
 def _read_split(names: Sequence[str], root: Path, path: Path) -> list[bool]:
     """Read what `save_split` wrote."""
-    head, *rows = read_rows(path)
+    head, *rows = read_rows(path, errors="surrogateescape")
     if head != SPLIT_COLUMNS:
         raise DataError(f"expected the columns {SPLIT_COLUMNS} in {path}, got {head}")
-    held = {row[0]: row[-1] == "True" for row in rows}
+    held = {row[0]: row[-1].casefold() == "true" for row in rows}
     if new := [name for name in names if name.strip() not in held]:
         raise DataError(
             f"expected all pictures of {root} in {path}, got {len(new):,} that are not:"
@@ -170,4 +175,4 @@ def save_split(dls: DataLoaders, path: str | Path) -> Path:
         raise TypeError("expected DataLoaders of from_folder or another of our doors, got others")
     if path.suffix.lower() != ".csv":
         raise ValueError(f"expected a file name that ends in .csv, got {path}")
-    return write_whole(path, partial(split.to_csv, index=False, lineterminator="\n"))
+    return write_whole(path, partial(split.to_csv, **CSV))

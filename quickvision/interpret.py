@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import fastai.callback.progress  # noqa: F401  gives every Learner no_bar and no_logging
 import numpy as np
 import pandas as pd
 from fastai.learner import Learner

@@ -1,9 +1,8 @@
 """What paths say of the labels: folders, patterns, tables, names for numbers.
 
-Classes, and not closures, because loader processes pickle them.
+Classes, and not closures, and with a `__name__`, without which fastai wraps them in a closure of
+its own: loader processes pickle them. fastai reads their annotations, which it cannot do as text.
 """
-
-from __future__ import annotations
 
 import os
 import re
@@ -23,6 +22,7 @@ class FolderLabel:
 
     def __init__(self, roots: Sequence[Path]) -> None:
         self.roots = roots
+        self.__name__ = "FolderLabel"
 
     def __call__(self, path: str | Path) -> str:
         """Return the label."""
@@ -44,6 +44,7 @@ class NameLabel:
     """
 
     def __init__(self, pat: str | re.Pattern[str]) -> None:
+        self.__name__ = "NameLabel"
         try:
             self.regex = re.compile(pat)
         except re.error as error:
@@ -77,10 +78,11 @@ class NameLabel:
 
 
 class TableLabel:
-    """Label a picture by its row in a table."""
+    """Label a picture by its row in a table, where it goes by its name below a root."""
 
-    def __init__(self, labels: Mapping[str, str]) -> None:
-        self.labels = labels
+    def __init__(self, root: Path, labels: Mapping[str, str]) -> None:
+        self.root, self.labels = root, labels
+        self.__name__ = "TableLabel"
 
     def __call__(self, path: str | Path) -> str:
         """Return the label.
@@ -88,10 +90,11 @@ class TableLabel:
         Raises:
             DataError: The picture is not in the table.
         """
-        try:
-            return self.labels[os.fspath(path)]
-        except KeyError:
-            raise DataError(f"expected a picture of the table, got {path}") from None
+        whole, root = os.path.abspath(path), self.root.absolute()
+        for name in (relative(path, self.root), relative(whole, root), os.fspath(path)):
+            if name in self.labels:
+                return self.labels[name]
+        raise DataError(f"expected a picture of the table, got {path}")
 
 
 class NamedLabel:
@@ -99,6 +102,7 @@ class NamedLabel:
 
     def __init__(self, label: Callable[[Path], str], names: Mapping[str, str]) -> None:
         self.label, self.names = label, names
+        self.__name__ = "NamedLabel"
 
     def __call__(self, path: str | Path) -> str:
         """Return the name."""

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from quickvision.errors import DataError, some
 from quickvision.labels import NameLabel
@@ -23,8 +24,18 @@ PATTERNS = (
 )
 
 
+# Folders that Kaggle's tables speak of are no classes: `train_images` beside `test_images`.
+SIDE = re.compile(r"(train|test|valid|images?|pics?)([-_ ].*)?$", re.IGNORECASE)
+# What cameras and phones call pictures is no label.
+CAMERA = re.compile(r"(img|dsc[fn]?|pxl|mvimg|vid|screenshot|whatsapp)([-_ ]|\d|$)", re.IGNORECASE)
+
+
 def find_listing(
-    path: str | Path, *, pat: str | re.Pattern[str] | None = None, valid: object = None
+    path: str | Path,
+    *,
+    pat: str | re.Pattern[str] | None = None,
+    valid: object = None,
+    groups: object = None,
 ) -> Listing:
     r"""List the pictures of a path, whatever its layout; `Listing.found_by` says which it was.
 
@@ -36,8 +47,14 @@ def find_listing(
         DataError: Nothing there, or none of these.
     """
     path = Path(path).expanduser()
+    columns: dict[str, Any] = {
+        "valid_col": valid_folder(valid),
+        "groups": groups if isinstance(groups, str | int) else None,
+    }
     if path.is_file() and path.suffix.lower() in (".csv", ".tsv", ".txt"):
-        return list_csv(path)
+        if pat is not None:
+            raise ValueError(f"pat: goes with a folder, got the table {path}")
+        return list_csv(path, **columns)
     if pat is not None:
         return list_names(path, pat)
     root = folder(path)
@@ -50,14 +67,17 @@ def find_listing(
     top = "" if train == root else f"{train.name}/"
     below = [name[len(top) :] for name in names if name.startswith(top)]
     classes = {name.partition("/")[0] for name in below if "/" in name}
-    if held_out or len(classes) > 1:
+    if held_out or (len(classes) > 1 and not all(map(SIDE.match, classes))):
         return list_folder(path, valid=valid)
     errors = []
-    for csv in sorted(root.glob("*.csv")):
+    for csv in sorted(root.glob("*.csv"), key=lambda csv: (not csv.stem.startswith("train"), csv)):
         try:
-            return list_csv(csv)
+            listing = list_csv(csv, **columns)
         except DataError as error:
             errors.append(str(error))
+        else:
+            if not csv.stem.startswith("sample"):  # Kaggle's sample_submission.csv
+                return listing
     if pattern := propose_pattern([name.rpartition("/")[2] for name in names]):
         return list_names(path, pattern)
     why = f"; {errors[0]}" if errors else ""
@@ -81,6 +101,8 @@ def propose_pattern(names: Sequence[str]) -> str | None:
     """
     for pattern in PATTERNS:
         classes = Counter(filter(None, NameLabel(pattern).each(names, Path())))
+        if any(map(CAMERA.match, classes)):
+            continue
         if classes.total() >= 0.95 * len(names) and 2 <= len(classes) <= classes.total() / 2:
             return pattern
     return None

@@ -100,7 +100,9 @@ def list_folder(path: str | Path, *, valid: object = None) -> Listing:
 
 def valid_folder(valid: object) -> str | None:
     """Return the folder's name where `valid` is one, and not a split file."""
-    return valid if isinstance(valid, str) and not valid.lower().endswith(".csv") else None
+    if not isinstance(valid, str | Path) or Path(valid).suffix.lower() == ".csv":
+        return None
+    return str(valid).strip("/")
 
 
 def list_names(
@@ -118,13 +120,14 @@ def list_names(
         root = folder(path_or_files)
         names, others = find_files(root)
     else:
-        files = list(dict.fromkeys(Path(file).expanduser() for file in path_or_files))
+        texts = (os.path.abspath(os.path.expanduser(file)) for file in path_or_files)
+        files = [Path(text) for text in dict.fromkeys(texts)]
         missing = [file for file in files if not file.is_file()]
         if missing or not files:
             got = f"{len(missing):,} that do not exist: {some(missing)}" if missing else "none"
             raise DataError(f"expected picture files, got {got}")
-        root = Path(os.path.commonpath([file.absolute().parent for file in files]))
-        names = [relative(file.absolute(), root) for file in files]
+        root = Path(os.path.commonpath([file.parent for file in files]))
+        names = [relative(file, root) for file in files]
     labels = get_y.each(names, root)
     unlabelled = [name for name, label in zip(names, labels, strict=True) if not label]
     if names and len(unlabelled) == len(names):
@@ -161,4 +164,4 @@ def warn_of_unused(listing: Listing) -> None:
     if listing.unused:
         names = some(listing.unused)
         text = f"not used, neither to train nor to validate: {names} in {listing.root}"
-        warnings.warn(text, DataWarning, stacklevel=4)
+        warnings.warn(text, DataWarning, stacklevel=3)

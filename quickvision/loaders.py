@@ -24,8 +24,8 @@ from quickvision.copies import Opener, make_copies
 from quickvision.errors import DataError, DataWarning, some
 from quickvision.holdout import hold_out
 from quickvision.listings import Listing
-from quickvision.options import Options
-from quickvision.paths import Paths
+from quickvision.options import Options, too_many
+from quickvision.paths import to_paths
 from quickvision.scan import scan, unfit
 from quickvision.splits import UNEVEN, imbalance
 
@@ -72,20 +72,28 @@ def _left_out(listing: Listing, options: Options) -> dict[str, str]:
     reasons = dict(listing.left_out)
     if options.check:
         names = [name for name in listing.names if name not in reasons]
-        facts = scan(Paths(listing.root, names))
+        facts = scan(to_paths(listing.root, names))
         reasons |= unfit(dict(zip(names, facts, strict=True)))
     bad = [name for name in reasons if name not in listing.left_out or name in listing.missing]
     n = len(listing.names)
     shown = some([f"{name} ({reason})" for name, reason in reasons.items()])
     if len(reasons) == n:
         raise DataError(f"expected pictures in {listing.root} that can be read, got none: {shown}")
-    if len(bad) > max(options.max_bad * n, 1 if options.max_bad else 0):
+    if too_many(len(bad), n, options.max_bad):
         shown = some([f"{name} ({reasons[name]})" for name in bad])
         raise DataError(
             f"expected at most {options.max_bad:.0%} bad files in {listing.root}, got {len(bad):,}"
             f" of {n:,}: {shown}; mend them, or go on without them with"
             f" max_bad={-(-len(bad) * 100 // n) / 100:g}"
         )
+    lost = set(filter(None, listing.labels)) - {
+        label
+        for name, label in zip(listing.names, listing.labels, strict=True)
+        if name not in reasons
+    }
+    if lost:
+        text = f"no picture of {some(sorted(lost))} can be used: not a class any more"
+        warnings.warn(text, DataWarning, stacklevel=4)
     if reasons:
         text = f"left out {len(reasons):,} of {n:,} pictures: {shown}; see dls.skipped"
         warnings.warn(text, DataWarning, stacklevel=4)
@@ -142,8 +150,8 @@ def _dataloaders(
     if folder is not None:
         if at_least is None:
             raise ValueError("cache: goes with item_tfms that start with Resize, got others")
-        make_copies(Paths(listing.root, [*dict.fromkeys(train), *valid]), at_least, folder)
-    items = Paths(listing.root, train + valid)
+        make_copies(to_paths(listing.root, [*dict.fromkeys(train), *valid]), at_least, folder)
+    items = to_paths(listing.root, train + valid)
     dsets = Datasets(
         items,
         tfms=[[Opener(at_least, folder)], [listing.get_y, categorize]],

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
+
+from quickvision.errors import did_you_mean
 
 Size = int | tuple[int, int]
 
@@ -30,18 +33,29 @@ class Options:
     num_workers: int | None = None
 
     def __post_init__(self) -> None:
-        number = isinstance(self.valid, int | float)
-        if (number and not 0 < self.valid < 1) or isinstance(self.valid, bool):
-            raise ValueError(f"valid: expected a fraction such as 0.2 (20 %), got {self.valid}")
+        numbers = {"size": self.size, "bs": self.bs, "seed": self.seed}
+        for name, value in numbers.items():  # numpy's whole numbers are whole numbers
+            object.__setattr__(self, name, _whole(value))
+        if isinstance(self.valid, Real):
+            fraction = float(self.valid)
+            object.__setattr__(self, "valid", fraction)
+            if not 0 < fraction < 1:
+                raise ValueError(f"valid: expected a fraction such as 0.2 (20 %), got {fraction:g}")
+        elif not (callable(self.valid) or isinstance(self.valid, str | Path | Iterable)):
+            raise TypeError(
+                "valid: expected a fraction, a folder, a column, files, a function or a split.csv,"
+                f" got {self.valid!r}"
+            )
         sides = self.size if isinstance(self.size, tuple) else (self.size, self.size)
         if len(sides) != 2 or not all(isinstance(s, int) and s > 0 for s in sides):
             raise ValueError(f"size: expected pixels, as 224 or (224, 320), got {self.size!r}")
         if not isinstance(self.bs, int) or self.bs < 2:
             raise ValueError(f"bs: expected at least 2 (batch norm needs two), got {self.bs!r}")
-        if not isinstance(self.seed, int) or self.seed < 0:
+        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**63:
             raise ValueError(f"seed: expected a whole number from 0, got {self.seed!r}")
-        if self.num_workers is not None and self.num_workers < 0:
-            raise ValueError(f"num_workers: expected 0 or more, got {self.num_workers}")
+        workers = self.num_workers
+        if workers is not None and not (isinstance(workers, int) and workers >= 0):
+            raise ValueError(f"num_workers: expected a whole number, 0 or more, got {workers!r}")
         if self.resize not in ("crop", "squish", "pad"):
             raise ValueError(f"resize: expected 'crop', 'squish' or 'pad', got {self.resize!r}")
         if self.resize != "crop" and self.item_tfms is not None:
@@ -49,5 +63,39 @@ class Options:
         if self.balance not in (None, "weights", "oversample"):
             got = repr(self.balance)
             raise ValueError(f"balance: expected None, 'weights' or 'oversample', got {got}")
-        if not 0 <= self.max_bad <= 1:
+        if not isinstance(self.max_bad, int | float) or not 0 <= self.max_bad <= 1:
             raise ValueError(f"max_bad: expected a fraction such as 0.05, got {self.max_bad!r}")
+        if not isinstance(self.cache, bool | Path) and not (self.cache and str(self.cache).strip()):
+            raise ValueError(f"cache: expected True, False or a folder, got {self.cache!r}")
+
+    @property
+    def side(self) -> int:
+        """The longer side of the training pictures, in pixels."""
+        return max(self.size) if isinstance(self.size, tuple) else self.size
+
+
+def ask(options: Mapping[str, Any]) -> Options:
+    """Read a door's options.
+
+    Raises:
+        TypeError: One of them is unknown.
+        ValueError: One of them is out of range.
+    """
+    known = [field.name for field in fields(Options)]
+    if unknown := [name for name in options if name not in known]:
+        hint = did_you_mean(unknown[0], known)
+        raise TypeError(f"{unknown[0]}: no such option{hint or f'; there are {known}'}")
+    return Options(**options)
+
+
+def too_many(bad: int, total: int, max_bad: float) -> bool:
+    """Say whether so many bad files stop training; a single one does so only where none may be."""
+    return bad > max(max_bad * total, 1 if max_bad else 0)
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return int(value)
+    if isinstance(value, list | tuple):
+        return tuple(_whole(side) for side in value)
+    return value

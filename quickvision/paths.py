@@ -1,17 +1,15 @@
 """Which files are pictures, and which folders are the two sides.
 
 Level 1: it knows nothing of labels or of fastai. Within a data set a picture goes by its name: its
-path below the root, as text with `/`, a tenth of the size of a `Path` and much faster to make.
+path below the root, as text with `/`, which is smaller than a `Path` and much faster to make.
 """
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, overload
-
-import numpy as np
 
 from quickvision.errors import DataError, did_you_mean
 
@@ -24,45 +22,24 @@ SUFFIXES = frozenset(
     | {".heic", ".heif", ".svg", ".psd", ".raw", ".dng", ".cr2", ".nef", ".arw", ".jxl"}
 )
 
-VALID_NAMES = ("valid", "val", "validation", "test")
+TRAIN_NAMES = ("train", "training", "train_set", "training_set")
+VALID_NAMES = ("valid", "val", "validation", "valid_set", "val_set", "validation_set")
+TEST_NAMES = ("test", "testing", "test_set")  # validated on where they have labels and none else is
 
 
-class Paths(Sequence[Path]):
-    """Paths below a root, made when they are asked for: a million names take little memory.
+def to_paths(root: Path, names: Sequence[str]) -> list[Path]:
+    """Return the paths of names below a root (a whole path stays what it is).
 
-    fastai takes it for an array (because of `__array__`) and leaves it as it is; a list it would
-    go through.
-
-    >>> Paths(Path("pets"), ["pug_1.jpg", "cats/1.jpg"])[1].as_posix()
-    'pets/cats/1.jpg'
+    Python's collector is paused meanwhile: it would look through all of fastai each time some paths
+    are made, which takes three times as long as making them.
     """
-
-    def __init__(self, root: Path, names: Sequence[str]) -> None:
-        self.root, self.names = root, names
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    @overload
-    def __getitem__(self, index: int) -> Path: ...
-    @overload
-    def __getitem__(self, index: slice) -> Paths: ...
-    def __getitem__(self, index: int | slice) -> Path | Paths:
-        if isinstance(index, slice):
-            return Paths(self.root, self.names[index])
-        return self.root / self.names[index]
-
-    def __iter__(self) -> Iterator[Path]:
-        return (self.root / name for name in self.names)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        paths = np.empty(len(self), dtype=object)
-        paths[:] = list(self)
-        return paths
-
-    def __repr__(self) -> str:
-        shown = ", ".join(repr(path) for path in self[:3])
-        return f"({len(self):,} paths) [{shown}{', ...' if len(self) > 3 else ''}]"
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        return [root / name for name in names]
+    finally:
+        if running:
+            gc.enable()
 
 
 def folder(path: str | Path) -> Path:
@@ -89,7 +66,7 @@ def sides(root: Path, valid: str | None = None) -> tuple[Path, Path | None]:
 
     Args:
         root: The folder of both, or the class folders' own.
-        valid: Name of the validation folder; by default the first of `VALID_NAMES` that is there.
+        valid: Name of the validation folder; by default one of those that are usual.
 
     Returns:
         The training folder (`root` itself where there is no `train`), and the validation folder or
@@ -103,12 +80,15 @@ def sides(root: Path, valid: str | None = None) -> tuple[Path, Path | None]:
     if valid is not None and valid.casefold() not in folders:
         hint = did_you_mean(valid, [p.name for p in folders.values()])
         raise DataError(f"expected a folder {valid!r} to validate on in {root}, got none{hint}")
-    known = VALID_NAMES if valid is None else (valid.casefold(),)
+    known = (*VALID_NAMES, *TEST_NAMES) if valid is None else (valid.casefold(),)
     named = [folders[name] for name in known if name in folders]
     usable = [
-        p for p in named if p.name.casefold() != "test" or any(map(_is_shown_folder, p.iterdir()))
+        p
+        for p in named
+        if p.name.casefold() not in TEST_NAMES or any(map(_is_shown_folder, p.iterdir()))
     ]
-    train, held_out = folders.pop("train", None), usable[0] if usable else None
+    train = next((folders[name] for name in TRAIN_NAMES if name in folders), None)
+    held_out = usable[0] if usable else None
     if train:
         return train, held_out
     if valid is not None:
@@ -157,7 +137,7 @@ def find_files(root: Path) -> tuple[list[str], list[str]]:
         folders: list[str] = []
         with os.scandir(here) as entries:
             for entry in entries:
-                (folders if entry.is_dir() else names).append(entry.name)
+                (folders if _is_folder(entry) else names).append(entry.name)
         for name in sorted(names):
             if name[0] != ".":
                 is_picture = name[name.rfind(".") :].lower() in SUFFIXES
@@ -165,3 +145,10 @@ def find_files(root: Path) -> tuple[list[str], list[str]]:
         shown = (f for f in sorted(folders, reverse=True) if f[0] != "." and f != "__MACOSX")
         waiting += [f"{prefix}{name}/" for name in shown]
     return found, others
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link in a circle
+        return False

@@ -17,14 +17,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+import numpy as np
 from PIL import Image
 
 from quickvision.cache import cache_folder
-from quickvision.images import BROKEN, orientation, to_rgb
+from quickvision.errors import DataError
+from quickvision.images import BROKEN, open_rgb, orientation, to_rgb
 from quickvision.parallel import mapped
 
 PLACEHOLDER_COLOURS = 64  # a drawing; photos that are stored with a palette use nearly all 256
-THUMB = (9, 8)  # pixels, width and height: what a difference hash of 64 bits needs
+THUMB = (9, 8)  # pixels, width and height
 DRAFT = (64, 64)  # pixels that a JPEG is decoded to at least
 BIG = 25_000_000  # pixels; larger ones are decoded one at a time, to keep memory flat
 _big = threading.Lock()
@@ -93,6 +95,16 @@ def _look(image: Image.Image, digest: bytes) -> Facts:
     kind = ("", image.format or "", mode, width, height)
     seen = (orientation(image), frames, colours, image.has_transparency_data)
     return Facts(*kind, *seen, digest, thumb.tobytes())
+
+
+def grey_pixels(path: str | Path) -> np.ndarray | None:
+    """Return a picture at 32 x 32 pixels, upright, in grey: float32 [1024]; None if it is bad."""
+    try:
+        image = open_rgb(path, at_least=DRAFT[0])
+    except DataError:
+        return None
+    small = image.convert("L").resize((32, 32), Image.Resampling.BILINEAR)
+    return np.asarray(small, dtype=np.float32).ravel()
 
 
 def _digest(file: IO[bytes]) -> bytes:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import warnings
 from collections.abc import Sequence
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,16 @@ import pandas as pd
 from quickvision.errors import DataError, DataWarning, did_you_mean, some
 from quickvision.labels import TableLabel
 from quickvision.listings import Listing
-from quickvision.paths import SUFFIXES, VALID_NAMES, relative
+from quickvision.paths import SUFFIXES, TEST_NAMES, TRAIN_NAMES, VALID_NAMES, relative
 from quickvision.rows import read_rows
 
 Column = str | int
 
+LOOKED_AT = 20  # rows that decide which column and folder it is
+SPLIT_NAMES = ("is_valid", "valid", "split", "set", "subset", "data set", "dataset", "fold")
 LABEL_NAMES = ("label", "labels", "class", "classes", "category", "target", "species", "breed")
-YES = {"true", "yes", "1", "1.0", *VALID_NAMES}
-NO = {"false", "no", "0", "0.0", "train", "training"}
+YES = {"true", "yes", "1", "1.0", *VALID_NAMES, *TEST_NAMES}
+NO = {"false", "no", "0", "0.0", *TRAIN_NAMES}
 
 
 def list_csv(
@@ -51,7 +53,8 @@ def list_csv(
         base = _images_folder(Path(images), path.parent)
     named = any(isinstance(col, str) for col in (fn_col, label_col, valid_col, groups))
     if header is None:
-        header = named or not any(_find(cell, suffix, base) for cell in rows[0])
+        tries = [end for ends in _suffixes(suffix) for end in ends]
+        header = named or not any(_find(cell, tries, base) for cell in rows[0])
     columns: list[Any] = rows.pop(0) if header else list(range(width))
     if twice := [name for name in columns if columns.count(name) > 1]:
         raise DataError(f"expected a name of its own for each column of {path}, got two {twice[0]}")
@@ -76,8 +79,13 @@ def list_df(
     suffix: str | None = None,
 ) -> Listing:
     """List the pictures of a DataFrame; see `quickvision.from_df`."""
+    if not isinstance(df, pd.DataFrame):
+        raise TypeError(f"expected a DataFrame, got {type(df).__name__}")
     if not len(df):
         raise DataError("expected rows in the table, got none")
+    if not df.columns.is_unique:
+        twice = df.columns[df.columns.duplicated()][0]
+        raise DataError(f"expected a name of its own for each column, got two {twice!r}")
     table = pd.DataFrame({col: [_text(value) for value in df[col]] for col in df}, dtype=object)
     picks = {"fn_col": fn_col, "label_col": label_col, "valid_col": valid_col}
     base = _images_folder(Path(images), Path())
@@ -85,9 +93,10 @@ def list_df(
 
 
 def _text(value: Any) -> str:
-    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
+    if pd.api.types.is_scalar(value) and pd.isna(value):
         return ""
-    whole = isinstance(value, float) and value.is_integer()  # a column of numbers with gaps
+    is_float = isinstance(value, Real) and not isinstance(value, Integral)
+    whole = is_float and float(value).is_integer()  # a column of numbers with gaps
     return str(int(value) if whole else value).strip()
 
 
@@ -102,27 +111,39 @@ def _images_folder(images: Path, base: Path) -> Path:
 def _guess_images(rows: Sequence[Sequence[str]], suffix: str | None, csv: Path) -> Path:
     """Return the folder that has the pictures: the table's own, or one beside it."""
     folders = [csv.parent, *sorted(p for p in csv.parent.iterdir() if p.is_dir())]
-    cells = [cell for row in rows[:20] for cell in row]
-    hits = {folder: sum(bool(_find(cell, suffix, folder)) for cell in cells) for folder in folders}
-    best = [folder for folder in folders if hits[folder] == max(hits.values())]
-    alike = [folder for folder in best if folder.name.casefold() == csv.stem.casefold()]
-    if len(best) > 1 and any(hits.values()) and not alike:
-        raise DataError(
-            f"expected the pictures of {csv} in one folder, got them in each of"
-            f" {some([folder.name for folder in best])}; say images="
-        )
-    return (alike or best)[0]
+    cells = [cell for row in rows[:LOOKED_AT] for cell in row]
+    for ends in _suffixes(suffix):
+        hits = {f: sum(bool(_find(cell, ends, f)) for cell in cells) for f in folders}
+        if not any(hits.values()):
+            continue
+        best = [folder for folder in folders if hits[folder] == max(hits.values())]
+        alike = [f for f in best if f.name.casefold().startswith(csv.stem.casefold())]
+        if len(best) > 1 and len(alike) != 1:
+            raise DataError(
+                f"expected the pictures of {csv} in one folder, got them in each of"
+                f" {some([folder.name for folder in best])}; say images="
+            )
+        return (alike if len(best) > 1 else best)[0]
+    return csv.parent
 
 
-def _find(name: str, suffix: str | None, folder: Path) -> Path | None:
-    """Return the file that a cell names, if it is there."""
+def _suffixes(suffix: str | None) -> Sequence[Sequence[str]]:
+    """Return what to try: names as they are before names that lack their end."""
+    if suffix is None:
+        return [("",), (".jpg", ".jpeg", ".png", ".JPG", ".tif")]
+    return [(suffix if suffix[:1] in (".", "") else f".{suffix}",)]
+
+
+def _find(name: str, ends: Sequence[str], folder: Path) -> Path | None:
+    """Return the file that a cell names, if it is there; Windows writes backslashes."""
     if not name or "\0" in name:
         return None
-    for end in (suffix,) if suffix is not None else ("", ".jpg", ".jpeg", ".png", ".JPG", ".tif"):
-        file = folder / f"{name}{end}"
-        with contextlib.suppress(OSError):  # a cell of text that is too long for a name
-            if file.suffix.lower() in SUFFIXES and file.is_file():
-                return file
+    for way in (name, name.replace("\\", "/")):
+        for end in ends:
+            file = Path(os.path.normpath(folder / f"{way}{end}"))
+            with contextlib.suppress(OSError):  # a cell of text that is too long for a name
+                if file.suffix.lower() in SUFFIXES and file.is_file():
+                    return file
     return None
 
 
@@ -138,8 +159,9 @@ def _list(
     fn_col = _pick(table, picks["fn_col"], "fn_col", name)
     valid_col = _pick(table, picks["valid_col"], "valid_col", name)
     groups = _pick(table, groups, "groups", name)
+    ends: Sequence[str] = [end for tries in _suffixes(suffix) for end in tries]
     if fn_col is None:
-        fn_col = _file_column(table, suffix, base, name)
+        fn_col, ends = _file_column(table, suffix, base, name)
     label_col = _pick(table, picks["label_col"], "label_col", name)
     if label_col is None:
         label_col = _label_column(table, {fn_col, valid_col, groups})
@@ -148,7 +170,7 @@ def _list(
     missing: dict[str, str] = {}
     labelled: dict[str, str] = {}
     for row, (cell, label) in enumerate(zip(table[fn_col], table[label_col], strict=True)):
-        there = _find(cell, suffix, base)
+        there = _find(cell, ends, base)
         file = there or base / f"{cell}{suffix or ''}"
         picture = relative(file, base) or file.as_posix()
         if labelled.get(picture, label) != label:
@@ -164,11 +186,15 @@ def _list(
                 missing[picture] = "no such file"
     if dropped := len(table) - len(rows):
         text = f"{dropped:,} of {len(table):,} rows of {name} repeat a row or name no picture"
-        warnings.warn(text, DataWarning, stacklevel=5)
+        warnings.warn(text, DataWarning, stacklevel=4)
     table = table.iloc[rows]
     left_out = {picture: "no label" for picture in names if not labelled[picture]}
     left_out |= missing
     held = None
+    sides = [column for column in table.columns if str(column).casefold() in SPLIT_NAMES]
+    if sides and not {valid_col, fn_col, label_col, groups} & set(sides):
+        text = f"column {sides[0]!r} of {name} is not used; valid_col={sides[0]!r} splits by it"
+        warnings.warn(text, DataWarning, stacklevel=4)
     if valid_col is not None:
         held, tests = _held(table[valid_col], valid_col, name)
         left_out |= {p: "a test row" for p, is_test in zip(names, tests, strict=True) if is_test}
@@ -176,7 +202,7 @@ def _list(
         root=base,
         names=names,
         labels=["" if picture in left_out else labelled[picture] for picture in names],
-        get_y=TableLabel({os.fspath(base / picture): labelled[picture] for picture in names}),
+        get_y=TableLabel(base, labelled),
         left_out=left_out,
         missing=frozenset(missing),
         held=held,
@@ -199,10 +225,17 @@ def _pick(table: pd.DataFrame, column: Column | None, option: str, name: str) ->
     )
 
 
-def _file_column(table: pd.DataFrame, suffix: str | None, base: Path, name: str) -> Column:
-    for column in table.columns:
-        if any(_find(cell, suffix, base) for cell in table[column].head(20)):
-            return column
+def _file_column(
+    table: pd.DataFrame, suffix: str | None, base: Path, name: str
+) -> tuple[Column, Sequence[str]]:
+    """Return the column that names the most pictures, and the suffixes that make it do so."""
+    for ends in _suffixes(suffix):
+        hits = {
+            column: sum(bool(_find(cell, ends, base)) for cell in table[column].head(LOOKED_AT))
+            for column in table.columns
+        }
+        if any(hits.values()):
+            return max(hits, key=hits.__getitem__), ends
     raise DataError(
         f"expected a column of {name} that names pictures in {base}, got none in"
         f" {list(table.columns)}; say where the pictures are with images=, which column names them"
@@ -227,6 +260,6 @@ def _held(column: pd.Series, name: Column, table: str) -> tuple[list[bool], list
             f"expected yes or no, 1 or 0, true or false, train or valid in column {name!r} of"
             f" {table}, got {some([repr(word) for word in strange])}"
         )
-    has_valid = bool(set(words) & (YES - {"test"}))
-    tests = [word == "test" and has_valid for word in words]
+    has_valid = bool(set(words) & YES - set(TEST_NAMES))
+    tests = [word in TEST_NAMES and has_valid for word in words]
     return [word in YES for word in words], tests

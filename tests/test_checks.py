@@ -329,3 +329,45 @@ def test_real_photos_have_their_real_oddities_and_no_others(real_data):
         assert rows["pictures far larger than needed"] == sum(min(s) > 4 * 224 for s in kept)
         modes = {Image.open(root / name).mode for name in result.pictures["path"]}
         assert modes <= {"RGB", "P"}
+
+
+def test_both_sides_are_seen_where_no_split_is_possible(photos):
+    (photos / "train").mkdir()
+    for label in ("cat", "dog"):
+        (photos / label).rename(photos / "train" / label)
+        (photos / "valid" / label).mkdir(parents=True)
+        copy = (photos / "train" / label / "00.jpg").read_bytes()
+        (photos / "valid" / label / "copy.jpg").write_bytes(copy)
+    photo(950).save((photos / "valid" / "cat").with_name("fox.jpg"))
+    (photos / "valid" / "fox").mkdir()
+    (photos / "valid" / "fox.jpg").rename(photos / "valid" / "fox" / "1.jpg")
+    result = check(photos)
+    assert result.findings["finding"].tolist()[:2] == [
+        "no training possible",
+        "the same picture on both sides",
+    ]
+    assert "24 train, 3 valid" in str(result)
+
+
+def test_the_doors_and_the_check_agree_on_what_is_too_many(photos):
+    html(photos / "cat" / "x.jpg")
+    assert not check(photos, max_bad=0).ok
+    with pytest.raises(qv.DataError, match="at most 0% bad"):
+        qv.from_folder(photos, size=32, max_bad=0)
+
+
+@pytest.mark.parametrize("options", [{"valid": 1.5}, {"seed": -1}, {"size": 0}, {"max_bad": 5}])
+def test_options_out_of_range(photos, options):
+    with pytest.raises(ValueError, match="expected"):
+        qv.check(photos, **options)
+
+
+def test_a_size_of_two_sides(photos):
+    assert check(photos, size=(32, 40)).ok
+
+
+def test_nothing_but_bad_files(tmp_path):
+    for label in ("a", "b"):
+        (tmp_path / label).mkdir()
+        html(tmp_path / label / "x.jpg")
+    assert "that can be used, got none" in found(tmp_path, "no training possible")["advice"]

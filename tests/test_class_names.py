@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
 from quickvision.class_names import read_class_names
@@ -71,3 +72,14 @@ def test_a_missing_file(tmp_path):
     written(tmp_path, CARS)
     with pytest.raises(DataError, match=r"name\.csv.*did you mean 'names\.csv'"):
         read_class_names(tmp_path / "name.csv", ["1", "2"])
+
+
+def test_the_columns_may_be_in_any_order(tmp_path):
+    path = written(tmp_path, ["name,id", "bird,2", "cat,0", "dog,1"])
+    assert read_class_names(path, ["0", "1", "2"]) == {"0": "cat", "1": "dog", "2": "bird"}
+    path = written(tmp_path, ["id,name,kind", "0,cat,animal", "1,dog,animal"])
+    assert read_class_names(path, ["0", "1"]) == {"0": "cat", "1": "dog"}
+
+
+def test_a_series_names_by_its_index():
+    assert read_class_names(pd.Series(["a", "b"], index=[5, 3]), ["3", "5"]) == {"3": "b", "5": "a"}

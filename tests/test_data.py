@@ -4,12 +4,18 @@ import pickle
 import random
 import re
 from collections import Counter
+from pathlib import Path
 
+import fastai.callback.progress  # noqa: F401  gives every Learner no_bar
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from fastai.data.core import DataLoaders
 from fastai.vision.augment import Resize
+from fastai.vision.core import PILImage
+from fastcore.foundation import L
 from PIL import Image
 
 import quickvision as qv
@@ -298,3 +304,123 @@ def test_a_relative_folder_and_a_v1_pattern_go_together(named_files, monkeypatch
 def test_seeds_out_of_range(class_folders, seed):
     with pytest.raises(ValueError, match="seed: expected a whole number from 0"):
         qv.from_folder(class_folders, seed=seed)
+
+
+class TestAsFastaiUsesThem:
+    """What people do with `DataLoaders` and a `Learner` of plain fastai works on ours."""
+
+    @pytest.fixture
+    def dls(self, class_folders):
+        return qv.from_folder(class_folders, **SMALL)
+
+    def test_items_are_a_list_of_paths(self, dls):
+        both = dls.train.items + dls.valid.items
+        assert len(both) == len(dls.split) == 36
+        assert isinstance(both[0], Path)
+        assert len(L(dls.train.items)) == len(dls.train_ds)
+
+    def test_interpretation(self, dls, tiny_net):
+        learn = qv.cnn_learner(dls, tiny_net, weights=None)
+        with learn.no_bar():
+            interp = qv.ClassificationInterpretation.from_learner(learn)
+            interp.plot_top_losses(2)
+            interp.show_results([0, 1])
+            assert interp.confusion_matrix().sum() == len(dls.valid_ds)
+        plt.close("all")
+
+    def test_prediction_of_whatever_an_app_gets(self, dls, tiny_net):
+        learn = qv.cnn_learner(dls, tiny_net, weights=None)
+        file = dls.valid.items[0]
+        pixels = np.asarray(Image.open(file))
+        with learn.no_bar():
+            told = [
+                learn.predict(item)[0]
+                for item in (file, str(file), file.read_bytes(), PILImage.create(file), pixels)
+            ]
+            batch = dls.test_dl([str(file), str(file)]).one_batch()[0]
+        assert len(set(told)) == 1
+        assert batch.shape[0] == 2
+        assert len(dls.test_dl(dls.valid.items, with_labels=True).one_batch()) == 2
+
+    @pytest.mark.parametrize("door", ["folder", "names", "table", "renamed"])
+    def test_loader_processes_can_be_spawned(self, class_folders, door):
+        rows = {"file": [], "label": []}
+        for path in sorted(class_folders.rglob("*.png")):
+            rows["file"].append(str(path))
+            rows["label"].append(path.parent.name)
+        build = {
+            "folder": lambda: qv.from_folder(class_folders, **SMALL),
+            "names": lambda: qv.from_name_re(class_folders, r"^(.+)_", **SMALL),
+            "table": lambda: qv.from_df(pd.DataFrame(rows), **SMALL),
+            "renamed": lambda: qv.from_folder(class_folders, class_names=CAPITALS, **SMALL),
+        }
+        copy = pickle.loads(pickle.dumps(build[door]()))
+        assert copy.valid_ds[0][1] == 0
+        assert len(next(iter(copy.train))[0]) == 4
+
+
+CAPITALS = {"red": "RED", "green": "GREEN", "blue": "BLUE"}
+
+
+@pytest.mark.parametrize(
+    ("train", "valid"), [("training", "validation"), ("training_set", "test_set"), ("Train", "VAL")]
+)
+def test_two_sides_by_any_usual_name(train_and_val, train, valid):
+    (train_and_val / "train").rename(train_and_val / train)
+    (train_and_val / "val").rename(train_and_val / valid)
+    dls = qv.from_folder(train_and_val, **SMALL)
+    assert (list(dls.vocab), len(dls.valid_ds)) == (["green", "red"], 8)
+
+
+def test_one_file_by_two_names_is_one_picture(named_files, monkeypatch):
+    monkeypatch.chdir(named_files)
+    files = sorted(named_files.glob("*.png"))
+    twice = [*files, *(Path(f.name) for f in files), *(f"../named/{f.name}" for f in files)]
+    assert len(qv.from_name_re(twice, r"^(.+)_", **SMALL).split) == 30
+
+
+@pytest.mark.filterwarnings("default::quickvision.DataWarning")
+def test_a_class_that_is_lost_is_said(class_folders):
+    for i in range(2):
+        (class_folders / "gone").mkdir(exist_ok=True)
+        (class_folders / "gone" / f"{i}.jpg").write_text("x")
+    with pytest.warns(qv.DataWarning, match="no picture of gone can be used"):
+        qv.from_folder(class_folders, max_bad=0.1, **SMALL)
+    found = qv.check(class_folders, size=32, max_bad=0.1).findings
+    assert "classes without a usable picture" in set(found["finding"])
+
+
+@pytest.mark.filterwarnings("default::quickvision.DataWarning")
+def test_warnings_point_to_the_line_that_called(train_and_val, picture):
+    picture(train_and_val / "extra" / "red" / "1.png")
+    picture(train_and_val / "train" / "stray.png")
+    with pytest.warns(qv.DataWarning) as said:
+        qv.from_folder(train_and_val, size=32, bs=64)
+    assert len(said) == 3
+    assert {Path(w.filename).name for w in said} == {"test_data.py"}
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "match"),
+    [
+        ({"valid_pct": 0.2}, TypeError, "valid_pct: no such option; did you mean 'valid'"),
+        ({"num_workers": "2"}, ValueError, "num_workers: expected a whole number"),
+        ({"num_workers": 1.5}, ValueError, "num_workers: expected a whole number"),
+        ({"max_bad": None}, ValueError, "max_bad: expected a fraction"),
+        ({"cache": None}, ValueError, "cache: expected True, False or a folder"),
+        ({"cache": ""}, ValueError, "cache: expected True, False or a folder"),
+        ({"seed": 2**70}, ValueError, "seed: expected a whole number"),
+        ({"valid": None}, TypeError, "valid: expected a fraction"),
+        ({"valid": [1, 2]}, TypeError, "valid: expected files to validate on, got 1"),
+    ],
+)
+def test_options_of_the_wrong_kind(class_folders, options, error, match):
+    with pytest.raises(error, match=match):
+        qv.from_folder(class_folders, **options)
+
+
+def test_numpys_numbers_are_numbers(class_folders):
+    dls = qv.from_folder(
+        class_folders, valid=np.float32(0.25), size=np.int64(32), bs=np.int64(4), seed=np.int32(1)
+    )
+    assert (len(dls.valid_ds), dls.train.bs) == (9, 4)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -149,3 +151,31 @@ class TestSplitFile:
         dls = qv.from_folder(tmp_path / "odd", valid=0.4, **SMALL)
         path = qv.save_split(dls, tmp_path / "split.csv")
         assert held(qv.from_folder(tmp_path / "odd", valid=path, **SMALL)) == held(dls)
+
+
+def test_a_split_that_excel_saved_again(named_files, tmp_path):
+    dls = qv.from_name_re(named_files, PAT, **SMALL)
+    path = qv.save_split(dls, tmp_path / "split.csv")
+    path.write_text(path.read_text().replace("True", "TRUE").replace("False", "FALSE"))
+    assert held(qv.from_name_re(named_files, PAT, valid=path, **SMALL)) == held(dls)
+
+
+def test_names_that_are_no_text_survive(tmp_path, picture):
+    for label in ("a", "b"):
+        for i in range(4):
+            odd = os.fsdecode(os.fsencode(tmp_path / "odd" / label) + b"/\xff%d.png" % i)
+            Path(odd).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(picture(tmp_path / "x.png", seed=i), odd)
+    dls = qv.from_folder(tmp_path / "odd", **SMALL)
+    path = qv.save_split(dls, tmp_path / "split.csv")
+    assert held(qv.from_folder(tmp_path / "odd", valid=path, **SMALL)) == held(dls)
+    assert qv.check(tmp_path / "odd", size=32).save(tmp_path / "check.json").exists()
+
+
+def test_files_by_any_way_to_them(named_files, tmp_path, monkeypatch):
+    monkeypatch.chdir(named_files)
+    (tmp_path / "link").symlink_to(named_files)
+    wanted = ["blue_3.png", "green_4.png", "red_5.png"]
+    for way in ("./{}", "../named/{}", f"{tmp_path}/link/{{}}"):
+        asked = [way.format(name) for name in wanted]
+        assert held(qv.from_name_re(named_files, PAT, valid=asked, **SMALL)) == wanted

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -177,3 +179,14 @@ class TestOnePass:
         np.testing.assert_allclose(preds.probs.sum(axis=1), 1, rtol=1e-5)
         own = -np.log(preds.probs[np.arange(len(preds)), preds.targs])
         np.testing.assert_allclose(preds.losses, own, rtol=1e-4)
+
+
+def test_predictions_need_no_training_before_them(named_files):
+    code = (
+        "import quickvision as qv;"
+        f"dls = qv.from_name_re({str(named_files)!r}, r'^(.+)_', size=32, bs=4);"
+        "learn = qv.cnn_learner(dls, 'resnet18', weights=None);"
+        "print(len(qv.get_preds(learn)))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert out.stdout.strip() == "6", out.stderr

@@ -73,6 +73,7 @@ def test_names_as_data_sets_have_them(names, labels):
     "names",
     [
         [f"IMG_{i:04d}.jpg" for i in range(20)],
+        [f"IMG_2024010{i % 3}_{i:06d}.jpg" for i in range(20)],
         [f"{i:032x}.jpg" for i in range(20)],
         [f"one_of_a_kind_{chr(97 + i)}_1.jpg" for i in range(20)],
         ["a.jpg"],
@@ -117,3 +118,28 @@ def test_train_takes_any_layout(named_files, tmp_path, tiny_net):
     )
     assert list(run.learn.dls.vocab) == ["b", "g", "r"]
     assert (run.path / "split.csv").exists()
+
+
+def test_kaggles_folders_are_no_classes(tmp_path, picture):
+    for i in range(12):
+        picture(tmp_path / "train_images" / f"{i}.png", ("red", "green")[i % 2], seed=i)
+        picture(tmp_path / "test_images" / f"{100 + i}.png", seed=i)
+    rows = "\n".join(f"{i}.png,{'ab'[i % 2]}" for i in range(12))
+    (tmp_path / "train.csv").write_text(f"image_id,label\n{rows}\n")
+    sample = "\n".join(f"{100 + i}.png,0.5" for i in range(12))
+    (tmp_path / "sample_submission.csv").write_text(f"image_id,label\n{sample}\n")
+    listing = find_listing(tmp_path)
+    assert (listing.root.name, set(listing.labels)) == ("train_images", {"a", "b"})
+
+
+def test_columns_of_a_table_by_any_door(named_files):
+    files = sorted(named_files.glob("*.png"))
+    rows = [f"{p.name},{p.name[0]},{int(i % 5 == 0)},{i % 6}" for i, p in enumerate(files)]
+    csv = named_files / "labels.csv"
+    csv.write_text("\n".join(["file,label,held,patient", *rows]))
+    assert len(qv.load_data(csv, valid="held", verbose=False, **SMALL).valid_ds) == 6
+    sides = qv.check(csv, groups="patient", size=32).pictures.groupby("side")["path"].apply(set)
+    patients = [{files.index(named_files / name) % 6 for name in names} for names in sides]
+    assert not patients[0] & patients[1]
+    with pytest.raises(ValueError, match="pat: goes with a folder"):
+        qv.load_data(csv, pat="(.+)_")

@@ -188,3 +188,66 @@ def test_a_picture_outside_the_table_has_no_label(cars):
 def test_two_columns_for_the_split(cars):
     with pytest.raises(ValueError, match="expected one column"):
         qv.from_csv(write(cars, rows()), valid="a", valid_col="b")
+
+
+def test_an_index_column_names_no_pictures(tmp_path, picture):
+    for i in range(20):
+        picture(tmp_path / f"{i}.png", ("red", "green")[i % 2], seed=i)
+    order = [(7 * i + 3) % 20 for i in range(20)]
+    rows = [f"{row},{i}.png,{('red', 'green')[i % 2]}" for row, i in enumerate(order)]
+    listing = list_csv(write(tmp_path, [",image,label", *rows]))
+    for name, label in zip(listing.names, listing.labels, strict=True):
+        assert label == ("red", "green")[int(name[:-4]) % 2]
+
+
+@pytest.mark.filterwarnings("default::quickvision.DataWarning")
+def test_a_column_for_the_split_that_is_not_used_is_said(cars):
+    csv = write(cars, ["file,label,is_valid", *rows(more=lambda i: f",{i % 2}")])
+    with pytest.warns(qv.DataWarning, match="'is_valid' of .* is not used; valid_col='is_valid'"):
+        qv.from_csv(csv, size=32, bs=4)
+
+
+def test_rows_without_a_group(cars):
+    csv = write(cars, ["file,label,car", *rows(more=lambda i: f",{i // 6 if i % 7 else ''}")])
+    with pytest.raises(qv.DataError, match="expected a group for each picture, got none for"):
+        qv.from_csv(csv, label_col="label", groups="car", size=32)
+
+
+def test_excels_way_of_writing(cars):
+    lines = ["sep=;", "file;label", *(row.replace(",", ";") for row in rows())]
+    assert len(list_csv(write(cars, lines, encoding="utf-8-sig")).names) == 30
+
+
+def test_windows_ways_of_writing(cars):
+    lines = [f"images\\{row}" for row in rows()]
+    assert list_csv(write(cars, lines)).names[0] == "images/000.png"
+    assert len(list_csv(write(cars, rows(suffix="")), suffix="png").names) == 30
+
+
+@pytest.mark.parametrize(
+    ("df", "error", "match"),
+    [
+        (pd.Series(["a.png"]), TypeError, "expected a DataFrame, got Series"),
+        (pd.DataFrame([["a", "b"]], columns=["x", "x"]), qv.DataError, "got two 'x'"),
+    ],
+)
+def test_what_is_no_table(df, error, match):
+    with pytest.raises(error, match=match):
+        qv.from_df(df)
+
+
+def test_missing_values_of_any_kind_are_no_label(cars):
+    names = [f"{i:03d}.png" for i in range(4)]
+    for values in (
+        pd.Series([1, 2, None, 1], dtype="Int64"),
+        pd.Series([1, 2, None, 1], dtype="Float32"),
+        pd.Series(["1", "2", None, "1"], dtype="category"),
+    ):
+        df = pd.DataFrame({"file": names, "label": values})
+        assert list_df(df, images=cars / "images").labels == ["1", "2", "", "1"]
+
+
+def test_a_picture_by_its_whole_path(cars, monkeypatch):
+    monkeypatch.chdir(cars)
+    listing = list_csv(write(cars, rows()), images="images")
+    assert listing.get_y("images/000.png") == listing.get_y(cars / "images" / "000.png") == "red"
