@@ -1,5 +1,7 @@
 """Resized copies of pictures, made once, so that epochs do not decode what they throw away."""
 
+from __future__ import annotations
+
 import contextlib
 import hashlib
 import os
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from fastai.data.core import Transform
 from PIL import Image
 
 from quickvision.errors import DataError, RunError
@@ -22,24 +25,24 @@ QUALITY, SUBSAMPLING = 95, "4:2:0"
 VERSION = b"1"  # raise it when copies are made otherwise
 
 
-class Opener:
+class Opener(Transform):
     """Open pictures at the size that training needs, from their copies where there are some.
 
-    The type transform at the head of our `DataLoaders`; a class, because loader processes pickle
-    it. Copies only save time: a picture without one, or that has changed since, is opened itself.
+    The type transform at the head of our `DataLoaders`. Copies only save time: a picture without
+    one, or that has changed since, is opened itself.
 
     Args:
         at_least: Pixels that neither side may go below; None decodes in full.
         folder: Where the copies are, or None.
     """
 
-    def __init__(self, at_least: int | None = None, folder: Path | None = None) -> None:
-        self.at_least, self.folder = at_least, folder
-        self.__name__ = "Opener"  # without one fastai wraps it in a closure, which has no pickle
+    input_types = (Path, str, bytes, Image.Image, np.ndarray, torch.Tensor)  # for `learn.predict`
 
-    def __call__(
-        self, item: Path | str | torch.Tensor | np.ndarray | bytes | Image.Image
-    ) -> Picture:
+    def __init__(self, at_least: int | None = None, folder: Path | None = None) -> None:
+        super().__init__()
+        self.at_least, self.folder = at_least, folder
+
+    def encodes(self, item):  # type: ignore[no-untyped-def]  # fastai dispatches on annotations
         """Open a path (or bytes, a Pillow image, an array, a tensor, as `Picture.create`)."""
         if not isinstance(item, str | Path):
             return Picture.create(item)
