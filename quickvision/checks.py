@@ -15,7 +15,7 @@ from fastai.data.core import DataLoaders
 from quickvision.class_names import read_class_names
 from quickvision.errors import DataError, DataWarning, some
 from quickvision.files import write_whole
-from quickvision.findings import Finding, find
+from quickvision.findings import Finding, beside, find
 from quickvision.holdout import hold_out
 from quickvision.layouts import find_listing
 from quickvision.listings import Listing
@@ -195,7 +195,7 @@ def check(
         finding = "classes without a usable picture"
         found.append(Finding("warning", finding, len(lost), advice, lost))
     found += find(pictures, listing.root, size=asked.side, max_bad=max_bad)
-    found += _beside(listing)
+    found += beside(listing)
     found.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     kept = pictures[pictures["side"] != ""]
     classes = pd.crosstab(kept["label"], kept["side"]).reindex(columns=["train", "valid"])
@@ -239,16 +239,3 @@ def _table(
     seen.insert(0, "label", list(listing.labels))
     seen.insert(0, "path", list(listing.names))
     return seen
-
-
-def _beside(listing: Listing) -> list[Finding]:
-    """Say what lies beside the pictures and is not used."""
-    found = []
-    if listing.unused:
-        names = tuple(listing.unused)
-        advice = "neither to train nor to validate"
-        found.append(Finding("warning", "folders that are not used", len(names), advice, names))
-    if listing.others:
-        names = tuple(listing.others)
-        found.append(Finding("note", "other files", len(names), "not read", names))
-    return found

@@ -10,6 +10,7 @@ import pandas as pd
 from PIL import Image
 
 from quickvision.errors import some
+from quickvision.listings import Listing
 from quickvision.options import too_many
 from quickvision.scan import grey_pixels
 from quickvision.splits import UNEVEN, imbalance
@@ -180,3 +181,16 @@ def _kinds(used: pd.DataFrame) -> Iterator[Finding]:
     grey = used[mode.isin(["1", "L", "LA"])]
     if len(grey) < len(used):
         yield from _of("note", "grey", grey, "converted to RGB")
+
+
+def beside(listing: Listing) -> list[Finding]:
+    """Say what lies beside the pictures and is not used."""
+    found = []
+    if listing.unused:
+        names = tuple(listing.unused)
+        advice = "neither to train nor to validate"
+        found.append(Finding("warning", "folders that are not used", len(names), advice, names))
+    if listing.others:
+        names = tuple(listing.others)
+        found.append(Finding("note", "other files", len(names), "not read", names))
+    return found

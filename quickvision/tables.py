@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import warnings
 from collections.abc import Sequence
 from numbers import Integral, Real
@@ -12,15 +10,15 @@ from typing import Any
 
 import pandas as pd
 
+from quickvision.cells import LOOKED_AT, find_cell, guess_images, images_folder, suffixes
 from quickvision.errors import DataError, DataWarning, did_you_mean, some
 from quickvision.labels import TableLabel
 from quickvision.listings import Listing
-from quickvision.paths import SUFFIXES, TEST_NAMES, TRAIN_NAMES, VALID_NAMES, relative
+from quickvision.paths import TEST_NAMES, TRAIN_NAMES, VALID_NAMES, relative
 from quickvision.rows import read_rows
 
 Column = str | int
 
-LOOKED_AT = 20  # rows that decide which column and folder it is
 SPLIT_NAMES = ("is_valid", "valid", "split", "set", "subset", "data set", "dataset", "fold")
 LABEL_NAMES = ("label", "labels", "class", "classes", "category", "target", "species", "breed")
 YES = {"true", "yes", "1", "1.0", *VALID_NAMES, *TEST_NAMES}
@@ -48,13 +46,13 @@ def list_csv(
             f" in row {some(bad)}; put text that holds a separator in quotes"
         )
     if images is None:
-        base = _guess_images(rows, suffix, path)
+        base = guess_images(rows, suffix, path)
     else:
-        base = _images_folder(Path(images), path.parent)
+        base = images_folder(Path(images), path.parent)
     named = any(isinstance(col, str) for col in (fn_col, label_col, valid_col, groups))
     if header is None:
-        tries = [end for ends in _suffixes(suffix) for end in ends]
-        header = named or not any(_find(cell, tries, base) for cell in rows[0])
+        tries = [end for ends in suffixes(suffix) for end in ends]
+        header = named or not any(find_cell(cell, tries, base) for cell in rows[0])
     columns: list[Any] = rows.pop(0) if header else list(range(width))
     if twice := [name for name in columns if columns.count(name) > 1]:
         raise DataError(f"expected a name of its own for each column of {path}, got two {twice[0]}")
@@ -88,7 +86,7 @@ def list_df(
         raise DataError(f"expected a name of its own for each column, got two {twice!r}")
     table = pd.DataFrame({col: [_text(value) for value in df[col]] for col in df}, dtype=object)
     picks = {"fn_col": fn_col, "label_col": label_col, "valid_col": valid_col}
-    base = _images_folder(Path(images), Path())
+    base = images_folder(Path(images), Path())
     return _list(table, base, picks, groups, suffix, "the table", "")
 
 
@@ -98,53 +96,6 @@ def _text(value: Any) -> str:
     is_float = isinstance(value, Real) and not isinstance(value, Integral)
     whole = is_float and float(value).is_integer()  # a column of numbers with gaps
     return str(int(value) if whole else value).strip()
-
-
-def _images_folder(images: Path, base: Path) -> Path:
-    images = images.expanduser()
-    for folder in (base / images, images):
-        if folder.is_dir():
-            return folder
-    raise DataError(f"expected the folder of the pictures, got nothing at {base / images}")
-
-
-def _guess_images(rows: Sequence[Sequence[str]], suffix: str | None, csv: Path) -> Path:
-    """Return the folder that has the pictures: the table's own, or one beside it."""
-    folders = [csv.parent, *sorted(p for p in csv.parent.iterdir() if p.is_dir())]
-    cells = [cell for row in rows[:LOOKED_AT] for cell in row]
-    for ends in _suffixes(suffix):
-        hits = {f: sum(bool(_find(cell, ends, f)) for cell in cells) for f in folders}
-        if not any(hits.values()):
-            continue
-        best = [folder for folder in folders if hits[folder] == max(hits.values())]
-        alike = [f for f in best if f.name.casefold().startswith(csv.stem.casefold())]
-        if len(best) > 1 and len(alike) != 1:
-            raise DataError(
-                f"expected the pictures of {csv} in one folder, got them in each of"
-                f" {some([folder.name for folder in best])}; say images="
-            )
-        return (alike if len(best) > 1 else best)[0]
-    return csv.parent
-
-
-def _suffixes(suffix: str | None) -> Sequence[Sequence[str]]:
-    """Return what to try: names as they are before names that lack their end."""
-    if suffix is None:
-        return [("",), (".jpg", ".jpeg", ".png", ".JPG", ".tif")]
-    return [(suffix if suffix[:1] in (".", "") else f".{suffix}",)]
-
-
-def _find(name: str, ends: Sequence[str], folder: Path) -> Path | None:
-    """Return the file that a cell names, if it is there; Windows writes backslashes."""
-    if not name or "\0" in name:
-        return None
-    for way in (name, name.replace("\\", "/")):
-        for end in ends:
-            file = Path(os.path.normpath(folder / f"{way}{end}"))
-            with contextlib.suppress(OSError):  # a cell of text that is too long for a name
-                if file.suffix.lower() in SUFFIXES and file.is_file():
-                    return file
-    return None
 
 
 def _list(
@@ -159,7 +110,7 @@ def _list(
     fn_col = _pick(table, picks["fn_col"], "fn_col", name)
     valid_col = _pick(table, picks["valid_col"], "valid_col", name)
     groups = _pick(table, groups, "groups", name)
-    ends: Sequence[str] = [end for tries in _suffixes(suffix) for end in tries]
+    ends: Sequence[str] = [end for tries in suffixes(suffix) for end in tries]
     if fn_col is None:
         fn_col, ends = _file_column(table, suffix, base, name)
     label_col = _pick(table, picks["label_col"], "label_col", name)
@@ -170,7 +121,7 @@ def _list(
     missing: dict[str, str] = {}
     labelled: dict[str, str] = {}
     for row, (cell, label) in enumerate(zip(table[fn_col], table[label_col], strict=True)):
-        there = _find(cell, ends, base)
+        there = find_cell(cell, ends, base)
         file = there or base / f"{cell}{suffix or ''}"
         picture = relative(file, base) or file.as_posix()
         if labelled.get(picture, label) != label:
@@ -229,9 +180,9 @@ def _file_column(
     table: pd.DataFrame, suffix: str | None, base: Path, name: str
 ) -> tuple[Column, Sequence[str]]:
     """Return the column that names the most pictures, and the suffixes that make it do so."""
-    for ends in _suffixes(suffix):
+    for ends in suffixes(suffix):
         hits = {
-            column: sum(bool(_find(cell, ends, base)) for cell in table[column].head(LOOKED_AT))
+            column: sum(bool(find_cell(cell, ends, base)) for cell in table[column].head(LOOKED_AT))
             for column in table.columns
         }
         if any(hits.values()):

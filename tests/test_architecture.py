@@ -14,7 +14,7 @@ LEVELS = {
         (
             "errors accuracy memory cache __init__",
             "images paths splits models progress lr_find rows files twins options",
-            "labels parallel class_names",
+            "labels parallel class_names cells",
             "listings scan copies",
             "tables holdout",
             "layouts loaders findings",
