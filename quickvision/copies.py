@@ -48,8 +48,10 @@ class Opener(Transform):
             return Picture.create(item)
         if self.folder is not None and self.at_least is not None:
             copy = copy_path(item, self.at_least, self.folder)
-            if copy is not None and copy.exists():
-                return Picture.create(copy)
+            with contextlib.suppress(*BROKEN):
+                with Image.open(copy or "") as image:
+                    image.load()
+                return Picture(image)  # ours: upright and RGB already
         return Picture.create(item, at_least=self.at_least)
 
 

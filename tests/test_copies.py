@@ -109,3 +109,10 @@ def test_the_opener_takes_what_fastai_gives_it(photo):
     assert opener(pixels).size == opener(photo).size
     assert opener(photo.read_bytes()).mode == "RGB"
     assert opener(Image.open(photo).convert("L")).mode == "RGB"
+
+
+def test_a_copy_that_is_damaged_is_passed_by(photo, tmp_path):
+    make_copies([photo], 60, tmp_path / "cache")
+    copy = copy_path(photo, 60, tmp_path / "cache")
+    copy.write_bytes(copy.read_bytes()[:99])
+    assert Opener(60, tmp_path / "cache")(photo).size == (100, 75)  # the JPEG, at half its size
