@@ -41,7 +41,8 @@ def find_listing(
 
     Tried in this order: a CSV file; names, where `pat` is given; class folders, with or without
     `train` and a validation folder; a CSV file in the folder that names pictures; file names that
-    one of a few patterns labels, such as `^(.+)_\d+\.\w+$`.
+    one of a few patterns labels, such as `^(.+)_\d+\.\w+$`; class folders that are called like
+    sides (`train_images` beside `test_images`).
 
     Raises:
         DataError: Nothing there, or none of these.
@@ -70,16 +71,16 @@ def find_listing(
     if held_out or (len(classes) > 1 and not all(map(SIDE.match, classes))):
         return list_folder(path, valid=valid)
     errors = []
-    for csv in sorted(root.glob("*.csv"), key=lambda csv: (not csv.stem.startswith("train"), csv)):
+    tables = [csv for csv in root.glob("*.csv") if not csv.stem.startswith("sample")]  # Kaggle's
+    for csv in sorted(tables, key=lambda csv: (not csv.stem.startswith("train"), csv)):
         try:
-            listing = list_csv(csv, **columns)
+            return list_csv(csv, **columns)
         except DataError as error:
             errors.append(str(error))
-        else:
-            if not csv.stem.startswith("sample"):  # Kaggle's sample_submission.csv
-                return listing
     if pattern := propose_pattern([name.rpartition("/")[2] for name in names]):
         return list_names(path, pattern)
+    if len(classes) > 1:
+        return list_folder(path, valid=valid)
     why = f"; {errors[0]}" if errors else ""
     raise DataError(
         f"expected class folders, train beside valid, a CSV file, or names that hold labels in"

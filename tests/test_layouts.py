@@ -143,3 +143,10 @@ def test_columns_of_a_table_by_any_door(named_files):
     assert not patients[0] & patients[1]
     with pytest.raises(ValueError, match="pat: goes with a folder"):
         qv.load_data(csv, pat="(.+)_")
+
+
+def test_classes_may_be_called_like_sides(tmp_path, picture):
+    for label in ("train ticket", "test strip"):
+        for i in range(4):
+            picture(tmp_path / label / f"IMG_{i}.png", seed=i)
+    assert set(find_listing(tmp_path).labels) == {"train ticket", "test strip"}
