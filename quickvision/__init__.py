@@ -23,6 +23,7 @@ _ROOMS = {
     "quickvision.accuracy": ("Accuracy",),
     "quickvision.checks": ("DataCheck", "check"),
     "quickvision.data": ("from_csv", "from_df", "from_folder", "from_name_re", "load_data"),
+    "quickvision.features": ("feature_learner",),
     "quickvision.holdout": ("save_split",),
     "quickvision.learner": ("cnn_learner",),
     "quickvision.lr_find": ("LRFind", "find_lr"),

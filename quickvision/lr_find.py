@@ -81,13 +81,18 @@ def find_lr(
     if num_it is not None and num_it < 20:
         raise ValueError(f"num_it: expected 20 steps or more (fewer show no curve), got {num_it}")
     batches = count_batches(learn)
-    steps = num_it or min(100, max(30, 3 * batches))
+    steps = num_it or search_steps(batches)
     finder = _Finder(start_lr, end_lr, steps)
     with _left_as_it_was(learn), learn.no_bar(), learn.no_logging():
         learn.fit(math.ceil(steps / batches), cbs=[*L(cbs), finder])
         lrs = np.array(learn.recorder.lrs, dtype=float)
         losses = np.array([float(loss) for loss in learn.recorder.losses])
     return _pick(lrs, losses, default)
+
+
+def search_steps(batches: int) -> int:
+    """Return the steps of a search by default: three epochs, but between 30 and 100 steps."""
+    return min(100, max(30, 3 * batches))
 
 
 def _pick(lrs: np.ndarray, losses: np.ndarray, default: float) -> LRFind:

@@ -122,7 +122,8 @@ def train_digits(
         data / "0-4", unfrozen_epochs=pretrain_epochs, name="digits-0-4", **scratch, **options
     )
     body = base.path / "body.safetensors"
-    write_whole(body, partial(save_file, base.learn.model[0].model.state_dict()))
+    state = {k: v.contiguous() for k, v in base.learn.model[0].model.state_dict().items()}
+    write_whole(body, partial(save_file, state))
 
     say("\n2. Transfer to the digits 5-9, with 20 labelled pictures each", verbose=verbose)
     stages: dict[str, Any] = {"frozen_epochs": frozen_epochs, "unfrozen_epochs": unfrozen_epochs}

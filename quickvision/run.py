@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from quickvision.accuracy import Accuracy
 from quickvision.errors import RunError, some
 from quickvision.interpret import Predictions
 from quickvision.lr_find import LRFind
+from quickvision.pace import spoken
 from quickvision.splits import is_uneven
 
 
@@ -33,6 +34,8 @@ class Run:
         arch: Name of the architecture.
         path: Folder with the stages' weights, the tables and the plots.
         skipped: Pictures that were left out: columns `path` and `reason`.
+        timing: Seconds by stage, in their order: "data" and "model" (building them), "estimate",
+            "features", "frozen rates", "frozen", "unfrozen rates", "unfrozen", "report".
         baseline: Another run on the same pictures to compare with, or None.
     """
 
@@ -43,6 +46,7 @@ class Run:
     arch: str
     path: Path
     skipped: pd.DataFrame
+    timing: Mapping[str, float] = field(default_factory=dict)
     baseline: Run | None = None
 
     @property
@@ -89,9 +93,13 @@ class Run:
     def summary(self) -> dict[str, str]:
         """Say the result in a few named lines of text."""
         n_train, n_valid = len(self.learn.dls.train_ds), len(self.preds)
-        seconds = self.history["seconds"].sum()
-        stages = self.history.groupby("stage", sort=False)["epoch"].max()
-        epochs = " + ".join(f"{n} {stage}" for stage, n in stages.items())
+        stages = self.history.groupby("stage", sort=False)[["epoch", "cached"]].max()
+        epochs = " + ".join(
+            f"{row.epoch} {stage}{' (on cached features)' if row.cached else ''}"
+            for stage, row in stages.iterrows()
+        )
+        total = sum(self.timing.values())
+        slow = [(name, s) for name, s in self.timing.items() if s > total / 20]
         confused = [f"{r.actual} taken for {r.predicted} ({r.count_})" for r in self._pairs()]
         lines = {
             "accuracy": str(self.accuracy),
@@ -99,7 +107,8 @@ class Run:
             if is_uneven(getattr(self.learn.dls, "split", None))
             else "",
             "baseline": str(self.baseline.accuracy) if self.baseline else "",
-            "model": f"{self.arch}, {epochs} epochs, {seconds:.0f} s in them",
+            "model": f"{self.arch}, {epochs} epochs",
+            "time": f"{spoken(total)}: {', '.join(f'{name} {spoken(s)}' for name, s in slow)}",
             "data": f"{n_train:,} train, {n_valid:,} valid, {len(self.preds.vocab)} classes",
             "confused": some(confused) or "nothing",
             "left out": f"{len(self.skipped):,} pictures, see run.skipped"

@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import math
+import inspect
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastai.torch_core import no_random
 from torch import nn
 
 from quickvision.data import load_data
-from quickvision.files import write_whole
-from quickvision.holdout import save_split
-from quickvision.interpret import get_preds
+from quickvision.job import Job, Rate, clocked
 from quickvision.learner import cnn_learner
-from quickvision.lr_find import FROZEN_LR, LRFind, find_lr
 from quickvision.models import find_arch
-from quickvision.plots import save_plot
-from quickvision.progress import Bar, say
+from quickvision.pace import to_seconds
 from quickvision.run import Run, new_run_folder
-from quickvision.training import UNFROZEN_LR, fit_frozen, fit_unfrozen, spread
-
-Rate = float | slice | str
 
 
 def train(
@@ -40,6 +30,11 @@ def train(
     unfrozen_epochs: int = 2,
     lr: Rate = "find",
     lr_unfrozen: Rate | None = None,
+    budget: str | float | None = None,
+    cache_features: bool = True,
+    views: int = 0,
+    precision: str = "auto",
+    compile: bool = False,
     seed: int = 42,
     out: str | Path = "runs",
     name: str | None = None,
@@ -62,6 +57,16 @@ def train(
         lr: Rate of the frozen stage: "find", or a number.
         lr_unfrozen: Rates of the unfrozen stage: "find"; a number for the head, of which the first
             layers get a hundredth; a slice; or None, "find" where `lr` is, and else half of `lr`.
+        budget: Time for all of it, such as "10min": unfrozen epochs, ten at most, are picked to
+            fit, and fewer frozen ones where even these are too many. It is aimed at, not enforced.
+        cache_features: Run the frozen body over all pictures once and train the head on what it
+            says of them, which makes the frozen stage many times faster; its crops are those of
+            validation then, and its batch-norm statistics stay. False is fastai's ordinary frozen
+            stage, which is also taken, with a sentence, where the features cannot be kept.
+        views: With cached features: augmented passes over the training pictures beside the plain
+            one, each as long as that one.
+        precision: As in `cnn_learner`; not with a `Learner`.
+        compile: As in `cnn_learner`; not with a `Learner`.
         seed: Seed of head, split and augmentation. The global random state stays as it was.
         out: Folder in which the run's own folder, `NAME-001` and so on, is made.
         name: Name of the run; by default that of the folder of pictures.
@@ -85,139 +90,53 @@ def train(
     if min(frozen_epochs, unfrozen_epochs) < 0 or frozen_epochs + unfrozen_epochs < 1:
         raise ValueError(f"expected epochs to train, got {frozen_epochs} + {unfrozen_epochs}")
     lr = lr if isinstance(lr, str | slice) else float(lr)
-    scratch_lr = lr if lr_unfrozen is None else lr_unfrozen
+    lr_all = lr if lr_unfrozen is None else lr_unfrozen
     if lr_unfrozen is None:
         lr_unfrozen = lr if isinstance(lr, str | slice) else lr / 2
     for rate in (lr, lr_unfrozen):
         number = isinstance(rate, int | float) and rate > 0
         if not (number or rate == "find" or isinstance(rate, slice)):
             raise ValueError(f"expected 'find' or a rate such as 1e-3, got {rate!r}")
+    seconds = None if budget is None else to_seconds(budget)
+    deadline = None if seconds is None else time.perf_counter() + seconds
+    if not isinstance(views, int) or views < 0:
+        raise ValueError(f"views: expected a whole number from 0, got {views!r}")
+    timing: dict[str, float] = {}
     with no_random(seed, reproducible=False):
-        options = {"seed": seed, **data_options}
-        learn = _learner(data, arch, weights, options, verbose=verbose)
-        job = _Job(learn, cbs, verbose, new_run_folder(out, name or learn.dls.path.resolve().name))
-        job.say(job.plan(frozen_epochs, unfrozen_epochs))
-        if getattr(learn, "pretrained", True):
-            job.stage(fit_frozen, frozen_epochs, lr)
-            job.stage(fit_unfrozen, unfrozen_epochs, lr_unfrozen)
-        else:
-            job.say("no weights to build on: all layers train from the start, at one rate")
-            job.stage(fit_unfrozen, frozen_epochs + unfrozen_epochs, scratch_lr, sliced=False)
-        return job.finish()
-
-
-def _learner(
-    data: Any, arch: Any, weights: Any, options: dict[str, Any], *, verbose: bool
-) -> Learner:
-    """Build what is not there yet."""
-    if not isinstance(data, Learner):
-        find_arch(arch)  # a typo should not cost a look at all the pictures
-    if isinstance(data, str | Path):
-        data = load_data(data, verbose=verbose, **options)
-    elif len(options) > 1:
-        names = ", ".join(option for option in options if option != "seed")
-        raise TypeError(
-            f"{names}: goes with a folder; here the data is {type(data).__name__} already"
+        if isinstance(data, str | Path):
+            find_arch(arch)  # a typo should not cost a look at all the pictures
+            with clocked(timing, "data"):
+                data = load_data(data, verbose=verbose, **{"seed": seed, **data_options})
+        elif data_options:
+            raise TypeError(
+                f"{', '.join(data_options)}: goes with a folder; here the data is"
+                f" {type(data).__name__} already"
+            )
+        with clocked(timing, "model"):
+            model = {"arch": arch, "weights": weights, "precision": precision, "compile": compile}
+            learn = _learner(data, model)
+        job = Job(
+            learn,
+            new_run_folder(out, name or learn.dls.path.resolve().name),
+            cbs=cbs,
+            verbose=verbose,
+            cache_features=cache_features,
+            views=views,
+            deadline=deadline,
+            timing=timing,
         )
+        return job.train(frozen_epochs, unfrozen_epochs, lr, lr_unfrozen, lr_all=lr_all)
+
+
+def _learner(data: Any, model: dict[str, Any]) -> Learner:
+    """Build the learner, unless there is one already."""
     if isinstance(data, DataLoaders):
-        return cnn_learner(data, arch, weights=weights)
+        return cnn_learner(data, **model)
     if not isinstance(data, Learner):
         raise TypeError(f"expected a folder, DataLoaders or a Learner, got {type(data).__name__}")
-    if arch != "resnet34" or weights != "default":
-        raise TypeError("arch and weights go with a folder or DataLoaders; a Learner has its model")
-    return data
-
-
-@dataclass
-class _Job:
-    """What one call of `train` gathers on its way."""
-
-    learn: Learner
-    cbs: Any
-    verbose: bool
-    path: Path
-    history: list[pd.DataFrame] = field(default_factory=list)
-    lr_finds: dict[str, LRFind] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.learn.path, self.learn.model_dir = self.path, "models"
-
-    def say(self, text: str) -> None:
-        say(text, verbose=self.verbose)
-
-    def plan(self, frozen_epochs: int, unfrozen_epochs: int) -> str:
-        dls, model = self.learn.dls, self.learn.model
-        n_train, n_batches = len(dls.train_ds), len(dls.train)
-        sizes = f"{n_train:,} train, {len(dls.valid_ds):,} valid, {len(dls.vocab)} classes"
-        millions = sum(p.numel() for p in model.parameters()) / 1e6
-        epochs = f"{frozen_epochs} frozen + {unfrozen_epochs} unfrozen epochs"
-        lines = {
-            "data": sizes,
-            "model": f"{_arch_name(self.learn)}, {millions:.1f} M parameters",
-            "plan": f"{epochs} of {n_batches} steps, into {self.path}",
-        }
-        bs = max(4, 2 ** int(math.log2(max(n_train, 10) / 10)))
-        if n_batches < 6 and bs < dls.train.bs:
-            lines["advice"] = f"{n_batches} steps an epoch are few: bs={bs} makes more of them"
-        return "\n".join(f"{name:<13}{text}" for name, text in lines.items())
-
-    def stage(
-        self, fit: Callable[..., pd.DataFrame], epochs: int, lr: Any, sliced: bool = True
-    ) -> None:
-        """Find a rate where one is asked for, fit, save; `sliced` spreads an unfrozen rate."""
-        if not epochs:
-            return
-        frozen = fit is fit_frozen
-        name = "frozen" if frozen else "unfrozen"
-        if lr == "find":
-            (self.learn.freeze if frozen else self.learn.unfreeze)()
-            self.say(f"{name:<13}trying learning rates")
-            start = time.perf_counter()
-            bar = Bar(f"{name} rates") if self.verbose else None
-            default = FROZEN_LR if frozen else UNFROZEN_LR.stop
-            found = self.lr_finds[name] = find_lr(self.learn, default=default, cbs=bar)
-            lr, seconds = found.lr, time.perf_counter() - start
-            self.say(f"{name:<13}rate {lr:.1e}: {found.reason}  {seconds:.0f} s")
-        if not frozen and sliced and not isinstance(lr, slice):
-            lr = spread(lr)
-        self.history.append(fit(self.learn, epochs, lr_max=lr, cbs=self.cbs, verbose=self.verbose))
-        checkpoint = self.path / "models" / f"stage-{1 if frozen else 2}.pth"
-        write_whole(checkpoint, lambda part: self.learn.save(part.with_suffix("").resolve()))
-        history = pd.concat(self.history, ignore_index=True)
-        write_whole(self.path / "history.csv", partial(history.to_csv, index=False))
-
-    def finish(self) -> Run:
-        """Look at the validation pictures once and write down what was seen."""
-        skipped = getattr(self.learn.dls, "skipped", None)
-        run = Run(
-            learn=self.learn,
-            history=pd.concat(self.history, ignore_index=True),
-            preds=get_preds(self.learn),
-            lr_finds=self.lr_finds,
-            arch=_arch_name(self.learn),
-            path=self.path,
-            skipped=pd.DataFrame(columns=["path", "reason"]) if skipped is None else skipped,
+    defaults = inspect.signature(train).parameters
+    if given := [name for name, value in model.items() if value != defaults[name].default]:
+        raise TypeError(
+            f"{', '.join(given)}: goes with a folder or DataLoaders; a Learner has its own"
         )
-        self._save(run)
-        self.say(f"\n{run}")
-        return run
-
-    def _save(self, run: Run) -> None:
-        tables = {"predictions": run.preds.to_frame(), "confused": run.most_confused()}
-        if len(run.skipped):
-            tables["skipped"] = run.skipped
-        if isinstance(getattr(self.learn.dls, "split", None), pd.DataFrame):  # made by our doors
-            save_split(self.learn.dls, self.path / "split.csv")
-        for name, table in tables.items():
-            write_whole(self.path / f"{name}.csv", partial(table.to_csv, index=False))
-        plots = {"confusion": run.plot_confusion(), "history": run.plot_history()}
-        plots["top_losses"] = run.plot_top_losses()
-        if run.lr_finds:
-            plots["lr_find"] = run.plot_lr_find()
-        for name, ax in plots.items():
-            write_whole(self.path / f"{name}.png", partial(save_plot, ax))
-
-
-def _arch_name(learn: Learner) -> str:
-    arch = getattr(learn, "arch", None) or type(learn.model)
-    return arch if isinstance(arch, str) else getattr(arch, "__name__", str(arch))
+    return data

@@ -162,7 +162,7 @@ def test_options_that_do_not_go_with_the_data(class_folders, tiny_net, tmp_path)
     learn = qv.cnn_learner(dls, tiny_net, weights=None)
     with pytest.raises(TypeError, match="size: goes with a folder; here the data is DataLoaders"):
         qv.train(dls, size=64, out=tmp_path)
-    with pytest.raises(TypeError, match="a Learner has its model"):
+    with pytest.raises(TypeError, match="a Learner has its own"):
         qv.train(learn, arch="resnet18", out=tmp_path)
     with pytest.raises(TypeError, match="expected a folder, DataLoaders or a Learner, got int"):
         qv.train(3, out=tmp_path)

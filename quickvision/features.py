@@ -1,0 +1,225 @@
+"""The frozen stage on cached features: the body sees each picture once, the head trains on that.
+
+While the body is frozen it says the same of a picture in every epoch. So it is run once, and what
+comes out of its pooling is kept; the layers after it, the same module objects, train on this.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from fastai.callback.channelslast import ChannelsLast
+from fastai.callback.core import TrainEvalCallback
+from fastai.callback.fp16 import MixedPrecision
+from fastai.callback.mixup import MixHandler
+from fastai.callback.progress import ProgressCallback
+from fastai.data.core import DataLoader, DataLoaders, TfmdDL
+from fastai.layers import AdaptiveConcatPool2d, Flatten
+from fastai.learner import CastToTensor, L, Learner, Recorder
+from fastai.torch_core import params
+from torch import nn
+
+from quickvision.cache import cache_folder
+from quickvision.errors import DataError, ModelError, RunError
+from quickvision.memory import keep_freed_memory
+from quickvision.progress import counted
+from quickvision.speed import autocast
+
+LARGE = 2 * 2**30  # bytes of features that are kept in memory; more go to a file
+
+# Layers that may stand between body and head and say the same of a picture each time.
+_FIXED = (
+    *(AdaptiveConcatPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d),
+    *(Flatten, nn.Flatten, nn.Identity),
+)
+# Callbacks of a learner that go on working, or have nothing to do, when it trains on features.
+_HARMLESS = (
+    *(TrainEvalCallback, Recorder, CastToTensor, ProgressCallback),
+    *(MixedPrecision, ChannelsLast),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """What a frozen body said of n pictures, in v views each: what the head trains on.
+
+    Attributes:
+        x: float32 [v, n, ...], mostly [v, n, f]; the first view is the picture as it is.
+        y: Targets, int64 [n].
+    """
+
+    x: torch.Tensor
+    y: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def __getitem__(self, i: int) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.x[0, i], self.y[i]
+
+    def batch(self, places: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Gather the pictures at these places, each in one of its views, drawn anew each time."""
+        rows = torch.tensor(places)
+        views = (
+            torch.randint(len(self.x), rows.shape) if len(self.x) > 1 else torch.zeros_like(rows)
+        )
+        return self.x[views, rows], self.y[rows]
+
+
+def feature_learner(learn: Learner, *, views: int = 0, cbs: Any = None) -> Learner:
+    """Build a `Learner` of `learn`'s head alone, on what its frozen body says of the pictures.
+
+    The body runs once over all pictures, in evaluation mode and with the transforms of validation;
+    its batch-norm statistics stay as they are. Then an epoch of the head takes milliseconds instead
+    of minutes. The head's layers are `learn`'s own: whatever trains one trains the other, and
+    `find_lr`, `fit_frozen` and callbacks work as ever. What it costs: the head sees each picture
+    in the same crop every time, unless `views` are asked for.
+
+    Args:
+        learn: A learner whose model is a body and a head, as `cnn_learner` builds it. Its weights
+            stay as they are until the new learner is trained.
+        views: Augmented passes over the training pictures beside the plain one; each takes as long
+            as that one. An epoch then draws one view of each picture.
+        cbs: Callbacks that the training will use, to see whether they can do without pictures.
+
+    Returns:
+        A plain fastai `Learner`. Above 2 GiB its features lie in a temporary file in quickvision's
+        cache folder, which goes away with it.
+
+    Raises:
+        DataError: There is no training or validation picture.
+        ModelError: The model cannot be cut, or something in `learn` needs the pictures.
+        RunError: The temporary file cannot be written.
+        ValueError: `views` is below 0.
+    """
+    if not isinstance(views, int) or views < 0:
+        raise ValueError(f"views: expected a whole number from 0, got {views!r}")
+    if reason := why_not(learn, cbs):
+        raise ModelError(f"expected a frozen body whose features can be kept, got {reason}")
+    mode = learn.model.training
+    learn.model.to(learn.dls.device).eval()
+    if learn.dls.device.type == "cpu":
+        keep_freed_memory()
+    body, head = _cut(learn.model)
+    try:
+        sides = [
+            _look(learn, body, learn.dls.train, views),
+            _look(learn, body, learn.dls.valid, 0),
+        ]
+    finally:
+        learn.model.train(mode)
+    seen, held = sides
+    options: dict[str, Any] = {"bs": learn.dls.train.bs, "num_workers": 0, "create_item": int}
+    train = DataLoader(
+        seen, **options, do_batch=seen.batch, shuffle=True, drop_last=learn.dls.train.drop_last
+    )
+    valid = DataLoader(held, **options, do_batch=held.batch)
+    return Learner(
+        DataLoaders(train, valid, path=learn.path, device=learn.dls.device),
+        head,
+        loss_func=learn.loss_func,
+        opt_func=learn.opt_func,
+        lr=learn.lr,
+        metrics=learn.metrics,
+        path=learn.path,
+        model_dir=learn.model_dir,
+        wd=learn.wd,
+        wd_bn_bias=learn.wd_bn_bias,
+        train_bn=learn.train_bn,
+        moms=learn.moms,
+    )
+
+
+def why_not(learn: Learner, cbs: Any = None) -> str:
+    """Say why this learner's frozen stage needs pictures in each epoch; empty where it does not.
+
+    Args:
+        learn: The learner.
+        cbs: Callbacks that are given to the fit.
+    """
+    dls = learn.dls
+    own = [cb for cb in learn.cbs if not isinstance(cb, _HARMLESS)]
+    mixing = [cb for cb in L(cbs) if isinstance(cb, MixHandler)]
+    if not isinstance(learn.model, nn.Sequential) or len(learn.model) < 2:
+        return "a model that is not a body followed by a head"
+    if {id(p) for p in params(_cut(learn.model)[1])} != {
+        id(p) for p in learn.splitter(learn.model)[-1]
+    }:
+        return "a last layer group that is not the head"
+    if own or mixing:
+        return f"the callback {type((own + mixing)[0]).__name__}, which may need pictures"
+    if type(dls.train) is not TfmdDL:
+        return f"a {type(dls.train).__name__}, which draws pictures in its own way"
+    if not hasattr(dls.train.dataset, "set_split_idx") or getattr(dls, "n_inp", 1) != 1:
+        return "data that is not pairs of a picture and its label"
+    return ""
+
+
+def _cut(model: nn.Sequential) -> tuple[nn.Sequential, nn.Sequential]:
+    """Split into what is fixed while the body is frozen, pooling included, and what trains."""
+    body, *rest = model
+    layers = [
+        layer for part in rest for layer in (part if isinstance(part, nn.Sequential) else [part])
+    ]
+    fixed = list(itertools.takewhile(lambda layer: isinstance(layer, _FIXED), layers))
+    return nn.Sequential(body, *fixed), nn.Sequential(*layers[len(fixed) :])
+
+
+def _look(learn: Learner, body: nn.Module, dl: Any, views: int) -> Features:
+    """Run the body over a loader's pictures: as they are, then augmented."""
+    dl = dl.new(shuffle=False, drop_last=False)
+    n = len(dl.dataset)
+    if not n:
+        raise DataError("expected pictures to train on and to validate with, got none of the one")
+    x, y = np.empty(0), np.empty(0)
+    for view in range(1 + views):
+        seen = counted(_outputs(learn, body, dl, split=int(not view)), len(dl), "features")
+        start = 0
+        for out, targs in seen:
+            if not len(x):
+                x = _room((1 + views, n, *out.shape[1:]))
+                y = np.empty((n, *targs.shape[1:]), dtype=targs.dtype)
+            rows = slice(start, start + len(out))
+            x[view, rows], y[rows] = out, targs
+            start += len(out)
+    return Features(torch.from_numpy(x), torch.from_numpy(y))
+
+
+def _outputs(
+    learn: Learner, body: nn.Module, dl: Any, split: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Run the body over one pass of a loader, with the transforms of training (0) or validation."""
+    with dl.dataset.set_split_idx(split):
+        for x, y in dl:
+            with torch.inference_mode(), autocast(learn):
+                out = body(x.as_subclass(torch.Tensor))
+            yield out.float().cpu().numpy(), y.as_subclass(torch.Tensor).cpu().numpy()
+
+
+def _room(shape: tuple[int, ...]) -> np.ndarray:
+    """Get room for features: in memory, or in a file that has no name and goes with the array."""
+    size = 4 * math.prod(shape)
+    if size <= LARGE:
+        return np.empty(shape, dtype=np.float32)
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            if hasattr(os, "posix_fallocate"):  # a disk that fills up later ends the process
+                os.posix_fallocate(file.fileno(), 0, size)
+            return np.memmap(
+                file, dtype=np.float32, mode="r+" if file.seek(0, 2) else "w+", shape=shape
+            )
+    except OSError as error:
+        raise RunError(
+            f"expected {size / 2**30:.1f} GiB for features in {folder}, got: {error}; make room,"
+            " set QUICKVISION_CACHE to another folder, or train with cache_features=False"
+        ) from error

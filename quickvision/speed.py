@@ -1,0 +1,71 @@
+"""How a learner computes: memory format, precision, compilation. What is slower stays off."""
+
+from __future__ import annotations
+
+import torch
+from fastai.callback.fp16 import AMPMode, MixedPrecision
+from fastai.learner import Learner
+from torch import nn
+
+PRECISIONS = ("auto", "float32", "bf16", "fp16")
+HALVES = {AMPMode.FP16: torch.float16, AMPMode.BF16: torch.bfloat16}
+
+
+def check_precision(precision: str, device: torch.device) -> str:
+    """Say which precision is meant on this device: "float32", "bf16" or "fp16".
+
+    "auto" is bf16 where a CUDA device computes in it itself, and else float32: emulated bf16 took
+    seven to nine times as long as float32 on CPUs without it.
+
+    Raises:
+        ValueError: No such precision, or one that the device does not have.
+    """
+    if precision not in PRECISIONS:
+        known = ", ".join(map(repr, PRECISIONS))
+        raise ValueError(f"precision: expected {known}, got {precision!r}")
+    cuda = device.type == "cuda"
+    has_bf16 = cuda and torch.cuda.is_bf16_supported(including_emulation=False)
+    if precision == "auto":
+        return "bf16" if has_bf16 else "float32"
+    if (precision == "fp16" and not cuda) or (precision == "bf16" and not has_bf16):
+        raise ValueError(
+            f"precision: expected 'float32' on this {device.type} device, got {precision!r}, which"
+            " it does not have; 'auto' takes what it has"
+        )
+    return precision
+
+
+def speed_up(learn: Learner, *, precision: str = "auto", compile: bool = False) -> None:
+    """Set a learner up to compute fast on the device of its data; results stay within noise.
+
+    Convolutions with batch norm are laid out channels-last: on two CPU cores that made steps 1.07
+    to 1.55 times faster in every such model that was tried; models with layer norm (ConvNeXt, ViT)
+    gained nothing or lost 6 %, and stay as they are there. On CUDA all are laid out so.
+
+    Args:
+        learn: The learner; its model's weights keep their values.
+        precision: As in `cnn_learner`.
+        compile: As in `cnn_learner`.
+
+    Raises:
+        ValueError: As `check_precision`.
+    """
+    device = learn.dls.device
+    mode = check_precision(precision, device)
+    if device.type == "cuda" or any(isinstance(m, nn.BatchNorm2d) for m in learn.model.modules()):
+        learn.model.to(memory_format=torch.channels_last)
+    if mode == "bf16":
+        learn.to_bf16()
+    elif mode == "fp16":
+        learn.to_fp16()
+    if compile:
+        learn.model.compile()  # in place: torch.compile(model) renames its weights
+
+
+def autocast(learn: Learner) -> torch.autocast:
+    """Compute in the precision that a learner trains in, outside of its fits."""
+    device = learn.dls.device.type
+    modes = [cb.amp_mode for cb in learn.cbs if isinstance(cb, MixedPrecision)]
+    if device == "cuda" and modes:
+        return torch.autocast(device, HALVES[modes[0]])
+    return torch.autocast(device, enabled=False)
