@@ -24,14 +24,14 @@ from fastai.callback.progress import ProgressCallback
 from fastai.data.core import DataLoader, DataLoaders, TfmdDL
 from fastai.layers import AdaptiveConcatPool2d, Flatten
 from fastai.learner import CastToTensor, L, Learner, Recorder
-from fastai.torch_core import params
+from fastai.torch_core import no_random, params
 from torch import nn
 
 from quickvision.cache import cache_folder
 from quickvision.errors import DataError, ModelError, RunError
 from quickvision.memory import keep_freed_memory
 from quickvision.progress import counted
-from quickvision.speed import autocast
+from quickvision.speed import autocast, folded
 
 LARGE = 2 * 2**30  # bytes of features that are kept in memory; more go to a file
 
@@ -104,12 +104,17 @@ def feature_learner(learn: Learner, *, views: int = 0, cbs: Any = None) -> Learn
         raise ValueError(f"views: expected a whole number from 0, got {views!r}")
     if reason := why_not(learn, cbs):
         raise ModelError(f"expected a frozen body whose features can be kept, got {reason}")
+    if not len(learn.dls.train.dataset) or not len(learn.dls.valid.dataset):
+        raise DataError("expected pictures to train on and to validate with, got none of the one")
     mode = learn.model.training
     learn.model.to(learn.dls.device).eval()
     if learn.dls.device.type == "cpu":
         keep_freed_memory()
     body, head = _cut(learn.model)
     try:
+        with no_random(reproducible=False):  # building a loader draws from Python's generator
+            x = learn.dls.valid.new(bs=1, shuffle=False, num_workers=0).one_batch()[0]
+        body = folded(body, x.as_subclass(torch.Tensor))
         sides = [
             _look(learn, body, learn.dls.train, views),
             _look(learn, body, learn.dls.valid, 0),
@@ -177,8 +182,6 @@ def _look(learn: Learner, body: nn.Module, dl: Any, views: int) -> Features:
     """Run the body over a loader's pictures: as they are, then augmented."""
     dl = dl.new(shuffle=False, drop_last=False)
     n = len(dl.dataset)
-    if not n:
-        raise DataError("expected pictures to train on and to validate with, got none of the one")
     x, y = np.empty(0), np.empty(0)
     for view in range(1 + views):
         seen = counted(_outputs(learn, body, dl, split=int(not view)), len(dl), "features")
