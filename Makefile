@@ -32,6 +32,7 @@ bench: .venv/.installed-dev
 	$(BIN)/python benchmarks/decode.py
 	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/check.py
+	$(BIN)/python benchmarks/growth.py
 
 clean:
 	rm -rf .venv runs

@@ -38,6 +38,7 @@ _ROOMS = {
         "top_losses",
     ),
     "quickvision.plots": ("plot_confusion", "plot_history", "plot_lr_find", "plot_top_losses"),
+    "quickvision.predictor": ("Prediction", "Predictor"),
     "quickvision.run": ("Run",),
     "quickvision.workflow": ("train",),
     "quickvision.recipes": ("train_digits", "train_pets"),

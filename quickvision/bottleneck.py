@@ -65,18 +65,25 @@ class Watch(Callback):
         self.clock = now
 
     def _tell(self) -> None:
+        opener = _opener(self.dls.train)
+        if opener is not None and opener.filling:  # faster from the next epoch on: look again then
+            self.loads.clear()
+            self.steps.clear()
+            return
         load, step = mean(self.loads[1:] or self.loads), mean(self.steps[1:] or self.steps)
         self.waiting = load / (load + step)
         if self.waiting > WAITING:
             epoch = (load + step) * len(self.dl)
-            self.say(_sentence(self.dls.train, self.dls.device.type, load / (load + step), epoch))
+            share = load / (load + step)
+            self.say(_sentence(self.dls.train, self.dls.device.type, share, epoch))
 
 
 def _sentence(dl: Any, device: str, waiting: float, epoch: float) -> str:
     who = "the GPU waits" if device in ("cuda", "mps") else "loading pictures takes"
     found = f"{who} {waiting:.0%} of the time"
     opener = _opener(dl)
-    if opener is not None and opener.folder is None and opener.at_least is not None:
+    remembered = opener is not None and opener.kept and opener.room > 0
+    if opener is not None and opener.at_least and not opener.folder and not remembered:
         megapixels, saved = _copies_save([Path(p) for p in dl.items], opener.at_least)
         workers = max(dl.fake_l.num_workers, 1)
         saved = min(saved * len(dl.dataset) / workers, waiting * epoch)

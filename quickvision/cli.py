@@ -74,12 +74,24 @@ def _positive(text: str) -> str:
     return text
 
 
+def _time(text: str | None) -> str | None:
+    if text is not None:
+        from quickvision.pace import to_seconds  # it loads torch
+
+        try:
+            to_seconds(text)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+    return text
+
+
 PATTERN_HELP = r"Labels are in the names: a regex with one group, as '^(.+)_\d+\.jpg$'."
 VALID_HELP = "Fraction, folder or split.csv that is held out; a folder such as val is found."
 NAMES_HELP = "CSV file with the names of classes that are numbers."
 
 Resizing = Literal["crop", "squish", "pad"]
 Balance = Literal["weights", "oversample"]
+Precision = Literal["auto", "float32", "bf16", "fp16"]
 Where = Annotated[Path, typer.Argument(help="Class folders, train and val, names, or a CSV file.")]
 Pattern = Annotated[str | None, typer.Option(callback=_pattern, help=PATTERN_HELP)]
 Valid = Annotated[str, typer.Option(callback=_positive, help=VALID_HELP)]
@@ -129,9 +141,21 @@ def train(
     class_names: ClassNames = None,
     balance: Annotated[Balance | None, typer.Option(help="What to do for uneven classes.")] = None,
     max_bad: MaxBad = 0.05,
-    cache: Annotated[bool, typer.Option("--cache", help="Keep resized copies.")] = False,
+    cache: Annotated[bool, typer.Option("--cache", help="Keep resized copies on disk.")] = False,
     frozen_epochs: Annotated[int, typer.Option(min=0, help="Epochs of the head alone.")] = 4,
     unfrozen_epochs: Annotated[int, typer.Option(min=0, help="Epochs of all layers.")] = 2,
+    budget: Annotated[
+        str | None, typer.Option(callback=_time, help="Time for all, as 10min: picks the epochs.")
+    ] = None,
+    cache_features: Annotated[
+        bool, typer.Option(help="Train the head on features that are computed once.")
+    ] = True,
+    views: Annotated[int, typer.Option(min=0, help="Augmented feature passes besides.")] = 0,
+    precision: Annotated[Precision, typer.Option(help="What the model computes in.")] = "auto",
+    compile: Annotated[bool, typer.Option("--compile", help="Use torch.compile.")] = False,
+    num_workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes that read pictures.")
+    ] = None,
     seed: Seed = 42,
     out: Annotated[Path, typer.Option(help="Folder in which the run's folder is made.")] = RUNS,
 ) -> None:
@@ -150,9 +174,15 @@ def train(
         class_names=class_names,
         balance=balance,
         max_bad=max_bad,
-        cache=cache,
+        cache=cache or "auto",
         frozen_epochs=frozen_epochs,
         unfrozen_epochs=unfrozen_epochs,
+        budget=budget,
+        cache_features=cache_features,
+        views=views,
+        precision=precision,
+        compile=compile,
+        num_workers=num_workers,
         seed=seed,
         out=out,
     )

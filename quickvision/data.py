@@ -56,11 +56,13 @@ def from_folder(path: str | Path, **kwargs: Any) -> DataLoaders:  # noqa: D417
             "not found" placeholder), are left out with a `DataWarning`.
         max_bad: Stop where a larger fraction of the files cannot be read or is missing; a single
             one never stops. 0 allows none.
-        cache: True, or a folder outside the data's own: keep copies that are resized to what the
-            item transforms need, so that epochs do not decode large photos again. The first time
-            it costs a pass over all pictures and, at 224 pixels, about 35 kB a photo.
-        num_workers: Loader processes; by default 0 for under 1,000 pictures or up to two cores
-            (where they cost more than they save), else the number of cores, at most 8.
+        cache: "auto" keeps up to a gigabyte of decoded pictures in memory, where there are up to
+            4,000 and no other processes read them. True, or a folder outside the data's own, keeps
+            copies on disk, resized to what the item transforms need (True: in our cache folder;
+            about 35 kB a photo at 224 pixels). False reads each picture anew each time.
+        num_workers: Loader processes. By default, where a CPU trains, 0 for under 1,000 pictures or
+            up to two cores (where they cost more than they save), else the number of cores, at most
+            8; for a GPU 0 for under 200 pictures, else the number of cores, at most 16.
 
     Returns:
         Plain fastai `DataLoaders` whose items are paths. Two tables go with it: `dls.skipped`,

@@ -11,6 +11,7 @@ import math
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -184,15 +185,18 @@ def _look(learn: Learner, body: nn.Module, dl: Any, views: int) -> Features:
     n = len(dl.dataset)
     x, y = np.empty(0), np.empty(0)
     for view in range(1 + views):
-        seen = counted(_outputs(learn, body, dl, split=int(not view)), len(dl), "features")
-        start = 0
-        for out, targs in seen:
-            if not len(x):
-                x = _room((1 + views, n, *out.shape[1:]))
-                y = np.empty((n, *targs.shape[1:]), dtype=targs.dtype)
-            rows = slice(start, start + len(out))
-            x[view, rows], y[rows] = out, targs
-            start += len(out)
+        # Without views nothing is left to chance, but a loader draws a seed all the same.
+        with nullcontext() if view else no_random(reproducible=False):
+            start = 0
+            for out, targs in counted(
+                _outputs(learn, body, dl, int(not view)), len(dl), "features"
+            ):
+                if not len(x):
+                    x = _room((1 + views, n, *out.shape[1:]))
+                    y = np.empty((n, *targs.shape[1:]), dtype=targs.dtype)
+                rows = slice(start, start + len(out))
+                x[view, rows], y[rows] = out, targs
+                start += len(out)
     return Features(torch.from_numpy(x), torch.from_numpy(y))
 
 

@@ -44,7 +44,7 @@ class FusedAdam(OptimWrapper):
         return [a + b for a, b in zip(halves[::2], halves[1::2], strict=True)]
 
     def _set_hyper(self, k: str, v: Sequence[Any]) -> None:
-        both = [value for value in v for _ in range(2)]
+        both = [float(value) for value in v for _ in range(2)]  # a numpy rate cannot be read safely
         if k == "wd":
             both[1::2] = [0.0] * len(v)
         super()._set_hyper(k, both)

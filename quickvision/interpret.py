@@ -108,8 +108,13 @@ def get_preds(learn: Learner, *, ds_idx: int = 1, dl: Any = None) -> Predictions
         raise DataError("expected labelled pictures to predict, got none")
     # A loss of torch's own, unlike fastai's, does not say how its inputs become probabilities.
     act = None if hasattr(learn.loss_func, "activation") else partial(softmax, dim=-1)
-    with learn.no_bar(), learn.no_logging():
-        probs, targs, losses = learn.get_preds(dl=dl, with_loss=True, act=act)
+    recorded = vars(learn.recorder).copy() if hasattr(learn, "recorder") else {}
+    try:
+        with learn.no_bar(), learn.no_logging():
+            probs, targs, losses = learn.get_preds(dl=dl, with_loss=True, act=act)
+    finally:
+        if recorded:  # fastai forgets the last fit here
+            vars(learn.recorder).update(recorded)
     return Predictions(
         probs=np.asarray(probs, dtype=np.float32),
         targs=np.asarray(targs, dtype=np.int64),

@@ -29,6 +29,8 @@ from quickvision.paths import to_paths
 from quickvision.scan import scan, unfit
 from quickvision.splits import UNEVEN, imbalance
 
+FEW = 4_000  # pictures that may all fit into `copies.IN_MEMORY`
+
 
 def load(listing: Listing, options: Options) -> DataLoaders:
     """Check the files, hold some out, and build plain `DataLoaders` of the rest.
@@ -74,9 +76,11 @@ def _left_out(listing: Listing, options: Options) -> dict[str, str]:
         names = [name for name in listing.names if name not in reasons]
         facts = scan(to_paths(listing.root, names))
         reasons |= unfit(dict(zip(names, facts, strict=True)))
+    if not reasons:
+        return reasons
+    shown = some([f"{name} ({reason})" for name, reason in reasons.items()])
     bad = [name for name in reasons if name not in listing.left_out or name in listing.missing]
     n = len(listing.names)
-    shown = some([f"{name} ({reason})" for name, reason in reasons.items()])
     if len(reasons) == n:
         raise DataError(f"expected pictures in {listing.root} that can be read, got none: {shown}")
     if too_many(len(bad), n, options.max_bad):
@@ -94,9 +98,8 @@ def _left_out(listing: Listing, options: Options) -> dict[str, str]:
     if lost:
         text = f"no picture of {some(sorted(lost))} can be used: not a class any more"
         warnings.warn(text, DataWarning, stacklevel=4)
-    if reasons:
-        text = f"left out {len(reasons):,} of {n:,} pictures: {shown}; see dls.skipped"
-        warnings.warn(text, DataWarning, stacklevel=4)
+    text = f"left out {len(reasons):,} of {n:,} pictures: {shown}; see dls.skipped"
+    warnings.warn(text, DataWarning, stacklevel=4)
     return reasons
 
 
@@ -152,9 +155,11 @@ def _dataloaders(
             raise ValueError("cache: goes with item_tfms that start with Resize, got others")
         make_copies(to_paths(listing.root, [*dict.fromkeys(train), *valid]), at_least, folder)
     items = to_paths(listing.root, train + valid)
+    workers = _workers(len(items)) if options.num_workers is None else options.num_workers
+    kept = items if options.cache == "auto" and not workers and len(items) <= FEW else ()
     dsets = Datasets(
         items,
-        tfms=[[Opener(at_least, folder)], [listing.get_y, categorize]],
+        tfms=[[Opener(at_least, folder, kept)], [listing.get_y, categorize]],
         splits=(slice(0, len(train)), slice(len(train), len(items))),
     )
     return dsets.dataloaders(
@@ -162,7 +167,8 @@ def _dataloaders(
         bs=_batch_size(options.bs, len(train)),
         after_item=[ToTensor, *_as_list(item_tfms)],
         after_batch=[IntToFloatTensor, *_as_list(batch_tfms)],
-        num_workers=_workers(len(items)) if options.num_workers is None else options.num_workers,
+        num_workers=workers,
+        pin_memory=default_device().type == "cuda",
     )
 
 
@@ -196,7 +202,7 @@ def needed_side(item_tfms: Any) -> int | None:
 
 
 def _copies_folder(cache: bool | str | Path, root: Path) -> Path | None:
-    if cache is False:
+    if cache is False or cache == "auto":
         return None
     folder = cache_folder() / "copies" if cache is True else Path(cache).expanduser()
     if root.resolve() in (folder.resolve(), *folder.resolve().parents):
@@ -214,5 +220,11 @@ def _batch_size(bs: int, n_train: int) -> int:
 
 
 def _workers(n_files: int) -> int:
+    """A GPU takes what all cores can read; a CPU that trains has no core to spare for it.
+
+    fastai starts the processes anew in each epoch: a few hundred pictures are not worth it.
+    """
     cores = os.cpu_count() or 1
+    if default_device().type == "cuda":
+        return 0 if n_files < 200 else min(16, cores)
     return 0 if n_files < 1000 or cores <= 2 else min(8, cores)

@@ -29,7 +29,7 @@ class Options:
     balance: str | None = None
     check: bool = True
     max_bad: float = 0.05
-    cache: bool | str | Path = False
+    cache: bool | str | Path = "auto"
     num_workers: int | None = None
 
     def __post_init__(self) -> None:
@@ -66,7 +66,7 @@ class Options:
         if not isinstance(self.max_bad, int | float) or not 0 <= self.max_bad <= 1:
             raise ValueError(f"max_bad: expected a fraction such as 0.05, got {self.max_bad!r}")
         if not isinstance(self.cache, bool | Path) and not (self.cache and str(self.cache).strip()):
-            raise ValueError(f"cache: expected True, False or a folder, got {self.cache!r}")
+            raise ValueError(f"cache: expected 'auto', True, False or a folder, got {self.cache!r}")
 
     @property
     def side(self) -> int:

@@ -18,6 +18,7 @@ import torch
 from fastai.learner import Learner
 from fastai.torch_core import no_random
 from fastai.vision.core import TensorImage
+from PIL import Image
 
 from quickvision.errors import DataError
 from quickvision.memory import keep_freed_memory
@@ -67,8 +68,9 @@ class Predictor:
         if not getattr(valid.dataset, "tls", None) or not len(valid.dataset):
             raise DataError("expected a learner with labelled pictures to validate on, got none")
         self.vocab = tuple(map(str, learn.dls.vocab))
-        self._open = valid.dataset.tls[0].tfms.fs[-1]
-        self._item, self._batch = (copy.deepcopy(p) for p in (valid.after_item, valid.after_batch))
+        opener = valid.dataset.tls[0].tfms.fs[-1]
+        parts = (opener, valid.after_item, valid.after_batch)
+        self._open, self._item, self._batch = map(copy.deepcopy, parts)
         self._item.split_idx = self._batch.split_idx = 1
         self._own = threading.local()
         self._activation = getattr(learn.loss_func, "activation", partial(torch.softmax, dim=-1))
@@ -111,7 +113,7 @@ class Predictor:
         Raises:
             DataError: One of them cannot be read.
         """
-        pictures = list(pictures)
+        pictures = _several(pictures)
         probs = self.predict_proba(pictures, bs=bs)
         best = probs.argmax(axis=1) if len(probs) else np.empty(0, dtype=np.int64)
         columns = {
@@ -134,10 +136,11 @@ class Predictor:
         Raises:
             DataError: One of them cannot be read.
             TypeError: `pictures` is a single one.
+            ValueError: `bs` is below 1.
         """
-        if isinstance(pictures, str | bytes | Path | np.ndarray):
-            raise TypeError("expected pictures in a list, got a single one; use predict()")
-        pictures = list(pictures)
+        if not isinstance(bs, int) or bs < 1:
+            raise ValueError(f"bs: expected a whole number from 1, got {bs!r}")
+        pictures = _several(pictures)
         out = np.empty((len(pictures), len(self.vocab)), dtype=np.float32)
         batches, start = -(-len(pictures) // bs), 0
         with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -178,3 +181,9 @@ class Predictor:
             with self._autocast():
                 out = self._model(x.as_subclass(torch.Tensor))
             return self._activation(out.float()).cpu().numpy()
+
+
+def _several(pictures: Iterable[Any]) -> list[Any]:
+    if isinstance(pictures, str | bytes | Path | np.ndarray | Image.Image):
+        raise TypeError("expected pictures in a list, got a single one; use predict()")
+    return list(pictures)

@@ -10,7 +10,7 @@ from typing import Any
 
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
-from fastai.torch_core import no_random
+from fastai.torch_core import default_device, no_random
 from torch import nn
 
 from quickvision.data import load_data
@@ -19,6 +19,7 @@ from quickvision.learner import cnn_learner
 from quickvision.models import find_arch
 from quickvision.pace import to_seconds
 from quickvision.run import Run, new_run_folder
+from quickvision.speed import check_precision
 
 
 def train(
@@ -101,10 +102,13 @@ def train(
     deadline = None if seconds is None else time.perf_counter() + seconds
     if not isinstance(views, int) or views < 0:
         raise ValueError(f"views: expected a whole number from 0, got {views!r}")
+    if views and not cache_features:
+        raise TypeError("views: goes with cached features, and cache_features=False is given")
     timing: dict[str, float] = {}
     with no_random(seed, reproducible=False):
         if isinstance(data, str | Path):
             find_arch(arch)  # a typo should not cost a look at all the pictures
+            check_precision(precision, default_device())
             with clocked(timing, "data"):
                 data = load_data(data, verbose=verbose, **{"seed": seed, **data_options})
         elif data_options:

@@ -18,7 +18,7 @@ LEVELS = {
             "listings scan copies",
             "tables holdout",
             "layouts loaders findings speed fused bottleneck",
-            "data checks learner training interpret features pace",
+            "data checks learner training interpret features pace predictor",
             "plots",
             "run",
             "job",

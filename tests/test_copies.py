@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from quickvision import copies
 from quickvision.copies import Opener, copy_path, make_copies
 from quickvision.errors import DataError, RunError
 
@@ -116,3 +119,40 @@ def test_a_copy_that_is_damaged_is_passed_by(photo, tmp_path):
     copy = copy_path(photo, 60, tmp_path / "cache")
     copy.write_bytes(copy.read_bytes()[:99])
     assert Opener(60, tmp_path / "cache")(photo).size == (100, 75)  # the JPEG, at half its size
+
+
+def test_kept_pictures_are_read_once_and_are_what_the_file_says(photo, monkeypatch):
+    opener = Opener(60, kept=[photo])
+    plain = np.asarray(Opener(60)(photo))
+    assert opener.filling
+    opener(photo).paste("black", (0, 0, 50, 50))  # as a careless transform would
+    assert not opener.filling
+    opener(photo).paste("black", (0, 0, 50, 50))
+    monkeypatch.setattr(copies.Picture, "create", None)
+    np.testing.assert_array_equal(np.asarray(opener(photo)), plain)
+
+
+def test_a_changed_file_is_not_taken_from_memory(photo):
+    opener = Opener(60, kept=[photo])
+    before = opener(photo).size
+    Image.new("RGB", (300, 310), "white").save(photo)
+    assert opener(photo).size != before
+
+
+def test_memory_has_an_end(photo, monkeypatch):
+    files = [photo.with_name(f"{i}.jpg") for i in range(3)]
+    for file in files:
+        Image.new("RGB", (120, 100)).save(file)
+    monkeypatch.setattr(copies, "IN_MEMORY", 3 * 120 * 100 + 1)
+    opener = Opener(100, kept=files)
+    assert [opener(file).size for file in files] == [(120, 100)] * 3
+    assert len(opener.memory) == 2
+    assert not opener.filling
+
+
+def test_pictures_in_memory_are_not_saved_with_the_transform(photo):
+    opener = Opener(60, kept=[photo])
+    opener(photo)
+    again = pickle.loads(pickle.dumps(opener))
+    assert (again.at_least, again.memory, again.kept) == (60, {}, frozenset())
+    assert again(photo).size == opener(photo).size

@@ -6,7 +6,9 @@ the test names can go.
 
 from __future__ import annotations
 
+import os
 import random
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,10 +18,12 @@ from fastai.callback.core import CancelFitException
 from fastai.callback.data import WeightedDL
 from fastai.callback.schedule import LRFinder
 from fastai.data.block import CategoryBlock, DataBlock
+from fastai.data.core import DataLoader, DataLoaders
 from fastai.data.transforms import Normalize, RandomSplitter, get_image_files, parent_label
 from fastai.interpret import ClassificationInterpretation
 from fastai.learner import Learner
 from fastai.metrics import accuracy
+from fastai.optimizer import OptimWrapper
 from fastai.vision.augment import Resize
 from fastai.vision.core import PILImage
 from fastai.vision.data import ImageBlock, ImageDataLoaders
@@ -247,3 +251,41 @@ def test_the_split_hangs_on_the_order_that_files_are_listed_in(class_folders):
     one = {files[i] for i in RandomSplitter(seed=1)(files)[1]}
     other = {files[::-1][i] for i in RandomSplitter(seed=1)(files[::-1])[1]}
     assert one != other
+
+
+class Pid:
+    """A data set that says which process reads it."""
+
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, i):
+        return os.getpid()
+
+
+def test_persistent_workers_are_started_anew_in_each_epoch():
+    """Met by `loaders._workers`: few pictures are not worth the processes."""
+    dl = DataLoader(Pid(), bs=4, num_workers=1, persistent_workers=True)
+    first, second = (set(torch.cat(list(dl)).tolist()) for _ in range(2))
+    assert first.isdisjoint(second)
+
+
+def test_an_optimizer_of_torchs_own_decays_biases_and_norms_too():
+    """Met by `fused.FusedAdam`."""
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2))
+    adam = partial(OptimWrapper, opt=torch.optim.AdamW)
+    learn = Learner(DataLoaders([], []), model, loss_func=torch.nn.MSELoss(), opt_func=adam)
+    learn.create_opt()
+    model[0].bias.grad = torch.zeros(2)
+    before = model[0].bias.detach().clone()
+    learn.opt.set_hypers(lr=1.0, wd=0.1)
+    learn.opt.step()
+    assert torch.allclose(model[0].bias, before * 0.9)
+
+
+def test_predicting_forgets_the_last_fit(dls, tiny_net):
+    """Met by `interpret.get_preds`."""
+    learn = quietly(vision_learner(dls, tiny_net, pretrained=False), epochs=2)
+    with learn.no_bar(), learn.no_logging():
+        learn.get_preds()
+    assert len(learn.recorder.values) == 1

@@ -190,3 +190,11 @@ def test_predictions_need_no_training_before_them(named_files):
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert out.stdout.strip() == "6", out.stderr
+
+
+def test_the_recorder_still_knows_the_last_fit(learn):
+    qv.fit_unfrozen(learn, 2, verbose=False)
+    values = list(learn.recorder.values)
+    qv.get_preds(learn)
+    assert learn.recorder.values == values
+    assert len(learn.recorder.losses) == 2 * len(learn.dls.train)

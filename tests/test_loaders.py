@@ -16,6 +16,7 @@ from fastai.vision.learner import vision_learner
 from PIL import Image
 
 import quickvision as qv
+from quickvision import loaders
 from quickvision.copies import copy_path
 from quickvision.loaders import needed_side
 
@@ -254,3 +255,17 @@ def test_names_that_are_long_or_odd_work(tmp_path, picture):
     assert list(dls.vocab) == ["c%20d", "ä b"]
     assert sum(len(x) for x, _ in dls.valid) == len(dls.valid_ds) == 2
     assert len(dls.train.one_batch()[0]) == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "kept"), [({}, 36), ({"cache": False}, 0), ({"num_workers": 1}, 0)]
+)
+def test_few_pictures_are_kept_in_memory(class_folders, options, kept):
+    dls = qv.from_folder(class_folders, size=32, bs=6, **options)
+    assert len(dls.train_ds.tls[0].tfms.fs[0].kept) == kept
+
+
+def test_many_pictures_are_not(class_folders, monkeypatch):
+    monkeypatch.setattr(loaders, "FEW", 35)
+    dls = qv.from_folder(class_folders, size=32, bs=6)
+    assert not dls.train_ds.tls[0].tfms.fs[0].kept

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import re
+
 import pandas as pd
 import pytest
+import torch
+from fastai.callback.mixup import MixUp
 
 import quickvision as qv
 
@@ -43,6 +47,21 @@ def test_the_whole_job_leaves_everything_it_promises(run, tmp_path):
     assert set(run.lr_finds) == {"frozen", "unfrozen"}
     assert len(pd.read_csv(run.path / "predictions.csv")) == len(run.preds) == 7
     assert run.accuracy == run.preds.accuracy
+
+
+def test_the_history_and_the_summary_say_that_features_were_cached(run):
+    assert run.history["cached"].tolist() == [True, True, False]
+    assert "2 frozen (on cached features) + 1 unfrozen epochs" in str(run)
+
+
+def test_the_seconds_of_each_stage_are_kept_and_said(run):
+    assert list(run.timing) == [
+        "model", "estimate", "features", "frozen rates", "frozen", "unfrozen rates", "unfrozen",
+        "report",
+    ]  # fmt: skip
+    assert min(run.timing.values()) >= 0
+    assert run.timing["unfrozen"] >= run.history.query("stage == 'unfrozen'")["seconds"].sum()
+    assert "report" in str(run).split("time ")[1].split("\n")[0]
 
 
 def test_fastai_goes_on_from_a_saved_stage(run):
@@ -145,6 +164,9 @@ def test_a_number_for_the_unfrozen_stage_is_spread_over_the_groups(
         ({"lr": "auto"}, ValueError, "expected 'find' or a rate"),
         ({"lr": 0}, ValueError, "expected 'find' or a rate"),
         ({"valid": 5}, ValueError, "expected a fraction"),
+        ({"views": -1}, ValueError, "views: expected a whole number"),
+        ({"budget": "soon"}, ValueError, "budget: expected a time"),
+        ({"precision": "int8"}, ValueError, "precision: expected 'auto'"),
         ({"nonsense": 1}, TypeError, "nonsense"),
         ({"arch": "resnte34"}, qv.ModelError, "did you mean 'resnet34'"),
     ],
@@ -191,3 +213,56 @@ def test_plain_fastai_loaders_are_trained_on(class_folders, tiny_net, tmp_path):
     run = qv.train(dls, arch=tiny_net, weights=None, lr=1e-3, out=tmp_path / "o", verbose=False)
     assert run.skipped.empty
     assert len(run.history) == 6
+
+
+def test_the_ordinary_frozen_stage_is_fastais(class_folders, tiny_net, tmp_path, capsys):
+    learn = qv.cnn_learner(qv.from_folder(class_folders, size=32, bs=6), tiny_net)
+    body = learn.model[0][1].running_mean.clone()
+    options = {"frozen_epochs": 1, "unfrozen_epochs": 0, "lr": 1e-3, "out": tmp_path / "o"}
+    run = qv.train(learn, cache_features=False, **options)
+    assert run.history["cached"].tolist() == [False]
+    assert not torch.equal(body, learn.model[0][1].running_mean)  # fastai trains batch norms
+    assert "features" not in run.timing
+    assert "because of" not in capsys.readouterr().out
+    with pytest.raises(TypeError, match="views: goes with cached features"):
+        qv.train(learn, cache_features=False, views=1, **options)
+
+
+def test_where_features_cannot_be_kept_it_says_why_and_goes_on(
+    class_folders, tiny_net, tmp_path, capsys
+):
+    learn = qv.cnn_learner(qv.from_folder(class_folders, size=32, bs=6), tiny_net)
+    options = {"frozen_epochs": 1, "unfrozen_epochs": 0, "lr": 1e-3, "out": tmp_path / "o"}
+    run = qv.train(learn, cbs=MixUp(), **options)
+    assert run.history["cached"].tolist() == [False]
+    assert "because of the callback MixUp" in capsys.readouterr().out
+
+
+def test_after_a_stage_on_features_the_learners_recorder_has_it(class_folders, tiny_net, tmp_path):
+    learn = qv.cnn_learner(qv.from_folder(class_folders, size=32, bs=6), tiny_net)
+    options = {"frozen_epochs": 2, "unfrozen_epochs": 0, "lr": 1e-3, "out": tmp_path / "o"}
+    run = qv.train(learn, verbose=False, views=1, **options)
+    recorder = run.learn.recorder
+    assert len(recorder.values) == 2
+    assert len(recorder.losses) == 2 * len(learn.dls.train)
+    assert max(recorder.hps["lr"]) == pytest.approx(1e-3, rel=0.1)
+    assert recorder.learn is learn
+
+
+def test_a_plan_says_how_long_it_takes(class_folders, tiny_net, tmp_path, capsys):
+    dls = qv.from_folder(class_folders, size=32, bs=6)
+    qv.train(dls, arch=tiny_net, lr=1e-3, frozen_epochs=1, unfrozen_epochs=1, out=tmp_path / "o")
+    out = capsys.readouterr().out
+    assert "plan         1 frozen (on cached features) + 1 unfrozen epochs of 4 steps" in out
+    assert re.search(r"time +about \d+ s\n", out)
+
+
+def test_a_budget_picks_the_epochs(class_folders, tiny_net, tmp_path):
+    options = {"lr": 1e-3, "out": tmp_path / "o", "verbose": False}
+    dls = qv.from_folder(class_folders, size=32, bs=6)
+    long = qv.train(dls, arch=tiny_net, budget="10min", **options)
+    assert long.history["stage"].value_counts().to_dict() == {"unfrozen": 10, "frozen": 4}
+    short = qv.train(dls, arch=tiny_net, budget=0.01, **options)
+    assert short.history["stage"].tolist() == ["frozen"]
+    with pytest.raises(ValueError, match="budget: expected a time"):
+        qv.train(dls, arch=tiny_net, budget="soon", **options)

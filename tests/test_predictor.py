@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import quickvision as qv
+
+
+@pytest.fixture
+def trained(class_folders, tiny_net, tmp_path):
+    dls = qv.from_folder(class_folders, size=32, bs=6)
+    learn = qv.cnn_learner(dls, tiny_net, weights=None, path=tmp_path / "out")
+    qv.fit_unfrozen(learn, 3, lr_max=1e-2, verbose=False)
+    return learn
+
+
+@pytest.fixture
+def files(trained):
+    return list(trained.dls.valid_ds.items)
+
+
+def test_many_are_what_the_pass_over_the_validation_pictures_says(trained, files):
+    ask = qv.Predictor(trained)
+    probs = ask.predict_proba(files, bs=4)
+    assert probs.dtype == np.float32
+    np.testing.assert_allclose(probs, qv.get_preds(trained).probs, atol=1e-5)
+    np.testing.assert_allclose(probs.sum(axis=1), 1, atol=1e-5)
+
+
+def test_one_is_what_fastai_predicts(trained, files):
+    ask = qv.Predictor(trained)
+    for file in files[:3]:
+        with trained.no_bar(), trained.no_logging():
+            label, _, probs = trained.predict(file)
+        said = ask.predict(file)
+        assert said.label == label
+        assert said.prob == pytest.approx(float(probs.max()), abs=1e-5)
+        assert list(said.probs.values()) == sorted(said.probs.values(), reverse=True)
+        assert said.probs == pytest.approx(
+            dict(zip(trained.dls.vocab, probs.tolist(), strict=True)), abs=1e-5
+        )
+        assert str(said) == f"{label} ({said.prob:.1%})"
+
+
+def test_the_table_has_a_row_a_picture_in_their_order(trained, files):
+    ask = qv.Predictor(trained)
+    table = ask.predict_many([files[2], str(files[0]), Image.open(files[1])], bs=2)
+    assert list(table) == ["path", "predicted", "prob"]
+    assert table["path"].tolist() == [str(files[2]), str(files[0]), ""]
+    assert table["predicted"].tolist() == [ask.predict(files[i]).label for i in (2, 0, 1)]
+
+
+def test_whatever_a_picture_comes_as(trained, files):
+    ask = qv.Predictor(trained)
+    image = Image.open(files[0])
+    said = [ask.predict(p).prob for p in (files[0], files[0].read_bytes(), image, np.array(image))]
+    assert said == pytest.approx([said[0]] * 4)
+    assert ask.predict(image.convert("L")).label in ask.vocab
+
+
+def test_nothing_to_predict(trained):
+    ask = qv.Predictor(trained)
+    assert ask.predict_proba([]).shape == (0, 3)
+    assert ask.predict_many([]).empty
+
+
+def test_plain_fastai_learners_answer_too(class_folders, tiny_net):
+    from fastai.vision.augment import Resize, aug_transforms
+    from fastai.vision.data import ImageDataLoaders
+    from fastai.vision.learner import vision_learner
+
+    dls = ImageDataLoaders.from_folder(
+        class_folders, valid_pct=0.2, item_tfms=Resize(40), batch_tfms=aug_transforms(size=32),
+        bs=6, num_workers=0,
+    )  # fmt: skip
+    learn = vision_learner(dls, tiny_net, pretrained=False)
+    probs = qv.Predictor(learn).predict_proba(dls.valid_ds.items)
+    with learn.no_bar(), learn.no_logging():
+        expected, _ = learn.get_preds()
+    np.testing.assert_allclose(probs, expected, atol=1e-5)
+
+
+def test_random_crops_do_not_mix_up_pictures_that_are_opened_side_by_side(class_folders, tiny_net):
+    from fastai.vision.augment import RandomResizedCrop
+
+    dls = qv.from_folder(class_folders, size=32, bs=6, item_tfms=RandomResizedCrop(32))
+    learn = qv.cnn_learner(dls, tiny_net, weights=None)
+    probs = qv.Predictor(learn).predict_proba(list(dls.valid_ds.items) * 5)
+    np.testing.assert_allclose(probs, np.tile(probs[:7], (5, 1)), atol=1e-5)
+
+
+def test_it_has_weights_of_its_own_and_leaves_the_learner_alone(trained, files):
+    trained.model.train()
+    before = {k: v.clone() for k, v in trained.model.state_dict().items()}
+    rng = torch.get_rng_state()
+    ask = qv.Predictor(trained)
+    assert torch.equal(torch.get_rng_state(), rng)
+    first = ask.predict_proba(files)
+    assert trained.model.training
+    assert all(torch.equal(v, before[k]) for k, v in trained.model.state_dict().items())
+    qv.fit_unfrozen(trained, 1, lr_max=1e-1, verbose=False)
+    np.testing.assert_array_equal(ask.predict_proba(files), first)
+
+
+@pytest.mark.parametrize("many", [True, False])
+def test_a_bad_file_is_named(trained, files, tmp_path, many):
+    ask = qv.Predictor(trained)
+    bad = tmp_path / "bad.jpg"
+    bad.write_text("no picture")
+    for file, match in ((bad, "bad.jpg"), (tmp_path / "gone.jpg", "got nothing at .*gone.jpg")):
+        with pytest.raises(qv.DataError, match=match):
+            ask.predict_proba([files[0], file]) if many else ask.predict(file)
+    assert len(ask.predict_proba(files)) == 7  # and goes on working
+
+
+def test_a_single_one_is_not_many(trained, files):
+    with pytest.raises(TypeError, match=r"got a single one; use predict\(\)"):
+        qv.Predictor(trained).predict_many(files[0])
+
+
+def test_a_batch_of_nothing(trained, files):
+    with pytest.raises(ValueError, match="bs: expected a whole number from 1, got 0"):
+        qv.Predictor(trained).predict_proba(files, bs=0)
