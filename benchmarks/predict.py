@@ -45,6 +45,20 @@ def decode(files: list[Path], size: int) -> None:
         torch.from_numpy(pixels.copy()).permute(2, 0, 1)
 
 
+def one_small(options: argparse.Namespace) -> None:
+    """Time what is around the model, with a network that takes next to nothing."""
+    dls = qv.from_folder(options.data, bs=options.bs, size=64, num_workers=0)
+    learn = qv.cnn_learner(dls, "timm/test_resnet", weights=None)
+    file, ask = dls.valid_ds.items[0], qv.Predictor(learn)
+    taken: dict[str, list[float]] = {"ours": [], "fastai's": []}
+    with learn.no_bar(), learn.no_logging():
+        for _ in range(10 * options.repeats):
+            taken["ours"].append(timed(lambda: ask.predict(file)))
+            taken["fastai's"].append(timed(lambda: learn.predict(file)))
+    mine, theirs = (statistics.median(seconds) * 1e3 for seconds in taken.values())
+    print(f"one, test_resnet at 64 px: {mine:.2f} ms against {theirs:.2f} ms, {theirs / mine:.1f}x")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data")
@@ -65,7 +79,7 @@ def main() -> None:
             model(x)
 
     def fastais() -> None:
-        learn.get_preds(dl=dls.test_dl(files, bs=options.bs))
+        learn.get_preds(dl=learn.dls.test_dl(files, bs=options.bs))
 
     ask = qv.Predictor(learn)
     sides: dict[str, tuple[int, Callable[[], Any]]] = {
@@ -85,7 +99,7 @@ def main() -> None:
             for name, (n, work) in sides.items():
                 times = 1 if n > 1 else 10
                 taken[name] += [timed(work) / n for _ in range(times)]
-        expected = learn.get_preds(dl=dls.test_dl(files, bs=options.bs))[0]
+        expected = learn.get_preds(dl=learn.dls.test_dl(files, bs=options.bs))[0]
     ms = {name: statistics.median(seconds) * 1e3 for name, seconds in taken.items()}
     for name, value in ms.items():
         print(f"{name:<20}{value:8.2f} ms a picture")
@@ -96,6 +110,7 @@ def main() -> None:
     print(f"many: {least / ms['quickvision, many']:.0%} of the bound of {least:.2f} ms, fastai")
     print(f"      {least / ms['fastai, many']:.0%}")
     print(f"one:  {ms['fastai, one'] / ms['quickvision, one']:.1f} times faster than learn.predict")
+    one_small(options)
 
 
 if __name__ == "__main__":
