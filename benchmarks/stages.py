@@ -62,8 +62,6 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    from quickvision.lr_find import search_steps
-
     rows: dict[str, tuple[int, list[float], list[float]]] = {}
 
     def row(name: str, pictures: int, seconds: float, least: float) -> None:
@@ -85,8 +83,9 @@ def main() -> None:
                 row(f"feature pass{kind}", n_all, seconds, n_all * look)
                 learn.unfreeze()
                 if not cache:
-                    n = search_steps(len(dls.train)) * options.bs
-                    seconds = timed(lambda learn=learn: qv.find_lr(learn))
+                    found: list[qv.LRFind] = []
+                    seconds = timed(lambda f=found, learn=learn: f.append(qv.find_lr(learn)))
+                    n = len(found[0].lrs) * options.bs  # it stops where the loss explodes
                     row("rate finder, unfrozen", n, seconds, n * step)
                 rates = slice(1e-6, 1e-4)
                 seconds = timed(

@@ -47,8 +47,8 @@ def cnn_learner(
             where our door has found one class more than 5 times as large as another.
         path: Folder under which `learn.save` writes; fastai would write beside the pictures.
         precision: "auto", "float32", "bf16" or "fp16". "auto" is bf16 on a GPU that computes in
-            it, which halves memory and about doubles speed there, and else float32. "fp16" is for
-            older GPUs; its gradients are scaled.
+            it, with about half the memory, and else float32. "fp16" is for older GPUs; its
+            gradients are scaled. torch's own rules for TF32 stay as they are.
         compile: Let `torch.compile` rewrite the model: worth it in long runs on a GPU; the first
             steps of each stage wait for the compiler, about a minute.
         **kwargs: Go to fastai's `vision_learner` (`loss_func`, `opt_func`, `cbs`, `lin_ftrs`, `ps`,
@@ -59,9 +59,9 @@ def cnn_learner(
 
     Raises:
         DataError: `dls` has no validation pictures.
-        ModelError: Unknown `arch`, weights that cannot be had or do not fit, or a model that
-            cannot take pictures of this size.
-        ValueError: There is no such `precision`, or the device does not have it.
+        ModelError: Unknown `arch`, weights that cannot be had or do not fit, a model that
+            cannot take pictures of this size, or a `precision` that the device does not have.
+        ValueError: There is no such `precision`.
         TypeError: `arch` is a built model, or anything else that is no name and no function;
             `weights` is neither text nor a path; `cut=`, which fastai 2.8.12 would lose.
     """

@@ -62,8 +62,8 @@ def find_lr(
         learn: The learner, frozen or not: what would train is what is tried.
         start_lr: First rate.
         end_lr: Last rate; the search stops before it where the loss explodes (four times its best).
-        num_it: Steps at most, 20 or more. By default three epochs, but between 30 and 100 steps:
-            a hundred steps on a few hundred pictures would cost more than the training itself.
+        num_it: Steps at most, 20 or more. By default one epoch, but between 30 and 100 steps: a
+            hundred steps on a few hundred pictures would cost more than the training itself.
         default: Rate that is taken where the curve says nothing.
         cbs: fastai callbacks for the search.
 
@@ -91,8 +91,8 @@ def find_lr(
 
 
 def search_steps(batches: int) -> int:
-    """Return the steps of a search by default: three epochs, but between 30 and 100 steps."""
-    return min(100, max(30, 3 * batches))
+    """Return the steps of a search by default: one epoch, but between 30 and 100 steps."""
+    return min(100, max(30, batches))
 
 
 def _pick(lrs: np.ndarray, losses: np.ndarray, default: float) -> LRFind:

@@ -30,7 +30,7 @@ class Pace:
         load: Reading it, with the transforms of validation.
         augment: What the transforms of training add.
         forward: One pass through the model.
-        step: Forward, backward and the optimiser, all layers training.
+        step: Forward and backward, all layers training; the optimiser is too little to count.
     """
 
     load: float

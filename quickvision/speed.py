@@ -10,6 +10,8 @@ from fastai.learner import Learner
 from torch import nn
 from torch.fx.experimental.optimization import fuse
 
+from quickvision.errors import ModelError
+
 PRECISIONS = ("auto", "float32", "bf16", "fp16")
 HALVES = {AMPMode.FP16: torch.float16, AMPMode.BF16: torch.bfloat16}
 
@@ -21,7 +23,8 @@ def check_precision(precision: str, device: torch.device) -> str:
     seven to nine times as long as float32 on CPUs without it.
 
     Raises:
-        ValueError: No such precision, or one that the device does not have.
+        ModelError: The device does not have it.
+        ValueError: No such precision.
     """
     if precision not in PRECISIONS:
         known = ", ".join(map(repr, PRECISIONS))
@@ -31,7 +34,7 @@ def check_precision(precision: str, device: torch.device) -> str:
     if precision == "auto":
         return "bf16" if has_bf16 else "float32"
     if (precision == "fp16" and not cuda) or (precision == "bf16" and not has_bf16):
-        raise ValueError(
+        raise ModelError(
             f"precision: expected 'float32' on this {device.type} device, got {precision!r}, which"
             " it does not have; 'auto' takes what it has"
         )
@@ -51,6 +54,7 @@ def speed_up(learn: Learner, *, precision: str = "auto", compile: bool = False) 
         compile: As in `cnn_learner`.
 
     Raises:
+        ModelError: As `check_precision`.
         ValueError: As `check_precision`.
     """
     device = learn.dls.device

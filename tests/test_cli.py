@@ -44,6 +44,23 @@ def test_train_writes_a_run_and_exits_0(class_folders, tmp_path):
     assert (tmp_path / "runs" / "colours-001" / "confusion.png").stat().st_size > 0
 
 
+@pytest.mark.slow
+def test_the_options_of_speed(named_files, tmp_path):
+    import safetensors.torch
+    import timm
+
+    weights = tmp_path / "net.safetensors"
+    safetensors.torch.save_file(timm.create_model("test_resnet").state_dict(), weights)
+    options = ["train", named_files, "--pattern", r"^(.+)_", "--arch", "timm/test_resnet"]
+    options += ["--weights", weights, "--size", 32, "--bs", 6, "--num-workers", 0]
+    done = run(*options, "--views", 1, "--budget", "2s", "--precision", "float32", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "frozen (on cached features)" in done.stdout
+    done = run(*options, "--no-cache-features", "--unfrozen-epochs", 0, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "cached" not in done.stdout
+
+
 def test_train_by_pattern_with_a_bad_file(named_files, tmp_path):
     (named_files / "red_99.jpg").write_text("not a picture")
     done = run(
@@ -66,6 +83,10 @@ def test_train_by_pattern_with_a_bad_file(named_files, tmp_path):
             1,
             "error: weights: expected 'default', None or a file",
         ),
+        (["data", "--precision", "bf16"], 1, "error: precision: expected 'float32' on this cpu"),
+        (["data", "--precision", "int8"], 2, "Invalid value for '--precision'"),
+        (["data", "--budget", "soon"], 2, "expected a time such as '10min' or seconds"),
+        (["data", "--views", "-1"], 2, "Invalid value for '--views'"),
         (["data", "--bs", "many"], 2, "Invalid value for '--bs'"),
         (["data", "--valid", "20"], 2, "Invalid value for '--valid': expected a fraction"),
         (["data", "--pattern", "(.+"], 2, "expected a regular expression"),

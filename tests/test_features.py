@@ -12,7 +12,7 @@ from fastai.callback.mixup import MixUp
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastai.losses import CrossEntropyLossFlat
-from fastai.torch_core import params
+from fastai.torch_core import no_random, params
 from torch import nn
 
 import quickvision as qv
@@ -173,3 +173,23 @@ def test_a_loader_that_draws_in_its_own_way(frozen):
 def test_views_that_make_no_sense(frozen, views):
     with pytest.raises(ValueError, match="views: expected a whole number from 0"):
         qv.feature_learner(frozen, views=views)
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_real_photos_and_weights_reach_what_a_logistic_regression_does(real_data):
+    from sklearn.linear_model import LogisticRegression
+
+    weights = real_data / "weights" / "mobilenet_v2_imagenet.pth"
+    dls = qv.from_folder(real_data / "data" / "hymenoptera", bs=16)
+    learn = qv.cnn_learner(dls, "mobilenet_v2", weights=weights)
+    head = qv.feature_learner(learn)
+    train, valid = (dl.dataset for dl in head.dls.loaders)
+    outside = LogisticRegression(C=0.01, max_iter=1000).fit(train.x[0], train.y)
+    expected = outside.score(valid.x[0], valid.y)
+    with no_random(1):
+        found = qv.find_lr(head, num_it=100)
+        history = qv.fit_frozen(head, 4, lr_max=found, verbose=False)
+    assert expected > 0.92
+    low, high = qv.Accuracy(round(expected * len(valid)), len(valid)).interval
+    assert low <= history["accuracy"].iloc[-1] <= high

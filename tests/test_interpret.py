@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -198,3 +199,23 @@ def test_the_recorder_still_knows_the_last_fit(learn):
     qv.get_preds(learn)
     assert learn.recorder.values == values
     assert len(learn.recorder.losses) == 2 * len(learn.dls.train)
+
+
+def test_a_thousand_classes_and_fifty_thousand_predictions_take_little_memory():
+    n, c = 50_000, 1_000
+    rng = np.random.default_rng(0)
+    preds = qv.Predictions(
+        probs=rng.random((n, c), dtype=np.float32),
+        targs=rng.integers(0, c, n),
+        vocab=tuple(map(str, range(c))),
+        losses=np.zeros(n, dtype=np.float32),
+        paths=(Path("x.jpg"),) * n,
+    )
+    tracemalloc.start()
+    matrix = qv.confusion_matrix(preds)
+    qv.most_confused(preds)
+    qv.class_report(preds)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert matrix.sum() == n
+    assert peak < 100 * 2**20  # fastai's formula compares c x c x n booleans: 47 GiB

@@ -18,7 +18,7 @@ def test_a_cpu_computes_in_float32():
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_a_half_precision_that_the_device_does_not_have(precision):
     with pytest.raises(
-        ValueError, match=f"expected 'float32' on this cpu device, got '{precision}"
+        qv.ModelError, match=f"expected 'float32' on this cpu device, got '{precision}"
     ):
         check_precision(precision, CPU)
 
