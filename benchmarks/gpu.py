@@ -87,6 +87,8 @@ def main() -> None:
     print(f"{torch.cuda.get_device_name()}, {os.cpu_count()} cores, torch {torch.__version__}")
     with tempfile.TemporaryDirectory() as folder:
         files = sorted(options.photos.rglob("*.jpg"))
+        if not files:
+            raise SystemExit(f"expected JPEG files in {options.photos}, got none")
         for i in range(options.pictures):
             target = Path(folder) / "photos" / "ab"[i % 2] / f"{i}.jpg"
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -101,14 +103,16 @@ def main() -> None:
                             *("--job", side, folder, arch, str(bs)),
                         ],
                         env={**os.environ, "QUICKVISION_CACHE": f"{folder}/cache"},
-                        check=True,
                         capture_output=True,
                         text=True,
                     )
+                    if done.returncode:
+                        print(f"{arch:<15}bs {bs:<5}{side:<21}failed: {done.stderr[-300:]}")
+                        continue
                     told = json.loads(done.stdout.splitlines()[-1])
                     epoch = statistics.median(told["seconds"][1:])
                     speeds[side] = told["pictures"] / epoch
-                    ratio = speeds[side] / speeds[SIDES[0]]
+                    ratio = speeds[side] / speeds.get(SIDES[0], float("nan"))
                     print(
                         f"{arch:<15}bs {bs:<5}{side:<21}{epoch:6.2f} s  {speeds[side]:7.0f}"
                         f" pictures/s  {ratio:.2f} times fastai fp32  loss {told['loss']:.2f}"

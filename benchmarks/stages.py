@@ -20,6 +20,7 @@ from collections.abc import Callable
 import torch
 
 import quickvision as qv
+from quickvision.speed import autocast, half_precision
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -37,12 +38,16 @@ def bound(learn: qv.Learner, bs: int, size: int) -> tuple[float, float]:
     y = torch.randint(0, learn.n_out, (bs,), device=device)
     model = learn.model
 
+    half = half_precision(learn)
+
     def step() -> None:
-        learn.loss_func(model(x), y).backward()
+        with autocast(device, half):
+            loss = learn.loss_func(model(x), y)
+        loss.backward()
         model.zero_grad()
 
     def look() -> None:
-        with torch.no_grad():
+        with torch.no_grad(), autocast(device, half):
             model(x)
 
     model.train()
@@ -62,12 +67,10 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    rows: dict[str, tuple[int, list[float], list[float]]] = {}
+    rows: dict[str, list[tuple[int, float, float]]] = {}
 
     def row(name: str, pictures: int, seconds: float, least: float) -> None:
-        _, all_seconds, all_least = rows.setdefault(name, (pictures, [], []))
-        all_seconds.append(seconds)
-        all_least.append(least)
+        rows.setdefault(name, []).append((pictures, seconds, least))
 
     with tempfile.TemporaryDirectory() as copies:
         for _ in range(options.repeats):
@@ -98,10 +101,11 @@ def main() -> None:
                     row("inference pass", n_valid, seconds, n_valid * look)
     print(f"mobilenet_v2, {options.size} px, bs {options.bs}; medians of {options.repeats}")
     print(f"{'stage':<30}{'seconds':>8}{'pictures/s':>12}{'bound, s':>10}{'of bound':>10}")
-    for name, (pictures, seconds_, least_) in rows.items():
-        taken, low = statistics.median(seconds_), statistics.median(least_)
-        shares = statistics.median(b / s for b, s in zip(least_, seconds_, strict=True))
-        print(f"{name:<30}{taken:>8.2f}{pictures / taken:>12.1f}{low:>10.2f}{shares:>10.0%}")
+    for name, times in rows.items():
+        taken, low = (statistics.median(time[i] for time in times) for i in (1, 2))
+        speed = statistics.median(n / seconds for n, seconds, _ in times)
+        share = statistics.median(least / seconds for _, seconds, least in times)
+        print(f"{name:<30}{taken:>8.2f}{speed:>12.1f}{low:>10.2f}{share:>10.0%}")
 
 
 if __name__ == "__main__":

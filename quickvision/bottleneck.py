@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -52,12 +53,16 @@ class Watch(Callback):
     def after_batch(self) -> None:
         """Stop the clock of a step, and start that of the next load."""
         if self.training and self.waiting is None:
-            if self.dls.device.type == "cuda":
-                torch.cuda.synchronize(self.dls.device)
+            if self._device != "cpu":
+                torch.accelerator.synchronize()
             self._lap(self.steps)
             if len(self.steps) == min(BATCHES, len(self.dl)):
                 self._tell()
                 self.clock = time.perf_counter()
+
+    @property
+    def _device(self) -> str:
+        return self.dls.device.type if self.dls.device else "cpu"
 
     def _lap(self, laps: list[float]) -> None:
         now = time.perf_counter()
@@ -75,7 +80,7 @@ class Watch(Callback):
         if self.waiting > WAITING:
             epoch = (load + step) * len(self.dl)
             share = load / (load + step)
-            self.say(_sentence(self.dls.train, self.dls.device.type, share, epoch))
+            self.say(_sentence(self.dls.train, self._device, share, epoch))
 
 
 def _sentence(dl: Any, device: str, waiting: float, epoch: float) -> str:
@@ -92,9 +97,9 @@ def _sentence(dl: Any, device: str, waiting: float, epoch: float) -> str:
                 f"{found}: pictures average {megapixels:.1f} megapixels; cache=True would cut an"
                 f" epoch from {_seconds(epoch)} to about {_seconds(epoch - saved)}"
             )
-    cores = os.cpu_count() or 1
-    if dl.fake_l.num_workers < cores - 1 and cores > 2:
-        return f"{found}: num_workers={min(cores, 8)} would read them side by side"
+    more = min(os.cpu_count() or 1, 16)
+    if more > max(2, dl.fake_l.num_workers) and sys.platform != "darwin":  # fastai has none there
+        return f"{found}: num_workers={more} would read them side by side"
     return f"{found}: a smaller size= or fewer batch_tfms= would help"
 
 

@@ -162,6 +162,8 @@ def train(
     """Train on pictures: frozen, then unfrozen, then a report."""
     if not frozen_epochs + unfrozen_epochs:
         raise typer.BadParameter("expected epochs to train, got 0 frozen and 0 unfrozen")
+    if views and not cache_features:
+        raise typer.BadParameter("--views goes with cached features, got --no-cache-features")
     quickvision.train(
         path,
         pat=pattern,

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,8 @@ import torch
 from fastai.callback.channelslast import ChannelsLast
 from fastai.callback.core import TrainEvalCallback
 from fastai.callback.fp16 import MixedPrecision
-from fastai.callback.mixup import MixHandler
 from fastai.callback.progress import ProgressCallback
+from fastai.callback.tracker import SaveModelCallback
 from fastai.data.core import DataLoader, DataLoaders, TfmdDL
 from fastai.layers import AdaptiveConcatPool2d, Flatten
 from fastai.learner import CastToTensor, L, Learner, Recorder
@@ -32,8 +33,9 @@ from quickvision.cache import cache_folder
 from quickvision.errors import DataError, ModelError, RunError
 from quickvision.memory import keep_freed_memory
 from quickvision.progress import counted
-from quickvision.speed import autocast, folded
+from quickvision.speed import autocast, device_of, folded, half_precision
 
+AHEAD = "a frozen body whose features can be kept"
 LARGE = 2 * 2**30  # bytes of features that are kept in memory; more go to a file
 
 # Layers that may stand between body and head and say the same of a picture each time.
@@ -92,8 +94,8 @@ def feature_learner(learn: Learner, *, views: int = 0, cbs: Any = None) -> Learn
         cbs: Callbacks that the training will use, to see whether they can do without pictures.
 
     Returns:
-        A plain fastai `Learner`. Above 2 GiB its features lie in a temporary file in quickvision's
-        cache folder, which goes away with it.
+        A plain fastai `Learner`. Features of a side that are above 2 GiB lie in a temporary file in
+        quickvision's cache folder, which goes away with them.
 
     Raises:
         DataError: There is no training or validation picture.
@@ -104,18 +106,24 @@ def feature_learner(learn: Learner, *, views: int = 0, cbs: Any = None) -> Learn
     if not isinstance(views, int) or views < 0:
         raise ValueError(f"views: expected a whole number from 0, got {views!r}")
     if reason := why_not(learn, cbs):
-        raise ModelError(f"expected a frozen body whose features can be kept, got {reason}")
+        raise ModelError(f"expected {AHEAD}, got {reason}")
     if not len(learn.dls.train.dataset) or not len(learn.dls.valid.dataset):
         raise DataError("expected pictures to train on and to validate with, got none of the one")
     mode = learn.model.training
-    learn.model.to(learn.dls.device).eval()
-    if learn.dls.device.type == "cpu":
+    device = device_of(learn)
+    learn.model.to(device).eval()
+    if device.type == "cpu":
         keep_freed_memory()
     body, head = _cut(learn.model)
     try:
         with no_random(reproducible=False):  # building a loader draws from Python's generator
             x = learn.dls.valid.new(bs=1, shuffle=False, num_workers=0).one_batch()[0]
-        body = folded(body, x.as_subclass(torch.Tensor))
+        x = x.as_subclass(torch.Tensor).to(device)
+        with torch.no_grad():
+            cut, whole = head(body(x)), learn.model.forward(x)
+        if not torch.allclose(cut, whole, rtol=1e-3, atol=1e-5):
+            raise ModelError(f"expected {AHEAD}, got a head that does not simply follow its body")
+        body = folded(body, x)
         sides = [
             _look(learn, body, learn.dls.train, views),
             _look(learn, body, learn.dls.valid, 0),
@@ -124,12 +132,12 @@ def feature_learner(learn: Learner, *, views: int = 0, cbs: Any = None) -> Learn
         learn.model.train(mode)
     seen, held = sides
     options: dict[str, Any] = {"bs": learn.dls.train.bs, "num_workers": 0, "create_item": int}
-    train = DataLoader(
-        seen, **options, do_batch=seen.batch, shuffle=True, drop_last=learn.dls.train.drop_last
-    )
-    valid = DataLoader(held, **options, do_batch=held.batch)
+    drop_last = learn.dls.train.drop_last
+    in_train, in_valid = (partial(Features.batch, side) for side in (seen, held))
+    train = DataLoader(seen, **options, do_batch=in_train, shuffle=True, drop_last=drop_last)
+    valid = DataLoader(held, **options, do_batch=in_valid)
     return Learner(
-        DataLoaders(train, valid, path=learn.path, device=learn.dls.device),
+        DataLoaders(train, valid, path=learn.path, device=device),
         head,
         loss_func=learn.loss_func,
         opt_func=learn.opt_func,
@@ -153,15 +161,16 @@ def why_not(learn: Learner, cbs: Any = None) -> str:
     """
     dls = learn.dls
     own = [cb for cb in learn.cbs if not isinstance(cb, _HARMLESS)]
-    mixing = [cb for cb in L(cbs) if isinstance(cb, MixHandler)]
-    if not isinstance(learn.model, nn.Sequential) or len(learn.model) < 2:
+    # MixUp and the like change the batch; a saved head is not a saved model.
+    own += [cb for cb in L(cbs) if hasattr(cb, "before_batch") or isinstance(cb, SaveModelCallback)]
+    if type(learn.model) is not nn.Sequential or len(learn.model) < 2:
         return "a model that is not a body followed by a head"
     if {id(p) for p in params(_cut(learn.model)[1])} != {
         id(p) for p in learn.splitter(learn.model)[-1]
     }:
         return "a last layer group that is not the head"
-    if own or mixing:
-        return f"the callback {type((own + mixing)[0]).__name__}, which may need pictures"
+    if own:
+        return f"the callback {type(own[0]).__name__}, which may need pictures or the whole model"
     if type(dls.train) is not TfmdDL:
         return f"a {type(dls.train).__name__}, which draws pictures in its own way"
     if not hasattr(dls.train.dataset, "set_split_idx") or getattr(dls, "n_inp", 1) != 1:
@@ -172,9 +181,7 @@ def why_not(learn: Learner, cbs: Any = None) -> str:
 def _cut(model: nn.Sequential) -> tuple[nn.Sequential, nn.Sequential]:
     """Split into what is fixed while the body is frozen, pooling included, and what trains."""
     body, *rest = model
-    layers = [
-        layer for part in rest for layer in (part if isinstance(part, nn.Sequential) else [part])
-    ]
+    layers = [layer for part in rest for layer in (part if type(part) is nn.Sequential else [part])]
     fixed = list(itertools.takewhile(lambda layer: isinstance(layer, _FIXED), layers))
     return nn.Sequential(body, *fixed), nn.Sequential(*layers[len(fixed) :])
 
@@ -186,29 +193,28 @@ def _look(learn: Learner, body: nn.Module, dl: Any, views: int) -> Features:
     x, y = np.empty(0), np.empty(0)
     for view in range(1 + views):
         # Without views nothing is left to chance, but a loader draws a seed all the same.
-        with nullcontext() if view else no_random(reproducible=False):
-            start = 0
-            for out, targs in counted(
-                _outputs(learn, body, dl, int(not view)), len(dl), "features"
-            ):
+        chance = nullcontext() if view else no_random(reproducible=False)
+        start = 0
+        with chance, dl.dataset.set_split_idx(int(not view)):
+            for out, targs in counted(_outputs(learn, body, dl), len(dl), "features"):
                 if not len(x):
                     x = _room((1 + views, n, *out.shape[1:]))
                     y = np.empty((n, *targs.shape[1:]), dtype=targs.dtype)
                 rows = slice(start, start + len(out))
                 x[view, rows], y[rows] = out, targs
                 start += len(out)
+        if start != n:
+            raise ModelError(f"expected {AHEAD}, got a loader that gives {start} of {n} pictures")
     return Features(torch.from_numpy(x), torch.from_numpy(y))
 
 
-def _outputs(
-    learn: Learner, body: nn.Module, dl: Any, split: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Run the body over one pass of a loader, with the transforms of training (0) or validation."""
-    with dl.dataset.set_split_idx(split):
-        for x, y in dl:
-            with torch.inference_mode(), autocast(learn):
-                out = body(x.as_subclass(torch.Tensor))
-            yield out.float().cpu().numpy(), y.as_subclass(torch.Tensor).cpu().numpy()
+def _outputs(learn: Learner, body: nn.Module, dl: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Run the body over one pass of a loader."""
+    device, half = device_of(learn), half_precision(learn)
+    for x, y in dl:
+        with torch.inference_mode(), autocast(device, half):
+            out = body(x.as_subclass(torch.Tensor).to(device))
+        yield out.float().cpu().numpy(), y.as_subclass(torch.Tensor).cpu().numpy()
 
 
 def _room(shape: tuple[int, ...]) -> np.ndarray:

@@ -15,15 +15,17 @@ class FusedAdam(OptimWrapper):
 
     To fastai it has the layer groups that it was given. Inside, each is two of torch's: biases and
     norm layers (tensors of one dimension) do not decay, as with fastai's `wd_bn_bias=False`, a flag
-    which `OptimWrapper` alone would lose.
+    which `OptimWrapper` alone would lose. (Other tensors of one dimension, such as the layer scale
+    of some transformers, do decay in fastai's.)
 
     Args:
-        params: Layer groups, from the input to the head.
+        params: Layer groups, from the input to the head, or the parameters of a single one.
         lr: Rate.
     """
 
-    def __init__(self, params: Iterable[Iterable[torch.nn.Parameter]], lr: float = 1e-3) -> None:
-        groups = [list(group) for group in params]
+    def __init__(self, params: Iterable[Any], lr: float = 1e-3) -> None:
+        parts = list(params)  # a Learner without a splitter gives them in one flat list
+        groups = [parts] if isinstance(parts[0], torch.Tensor) else [list(group) for group in parts]
         halves = [
             {"params": [p for p in group if (p.ndim > 1) is decays], "weight_decay": decay}
             for group in groups

@@ -15,18 +15,20 @@ import pandas as pd
 from fastai.learner import L, Learner
 
 from quickvision.bottleneck import Watch
+from quickvision.errors import ModelError, QuickvisionError, RunError
 from quickvision.features import feature_learner, why_not
 from quickvision.files import write_whole
 from quickvision.holdout import save_split
 from quickvision.interpret import get_preds
 from quickvision.lr_find import FROZEN_LR, LRFind, find_lr, search_steps
-from quickvision.pace import Plan, measure_pace, spoken
+from quickvision.pace import Pace, Plan, measure_pace, spoken
 from quickvision.plots import save_plot
 from quickvision.progress import Bar, say
 from quickvision.run import Run
 from quickvision.training import UNFROZEN_LR, fit_frozen, fit_unfrozen, spread
 
 Rate = float | slice | str
+UNKNOWN = Pace(0, 0, 0, 0)
 
 
 @dataclass
@@ -72,28 +74,46 @@ class Job:
         if not pretrained:
             frozen_epochs, unfrozen_epochs = 0, frozen_epochs + unfrozen_epochs
         with clocked(self.timing, "estimate"):
-            plan = self._plan(not reason, (pretrained and lr == "find", lr_unfrozen == "find"))
+            second = lr_unfrozen if pretrained else lr_all
+            plan = self._plan(not reason, (pretrained and lr == "find", second == "find"))
         if self.deadline is not None:
             left = self.deadline - time.perf_counter()
+            wanted = unfrozen_epochs
             frozen_epochs, unfrozen_epochs = plan.fit(left, frozen_epochs)
+            unfrozen_epochs = unfrozen_epochs if wanted else 0
         self._say_plan(plan, frozen_epochs, unfrozen_epochs)
         if frozen_epochs and self.cache_features and reason:
-            self.say(f"{'frozen':<13}sees the pictures in each epoch, because of {reason}")
+            self._say_ordinary(reason)
         if frozen_epochs:
             self._frozen(frozen_epochs, lr, cached=not reason)
-        if frozen_epochs and self.deadline is not None:
+        if frozen_epochs and unfrozen_epochs and self.deadline is not None:
+            planned = unfrozen_epochs
             unfrozen_epochs = plan.left_over(self.deadline - time.perf_counter())
+            if unfrozen_epochs != planned:
+                self.say(f"{'budget':<13}{unfrozen_epochs} unfrozen epochs fit now")
         if not pretrained:
             self.say("no weights to build on: all layers train from the start, at one rate")
         if unfrozen_epochs:
-            self._unfrozen(unfrozen_epochs, lr_unfrozen if pretrained else lr_all, pretrained)
+            self._unfrozen(unfrozen_epochs, second, pretrained)
         return self._finish()
 
     def _plan(self, cached: bool, searches: tuple[bool, bool]) -> Plan:
         dls = self.learn.dls
         steps = [search_steps(len(dls.train)) * search for search in searches]
+        try:
+            pace = measure_pace(self.learn)
+        except QuickvisionError:
+            raise
+        except Exception as error:  # callbacks of its own may be what makes its batches fit
+            if self.deadline is not None:
+                raise RunError(
+                    f"budget: expected a learner whose steps can be timed, got: {error}; give the"
+                    " epochs instead"
+                ) from error
+            self.say(f"{'time':<13}no estimate: {error}")
+            pace = UNKNOWN
         return Plan(
-            measure_pace(self.learn),
+            pace,
             n_train=len(dls.train_ds),
             n_valid=len(dls.valid_ds),
             bs=dls.train.bs,
@@ -106,13 +126,17 @@ class Job:
         dls, n_batches = self.learn.dls, len(self.learn.dls.train)
         millions = sum(p.numel() for p in self.learn.model.parameters()) / 1e6
         frozen = f"{frozen_epochs} frozen{' (on cached features)' if plan.cached else ''}"
+        seconds = plan.total(frozen_epochs, unfrozen_epochs)
         stages = [frozen] * bool(frozen_epochs) + [f"{unfrozen_epochs} unfrozen"]
         lines = {
             "data": f"{plan.n_train:,} train, {plan.n_valid:,} valid, {len(dls.vocab)} classes",
             "model": f"{arch_name(self.learn)}, {millions:.1f} M parameters",
             "plan": f"{' + '.join(stages)} epochs of {n_batches} steps, into {self.path}",
-            "time": f"about {spoken(plan.total(frozen_epochs, unfrozen_epochs))}",
         }
+        if plan.pace != UNKNOWN:
+            lines["time"] = f"about {spoken(seconds)}"
+        if self.deadline is not None and seconds > self.deadline - time.perf_counter():
+            lines["budget"] = "too short: this is the least that can be done"
         bs = max(4, 2 ** int(math.log2(max(plan.n_train, 10) / 10)))
         if n_batches < 6 and bs < plan.bs:
             lines["advice"] = f"{n_batches} steps an epoch are few: bs={bs} makes more of them"
@@ -123,16 +147,24 @@ class Job:
         self.learn.freeze()
         learn, cbs = self.learn, [*L(self.cbs), self.watch]
         if cached:
-            with clocked(self.timing, "features"):
-                learn, cbs = feature_learner(self.learn, views=self.views), L(self.cbs)
-            self.say(f"{'frozen':<13}features of all pictures  {self.timing['features']:.0f} s")
+            try:
+                with clocked(self.timing, "features"):
+                    learn, cbs = feature_learner(self.learn, views=self.views), L(self.cbs)
+                self.say(f"{'frozen':<13}features of all pictures  {self.timing['features']:.0f} s")
+            except ModelError as error:
+                cached = False
+                self._say_ordinary(str(error).split(", got ")[-1])
         rate = self._rate(learn, "frozen", lr, FROZEN_LR, cached)
         with clocked(self.timing, "frozen"):
             table = fit_frozen(learn, epochs, lr_max=rate, cbs=cbs, verbose=self.verbose)
         if cached:
             seen = {k: v for k, v in vars(learn.recorder).items() if k != "learn"}
             vars(self.learn.recorder).update(seen)  # for learn.recorder.plot_loss() and the like
+            learn.dls = None  # a learner and its callbacks hold each other, and so the features
         self._keep(table, "stage-1", cached)
+
+    def _say_ordinary(self, reason: str) -> None:
+        self.say(f"{'frozen':<13}sees the pictures in each epoch, because of {reason}")
 
     def _unfrozen(self, epochs: int, lr: Rate, sliced: bool) -> None:
         """Train all layers; `sliced` spreads a single rate over them."""

@@ -50,12 +50,13 @@ def cnn_learner(
             it, with about half the memory, and else float32. "fp16" is for older GPUs; its
             gradients are scaled. torch's own rules for TF32 stay as they are.
         compile: Let `torch.compile` rewrite the model: worth it in long runs on a GPU; the first
-            steps of each stage wait for the compiler, about a minute.
+            steps of all layers wait for the compiler, about a minute.
         **kwargs: Go to fastai's `vision_learner` (`loss_func`, `opt_func`, `cbs`, `lin_ftrs`, `ps`,
             `custom_head`, `wd`, ...).
 
     Returns:
-        A plain fastai `Learner` with layer groups, frozen where it has weights.
+        A plain fastai `Learner` with layer groups, frozen where it has weights. Convolutions are
+        laid out channels-last where that is faster (safetensors wants `.contiguous()` of them).
 
     Raises:
         DataError: `dls` has no validation pictures.
@@ -73,14 +74,15 @@ def cnn_learner(
         raise DataError(
             "expected validation pictures in dls, got none; hold some out with valid=0.2"
         )
-    check_precision(precision, dls.device)
+    device = dls.device or torch.device("cpu")
+    check_precision(precision, device)
     found = find_arch(arch)
     stats = found.stats if kwargs.get("n_in", 3) == len(found.stats[0]) else None
     download = weights == "default"
     if metrics is None:
         macro_f1 = [F1Score(average="macro")] if is_uneven(getattr(dls, "split", None)) else []
         metrics = [error_rate, accuracy, *macro_f1]
-    if dls.device.type == "cuda":
+    if device.type == "cuda" and not kwargs.get("wd_bn_bias"):
         kwargs.setdefault("opt_func", FusedAdam)
     try:
         learn = vision_learner(
@@ -111,8 +113,10 @@ def cnn_learner(
         load_body(learn.model[0], found, weights)
         learn.pretrained = True
         learn.freeze()
-    speed_up(learn, precision=precision, compile=compile)
+    speed_up(learn, precision=precision)
     _try_one_picture(learn, found)
+    if compile:
+        learn.model.compile()  # in place: torch.compile(model) renames its weights
     return learn
 
 
@@ -127,7 +131,7 @@ def _normalised(dls: DataLoaders, stats: Stats | None) -> DataLoaders:
             new = dl.new(after_batch=Pipeline(tfms))
             new.rng.setstate(dl.rng.getstate())
             own.loaders.append(new)
-    own.device = dls.device
+    own.device = dls.device or torch.device("cpu")
     return own
 
 

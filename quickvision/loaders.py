@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -225,6 +226,8 @@ def _workers(n_files: int) -> int:
     fastai starts the processes anew in each epoch: a few hundred pictures are not worth it.
     """
     cores = os.cpu_count() or 1
+    if sys.platform == "darwin":  # fastai has none there
+        return 0
     if default_device().type == "cuda":
         return 0 if n_files < 200 else min(16, cores)
     return 0 if n_files < 1000 or cores <= 2 else min(8, cores)

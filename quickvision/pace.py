@@ -12,8 +12,8 @@ import torch
 from fastai.learner import Learner
 from fastai.torch_core import no_random, to_device
 
-from quickvision.memory import keep_freed_memory
-from quickvision.speed import autocast
+from quickvision.lr_find import count_batches
+from quickvision.speed import autocast, device_of, half_precision
 
 PROBE = 8  # pictures that are timed
 HEAD_STEP = 2e-3  # seconds that a step of a head on cached features takes, on two cores
@@ -96,6 +96,8 @@ class Plan:
     def fit(self, budget: float, frozen_epochs: int) -> tuple[int, int]:
         """Pick the epochs that fit: frozen ones first, then unfrozen ones, ten at most.
 
+        On cached features a frozen epoch costs next to nothing, and none is taken away.
+
         Args:
             budget: Seconds.
             frozen_epochs: Frozen epochs that are wanted; 0 where there is nothing to freeze.
@@ -103,7 +105,7 @@ class Plan:
         Returns:
             Frozen and unfrozen epochs, one of either at least.
         """
-        while frozen_epochs > 1 and self.total(frozen_epochs, 0) > budget:
+        while not self.cached and frozen_epochs > 1 and self.total(frozen_epochs, 0) > budget:
             frozen_epochs -= 1
         unfrozen = self.left_over(budget - self.frozen(frozen_epochs))
         return frozen_epochs, unfrozen if frozen_epochs else max(unfrozen, 1)
@@ -115,12 +117,16 @@ class Plan:
 
 
 def measure_pace(learn: Learner) -> Pace:
-    """Time a few training pictures through loader and model; the learner is left as it was."""
-    dl, device = learn.dls.train, learn.dls.device
-    on_cpu = device.type == "cpu"
-    if on_cpu:
-        keep_freed_memory()
-    n = min(PROBE if on_cpu else dl.bs, len(dl.dataset))
+    """Time a few training pictures through loader and model; the learner is left as it was.
+
+    Raises:
+        DataError: The training loader has no batch.
+    """
+    count_batches(learn)
+    dl, device = learn.dls.train, device_of(learn)
+    n = min(PROBE if device.type == "cpu" else min(4 * PROBE, dl.bs), len(dl.dataset))
+    if hasattr(learn.loss_func, "to"):
+        learn.loss_func.to(device)  # as fastai does before it fits
     mode = learn.model.training
     grads = [p.requires_grad for p in learn.model.parameters()]
     split = dl.after_batch.split_idx
@@ -131,11 +137,12 @@ def measure_pace(learn: Learner) -> Pace:
             batch = to_device(dl.do_batch(items), device)
             plain, as_valid = _timed(lambda: _transformed(dl, batch, 1), device)
             _, as_train = _timed(lambda: _transformed(dl, batch, 0), device)
-            x, y = (part.as_subclass(torch.Tensor) for part in plain)
+            inputs = getattr(learn.dls, "n_inp", 1)
+            x, y = plain[:inputs], plain[inputs:]
             # In evaluation mode, so that no batch norm sees these pictures.
             learn.model.to(device).eval().requires_grad_(True)
-            with torch.no_grad(), autocast(learn):
-                _, forward = _timed(lambda: learn.model(x), device)
+            with torch.no_grad(), autocast(device, half_precision(learn)):
+                _, forward = _timed(lambda: learn.model.forward(*x), device)
             _, step = _timed(lambda: _loss(learn, x, y).backward(), device)
         finally:
             dl.after_batch.split_idx = split
@@ -148,25 +155,26 @@ def measure_pace(learn: Learner) -> Pace:
     return Pace(*(max(0.0, value) / n for value in seconds))
 
 
-def _loss(learn: Learner, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    with autocast(learn):
-        return learn.loss_func(learn.model(x), y)
+def _loss(learn: Learner, x: tuple[Any, ...], y: tuple[Any, ...]) -> torch.Tensor:
+    with autocast(device_of(learn), half_precision(learn)):
+        # forward: not what compile() made of it, which would compile for this batch alone
+        return learn.loss_func(learn.model.forward(*x), *y)
 
 
 def _transformed(dl: Any, batch: Any, split: int) -> Any:
     dl.after_batch.split_idx = split
-    return dl.after_batch(tuple(part.clone() for part in batch))
+    out = dl.after_batch(tuple(part.clone() for part in batch))
+    return tuple(part.as_subclass(torch.Tensor) for part in out)
 
 
 def _timed(
     work: Callable[[], Any], device: torch.device, *, warm: bool = True
 ) -> tuple[Any, float]:
-    if warm:
-        work()
-    start = time.perf_counter()
-    out = work()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    for _ in range(1 + warm):
+        start = time.perf_counter()
+        out = work()
+        if device.type != "cpu":
+            torch.accelerator.synchronize()
     return out, time.perf_counter() - start
 
 

@@ -23,7 +23,7 @@ from PIL import Image
 from quickvision.errors import DataError
 from quickvision.memory import keep_freed_memory
 from quickvision.progress import counted
-from quickvision.speed import autocast, folded
+from quickvision.speed import autocast, device_of, folded, half_precision
 
 Chunk = list[Future[torch.Tensor]]
 
@@ -64,7 +64,7 @@ class Predictor:
     """
 
     def __init__(self, learn: Learner) -> None:
-        valid, self._device = learn.dls.valid, learn.dls.device
+        valid, self._device = learn.dls.valid, device_of(learn)
         if not getattr(valid.dataset, "tls", None) or not len(valid.dataset):
             raise DataError("expected a learner with labelled pictures to validate on, got none")
         self.vocab = tuple(map(str, learn.dls.vocab))
@@ -74,7 +74,8 @@ class Predictor:
         self._item.split_idx = self._batch.split_idx = 1
         self._own = threading.local()
         self._activation = getattr(learn.loss_func, "activation", partial(torch.softmax, dim=-1))
-        self._autocast = partial(autocast, learn)
+        self._half = half_precision(learn)
+        self._alone = threading.Lock()  # transforms of a batch keep a state
         if self._device.type == "cpu":
             keep_freed_memory()
         mode = learn.model.training
@@ -177,8 +178,9 @@ class Predictor:
     def _forward(self, tensors: list[torch.Tensor]) -> np.ndarray:
         """Run the model over a batch of resized pictures."""
         with torch.inference_mode():
-            x = self._batch((TensorImage(torch.stack(tensors)).to(self._device),))[0]
-            with self._autocast():
+            with self._alone:
+                x = self._batch((TensorImage(torch.stack(tensors)).to(self._device),))[0]
+            with autocast(self._device, self._half):
                 out = self._model(x.as_subclass(torch.Tensor))
             return self._activation(out.float()).cpu().numpy()
 

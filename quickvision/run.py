@@ -28,7 +28,8 @@ class Run:
     Attributes:
         learn: The plain fastai `Learner`, with the weights of the last epoch;
             `learn.load("stage-1")` goes back to the end of the frozen stage, where there was one.
-        history: One row an epoch over all stages, as `fit_frozen` returns it.
+        history: One row an epoch over all stages, as `fit_frozen` returns it, and `cached`: whether
+            it was one on cached features.
         preds: The one inference pass over the validation pictures.
         lr_finds: What the rate finder saw, by stage; empty where rates were given.
         arch: Name of the architecture.

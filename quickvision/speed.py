@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from fastai.callback.fp16 import AMPMode, MixedPrecision
@@ -41,7 +43,7 @@ def check_precision(precision: str, device: torch.device) -> str:
     return precision
 
 
-def speed_up(learn: Learner, *, precision: str = "auto", compile: bool = False) -> None:
+def speed_up(learn: Learner, *, precision: str = "auto") -> None:
     """Set a learner up to compute fast on the device of its data; results stay within noise.
 
     Convolutions with batch norm are laid out channels-last: on two CPU cores that made steps 1.07
@@ -51,7 +53,6 @@ def speed_up(learn: Learner, *, precision: str = "auto", compile: bool = False) 
     Args:
         learn: The learner; its model's weights keep their values.
         precision: As in `cnn_learner`.
-        compile: As in `cnn_learner`.
 
     Raises:
         ModelError: As `check_precision`.
@@ -64,17 +65,22 @@ def speed_up(learn: Learner, *, precision: str = "auto", compile: bool = False) 
         learn.to_bf16()
     elif mode == "fp16":
         learn.to_fp16()
-    if compile:
-        learn.model.compile()  # in place: torch.compile(model) renames its weights
 
 
-def autocast(learn: Learner) -> torch.autocast:
-    """Compute in the precision that a learner trains in, outside of its fits."""
-    device = learn.dls.device.type
+def device_of(learn: Learner) -> torch.device:
+    """Return where a learner computes: its data's device, or where its model is."""
+    return learn.dls.device or next(learn.model.parameters()).device
+
+
+def half_precision(learn: Learner) -> torch.dtype | None:
+    """Return the half precision that a learner trains in, if it does."""
     modes = [cb.amp_mode for cb in learn.cbs if isinstance(cb, MixedPrecision)]
-    if device == "cuda" and modes:
-        return torch.autocast(device, HALVES[modes[0]])
-    return torch.autocast(device, enabled=False)
+    return HALVES[modes[0]] if modes else None
+
+
+def autocast(device: torch.device, half: torch.dtype | None) -> AbstractContextManager[Any]:
+    """Compute in half precision as fastai does: on CUDA only."""
+    return torch.autocast("cuda", half) if device.type == "cuda" and half else nullcontext()
 
 
 def folded(model: nn.Module, x: torch.Tensor) -> nn.Module:
@@ -92,7 +98,8 @@ def folded(model: nn.Module, x: torch.Tensor) -> nn.Module:
     with torch.no_grad():
         try:
             fused = fuse(model)
-            same = torch.allclose(fused(x), model(x), rtol=1e-3, atol=1e-3)
+            said, expected = fused(x), model.forward(x)  # forward: not what compile() made of it
+            same = bool((said - expected).abs().max() <= 1e-2 * expected.abs().max())
         except Exception:  # whatever the model's own code raises when torch.fx walks through it
             same = False
     if not same:
@@ -102,6 +109,7 @@ def folded(model: nn.Module, x: torch.Tensor) -> nn.Module:
 
 def _laid_out(model: nn.Module, *, by: nn.Module, device: torch.device) -> nn.Module:
     """Lay weights out channels-last where that is faster for such models; values stay."""
-    if device.type == "cuda" or any(isinstance(m, nn.BatchNorm2d) for m in by.modules()):
+    normed = any(isinstance(module, nn.BatchNorm2d) for module in by.modules())
+    if device.type == "cuda" or (device.type == "cpu" and normed):  # elsewhere it is not safe
         model.to(memory_format=torch.channels_last)
     return model

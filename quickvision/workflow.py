@@ -58,8 +58,9 @@ def train(
         lr: Rate of the frozen stage: "find", or a number.
         lr_unfrozen: Rates of the unfrozen stage: "find"; a number for the head, of which the first
             layers get a hundredth; a slice; or None, "find" where `lr` is, and else half of `lr`.
-        budget: Time for all of it, such as "10min": unfrozen epochs, ten at most, are picked to
-            fit, and fewer frozen ones where even these are too many. It is aimed at, not enforced.
+        budget: Time for all of it, such as "10min": unfrozen epochs, ten at most (none
+            where `unfrozen_epochs` is 0), are picked to fit, and fewer frozen ones where even these
+            are too many. It is aimed at, not enforced.
         cache_features: Run the frozen body over all pictures once and train the head on what it
             says of them, which makes the frozen stage many times faster; its crops are those of
             validation then, and its batch-norm statistics stay. False is fastai's ordinary frozen

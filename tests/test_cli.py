@@ -86,6 +86,7 @@ def test_train_by_pattern_with_a_bad_file(named_files, tmp_path):
         (["data", "--precision", "bf16"], 1, "error: precision: expected 'float32' on this cpu"),
         (["data", "--precision", "int8"], 2, "Invalid value for '--precision'"),
         (["data", "--budget", "soon"], 2, "expected a time such as '10min' or seconds"),
+        (["data", "--views", "1", "--no-cache-features"], 2, "--views goes with cached features"),
         (["data", "--views", "-1"], 2, "Invalid value for '--views'"),
         (["data", "--bs", "many"], 2, "Invalid value for '--bs'"),
         (["data", "--valid", "20"], 2, "Invalid value for '--valid': expected a fraction"),

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import errno
 import os
-import random
 
 import pytest
 import torch
 from fastai.callback.core import Callback
 from fastai.callback.data import WeightedDL
 from fastai.callback.mixup import MixUp
+from fastai.callback.tracker import SaveModelCallback
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastai.losses import CrossEntropyLossFlat
@@ -102,7 +102,7 @@ def test_views_are_augmented_passes_and_a_batch_draws_from_all_of_them(frozen):
 def test_the_learner_is_left_as_it_was(frozen):
     frozen.model.train()
     before = {k: v.clone() for k, v in frozen.model.state_dict().items()}
-    python, pytorch = random.getstate(), torch.get_rng_state()
+    pytorch = torch.get_rng_state()
     dls, split = frozen.dls, frozen.dls.train.dataset.split_idx
     qv.feature_learner(frozen)
     assert frozen.model.training
@@ -110,7 +110,6 @@ def test_the_learner_is_left_as_it_was(frozen):
     assert dls.train.dataset.split_idx == split
     assert all(torch.equal(v, before[k]) for k, v in frozen.model.state_dict().items())
     assert torch.equal(torch.get_rng_state(), pytorch)
-    del python
 
 
 def test_large_features_lie_in_a_file_that_has_no_name(frozen, tmp_path, monkeypatch):
@@ -130,8 +129,11 @@ def test_a_full_disk_is_said_before_anything_is_computed(frozen, monkeypatch):
 
     monkeypatch.setattr(features, "LARGE", 0)
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(qv.RunError, match=r"No space left.*cache_features=False"):
+    split = frozen.dls.train.dataset.split_idx
+    with pytest.raises(qv.RunError, match=r"No space left.*cache_features=False") as caught:
         qv.feature_learner(frozen)
+    assert caught.tb  # a notebook keeps it, and so all that was going on
+    assert frozen.dls.train.dataset.split_idx == split
 
 
 class Own(Callback):
@@ -142,6 +144,7 @@ def test_what_needs_pictures_is_said(frozen, tiny_net):
     assert why_not(frozen) == ""
     assert why_not(frozen, Own()) == ""
     assert "MixUp" in why_not(frozen, [MixUp()])
+    assert "SaveModelCallback" in why_not(frozen, [SaveModelCallback()])
     frozen.add_cb(Own())
     assert "Own" in why_not(frozen)
     with pytest.raises(qv.ModelError, match=r"whose features can be kept, got the callback Own"):
@@ -193,3 +196,30 @@ def test_real_photos_and_weights_reach_what_a_logistic_regression_does(real_data
     assert expected > 0.92
     low, high = qv.Accuracy(round(expected * len(valid)), len(valid)).interval
     assert low <= history["accuracy"].iloc[-1] <= high
+
+
+class Doubled(nn.Sequential):
+    """A head that is more than a chain."""
+
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+def test_a_head_that_is_more_than_a_chain_stays_whole(class_folders, tiny_net):
+    head = Doubled(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 3))
+    dls = qv.from_folder(class_folders, size=32, bs=BATCH)
+    learn = qv.cnn_learner(dls, tiny_net, custom_head=head)
+    cached = qv.feature_learner(learn)
+    assert cached.dls.train.dataset.x.ndim == 5  # not pooled: the pooling belongs to the head
+    out, _ = outputs(learn, learn.dls.valid, split=1)
+    said = cached.model.eval()(cached.dls.valid.dataset.x[0])
+    torch.testing.assert_close(said, out, rtol=1e-3, atol=1e-4)
+
+
+def test_fastai_predicts_with_the_head_alone(frozen):
+    head = qv.feature_learner(frozen)
+    with head.no_bar(), head.no_logging():
+        probs, targs = head.get_preds()
+    preds = qv.get_preds(frozen)
+    torch.testing.assert_close(probs, torch.tensor(preds.probs), rtol=1e-3, atol=1e-4)
+    assert targs.tolist() == preds.targs.tolist()

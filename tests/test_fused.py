@@ -9,6 +9,7 @@ from fastai.optimizer import Adam
 from fastai.torch_core import params
 from torch import nn
 
+import quickvision as qv
 from quickvision.fused import FusedAdam
 
 
@@ -64,3 +65,14 @@ def test_its_state_can_be_saved_and_read_safely(tmp_path):
     state = torch.load(tmp_path / "models" / "stage.pth", weights_only=True)
     assert set(state) == {"model", "opt"}
     learn.load("stage")
+
+
+def test_a_learner_of_one_group_may_use_it(named_files):
+    """The head on cached features is such a one."""
+    dls = qv.from_name_re(named_files, r"^(.+)_", size=32, bs=6)
+    learn = qv.cnn_learner(dls, "timm/test_resnet", weights=None, opt_func=FusedAdam)
+    learn.freeze()
+    history = qv.fit_frozen(qv.feature_learner(learn), 1, lr_max=1e-3, verbose=False)
+    assert history["train_loss"].notna().all()
+    qv.fit_unfrozen(learn, 1, lr_max=slice(1e-4, 1e-3), verbose=False)
+    assert len(learn.opt.hypers) == 2

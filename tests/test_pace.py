@@ -79,6 +79,7 @@ def test_a_small_budget_lowers_the_frozen_epochs_and_never_leaves_nothing():
     assert ordinary.fit(16, 4) == (2, 0)
     assert ordinary.fit(0.1, 4) == (1, 0)
     assert ordinary.fit(0.1, 0) == (0, 1)
+    assert PLAN.fit(0.1, 4) == (4, 0)  # on cached features fewer epochs would save nothing
 
 
 def test_measuring_leaves_the_learner_as_it_was(learn):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -123,3 +125,12 @@ def test_a_single_one_is_not_many(trained, files):
 def test_a_batch_of_nothing(trained, files):
     with pytest.raises(ValueError, match="bs: expected a whole number from 1, got 0"):
         qv.Predictor(trained).predict_proba(files, bs=0)
+
+
+def test_several_threads_may_ask_at_once(trained, files):
+    ask = qv.Predictor(trained)
+    alone = ask.predict_proba(files)
+    with ThreadPoolExecutor(4) as pool:
+        sizes = [1, 2, 3, 7] * 5
+        for probs in pool.map(lambda bs: ask.predict_proba(files, bs=bs), sizes):
+            np.testing.assert_allclose(probs, alone, atol=1e-5)

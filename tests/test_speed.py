@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from fastai.data.core import DataLoaders
 from torch import nn
 
 import quickvision as qv
-from quickvision.speed import autocast, check_precision, folded
+from quickvision.speed import check_precision, folded
 
 CPU = torch.device("cpu")
 
@@ -43,11 +44,6 @@ def test_the_layout_changes_no_result(class_folders, tiny_net):
     torch.testing.assert_close(torch.tensor(qv.get_preds(learn).probs), torch.tensor(fast))
 
 
-def test_autocast_is_off_on_a_cpu(learn):
-    with autocast(learn):
-        assert not torch.is_autocast_enabled("cpu")
-
-
 def test_folded_batch_norms_answer_the_same():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 4, 3))
@@ -82,3 +78,13 @@ def test_a_compiled_learner_keeps_the_names_of_its_weights(class_folders, tiny_n
     learn = qv.cnn_learner(dls, tiny_net, weights=None, compile=True)
     assert calls == [type(learn.model)]
     assert not any("_orig_mod" in name for name in learn.model.state_dict())
+
+
+def test_loaders_that_name_no_device(class_folders, tiny_net, tmp_path):
+    made = qv.from_folder(class_folders, size=32, bs=6)
+    dls = DataLoaders(made.train, made.valid)
+    dls.device = None
+    run = qv.train(
+        dls, arch=tiny_net, lr=1e-3, frozen_epochs=1, unfrozen_epochs=1, out=tmp_path, verbose=False
+    )
+    assert len(run.history) == 2

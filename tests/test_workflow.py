@@ -5,7 +5,11 @@ import re
 import pandas as pd
 import pytest
 import torch
+from fastai.callback.core import Callback
 from fastai.callback.mixup import MixUp
+from fastai.learner import Learner
+from fastai.metrics import accuracy
+from torch import nn
 
 import quickvision as qv
 
@@ -257,12 +261,38 @@ def test_a_plan_says_how_long_it_takes(class_folders, tiny_net, tmp_path, capsys
     assert re.search(r"time +about \d+ s\n", out)
 
 
-def test_a_budget_picks_the_epochs(class_folders, tiny_net, tmp_path):
+def test_a_budget_picks_the_epochs(class_folders, tiny_net, tmp_path, capsys):
     options = {"lr": 1e-3, "out": tmp_path / "o", "verbose": False}
     dls = qv.from_folder(class_folders, size=32, bs=6)
     long = qv.train(dls, arch=tiny_net, budget="10min", **options)
     assert long.history["stage"].value_counts().to_dict() == {"unfrozen": 10, "frozen": 4}
-    short = qv.train(dls, arch=tiny_net, budget=0.01, **options)
-    assert short.history["stage"].tolist() == ["frozen"]
+    short = qv.train(dls, arch=tiny_net, budget=0.01, **{**options, "verbose": True})
+    assert "too short: this is the least" in capsys.readouterr().out
+    assert short.history["stage"].tolist() == ["frozen"] * 4
+    none = qv.train(dls, arch=tiny_net, budget="10min", unfrozen_epochs=0, **options)
+    assert set(none.history["stage"]) == {"frozen"}
     with pytest.raises(ValueError, match="budget: expected a time"):
         qv.train(dls, arch=tiny_net, budget="soon", **options)
+
+
+def test_a_learner_that_cannot_be_timed_trains_without_an_estimate(
+    class_folders, tiny_net, tmp_path, capsys
+):
+    class Unpack(Callback):
+        """Makes batches fit a model that takes something else."""
+
+        def before_batch(self):
+            self.learn.xb = ({"picture": self.xb[0]},)
+
+    class Dicts(nn.Sequential):
+        def forward(self, x):
+            return super().forward(x["picture"])
+
+    dls = qv.from_folder(class_folders, size=32, bs=6)
+    learn = Learner(dls, Dicts(tiny_net(), nn.Linear(10, 3)), metrics=accuracy, cbs=Unpack())
+    options = {"frozen_epochs": 0, "unfrozen_epochs": 1, "lr": 1e-3, "out": tmp_path / "o"}
+    run = qv.train(learn, **options)
+    assert len(run.history) == 1
+    assert "time         no estimate: " in capsys.readouterr().out
+    with pytest.raises(qv.RunError, match="budget: expected a learner whose steps can be timed"):
+        qv.train(learn, budget="1min", **options)
