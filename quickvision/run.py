@@ -94,6 +94,7 @@ class Run:
     def summary(self) -> dict[str, str]:
         """Say the result in a few named lines of text."""
         n_train, n_valid = len(self.learn.dls.train_ds), len(self.preds)
+        n_skipped = len(self.skipped)
         stages = self.history.groupby("stage", sort=False)[["epoch", "cached"]].max()
         epochs = " + ".join(
             f"{row.epoch} {stage}{' (on cached features)' if row.cached else ''}"
@@ -112,8 +113,8 @@ class Run:
             "time": f"{spoken(total)}: {', '.join(f'{name} {spoken(s)}' for name, s in slow)}",
             "data": f"{n_train:,} train, {n_valid:,} valid, {len(self.preds.vocab)} classes",
             "confused": some(confused) or "nothing",
-            "left out": f"{len(self.skipped):,} pictures, see run.skipped"
-            if len(self.skipped)
+            "left out": f"{n_skipped:,} picture{'s'[: n_skipped != 1]}, see run.skipped"
+            if n_skipped
             else "",
             "written to": str(self.path),
         }

@@ -180,6 +180,7 @@ def test_views_that_make_no_sense(frozen, views):
 
 @pytest.mark.real
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::quickvision.DataWarning")  # it has a placeholder
 def test_real_photos_and_weights_reach_what_a_logistic_regression_does(real_data):
     from sklearn.linear_model import LogisticRegression
 
