@@ -76,10 +76,9 @@ class Watch(Callback):
             self.steps.clear()
             return
         load, step = mean(self.loads[1:] or self.loads), mean(self.steps[1:] or self.steps)
-        self.waiting = load / (load + step)
-        if self.waiting > WAITING:
+        self.waiting = share = load / (load + step)
+        if share > WAITING:
             epoch = (load + step) * len(self.dl)
-            share = load / (load + step)
             self.say(_sentence(self.dls.train, self._device, share, epoch))
 
 

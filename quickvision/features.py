@@ -71,10 +71,9 @@ class Features:
     def batch(self, places: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
         """Gather the pictures at these places, each in one of its views, drawn anew each time."""
         rows = torch.tensor(places)
-        views = (
-            torch.randint(len(self.x), rows.shape) if len(self.x) > 1 else torch.zeros_like(rows)
-        )
-        return self.x[views, rows], self.y[rows]
+        if len(self.x) == 1:
+            return self.x[0, rows], self.y[rows]
+        return self.x[torch.randint(len(self.x), rows.shape), rows], self.y[rows]
 
 
 def feature_learner(learn: Learner, *, views: int = 0, cbs: Any = None) -> Learner:
@@ -228,9 +227,7 @@ def _room(shape: tuple[int, ...]) -> np.ndarray:
         with tempfile.TemporaryFile(dir=folder) as file:
             if hasattr(os, "posix_fallocate"):  # a disk that fills up later ends the process
                 os.posix_fallocate(file.fileno(), 0, size)
-            return np.memmap(
-                file, dtype=np.float32, mode="r+" if file.seek(0, 2) else "w+", shape=shape
-            )
+            return np.memmap(file, dtype=np.float32, mode="r+", shape=shape)
     except OSError as error:
         raise RunError(
             f"expected {size / 2**30:.1f} GiB for features in {folder}, got: {error}; make room,"

@@ -83,7 +83,7 @@ class Job:
             unfrozen_epochs = unfrozen_epochs if wanted else 0
         self._say_plan(plan, frozen_epochs, unfrozen_epochs)
         if frozen_epochs and self.cache_features and reason:
-            self._say_ordinary(reason)
+            self.say(f"{'frozen':<13}sees the pictures in each epoch, because of {reason}")
         if frozen_epochs:
             self._frozen(frozen_epochs, lr, cached=not reason)
         if frozen_epochs and unfrozen_epochs and self.deadline is not None:
@@ -153,7 +153,7 @@ class Job:
                 self.say(f"{'frozen':<13}features of all pictures  {self.timing['features']:.0f} s")
             except ModelError as error:
                 cached = False
-                self._say_ordinary(str(error).split(", got ")[-1])
+                self.say(f"{'frozen':<13}sees the pictures in each epoch: {error}")
         rate = self._rate(learn, "frozen", lr, FROZEN_LR, cached)
         with clocked(self.timing, "frozen"):
             table = fit_frozen(learn, epochs, lr_max=rate, cbs=cbs, verbose=self.verbose)
@@ -162,9 +162,6 @@ class Job:
             vars(self.learn.recorder).update(seen)  # for learn.recorder.plot_loss() and the like
             learn.dls = None  # a learner and its callbacks hold each other, and so the features
         self._keep(table, "stage-1", cached)
-
-    def _say_ordinary(self, reason: str) -> None:
-        self.say(f"{'frozen':<13}sees the pictures in each epoch, because of {reason}")
 
     def _unfrozen(self, epochs: int, lr: Rate, sliced: bool) -> None:
         """Train all layers; `sliced` spreads a single rate over them."""

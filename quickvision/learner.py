@@ -75,7 +75,7 @@ def cnn_learner(
             "expected validation pictures in dls, got none; hold some out with valid=0.2"
         )
     device = dls.device or torch.device("cpu")
-    check_precision(precision, device)
+    precision = check_precision(precision, device)
     found = find_arch(arch)
     stats = found.stats if kwargs.get("n_in", 3) == len(found.stats[0]) else None
     download = weights == "default"
@@ -98,10 +98,8 @@ def cnn_learner(
         raise ModelError(
             f"cannot tell {found.name}'s body from its head: no pooling layer"
         ) from error
-    except (
-        RuntimeError,
-        AssertionError,
-    ) as error:  # shapes that do not fit, a download with a wrong checksum
+    # Shapes that do not fit, a download with a wrong checksum.
+    except (RuntimeError, AssertionError) as error:
         raise ModelError(f"cannot build {found.name}: {error}") from error
     except OSError as error:  # URLError, and Hugging Face's offline error, are both of this kind
         raise ModelError(
@@ -113,7 +111,7 @@ def cnn_learner(
         load_body(learn.model[0], found, weights)
         learn.pretrained = True
         learn.freeze()
-    speed_up(learn, precision=precision)
+    speed_up(learn, precision)
     _try_one_picture(learn, found)
     if compile:
         learn.model.compile()  # in place: torch.compile(model) renames its weights

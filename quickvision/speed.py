@@ -43,7 +43,7 @@ def check_precision(precision: str, device: torch.device) -> str:
     return precision
 
 
-def speed_up(learn: Learner, *, precision: str = "auto") -> None:
+def speed_up(learn: Learner, precision: str) -> None:
     """Set a learner up to compute fast on the device of its data; results stay within noise.
 
     Convolutions with batch norm are laid out channels-last: on two CPU cores that made steps 1.07
@@ -52,18 +52,12 @@ def speed_up(learn: Learner, *, precision: str = "auto") -> None:
 
     Args:
         learn: The learner; its model's weights keep their values.
-        precision: As in `cnn_learner`.
-
-    Raises:
-        ModelError: As `check_precision`.
-        ValueError: As `check_precision`.
+        precision: What `check_precision` has made of the wish.
     """
-    device = learn.dls.device
-    mode = check_precision(precision, device)
-    _laid_out(learn.model, by=learn.model, device=device)
-    if mode == "bf16":
+    _laid_out(learn.model, by=learn.model, device=device_of(learn))
+    if precision == "bf16":
         learn.to_bf16()
-    elif mode == "fp16":
+    elif precision == "fp16":
         learn.to_fp16()
 
 
