@@ -101,7 +101,11 @@ class Run:
             for stage, row in stages.iterrows()
         )
         total = sum(self.timing.values())
-        slow = [(name, s) for name, s in self.timing.items() if s > total / 20]
+        slow = [
+            f"{name} {spoken(s) if s >= 10 else f'{s:.1f} s'}"
+            for name, s in self.timing.items()
+            if s > total / 20
+        ]
         confused = [f"{r.actual} taken for {r.predicted} ({r.count_})" for r in self._pairs()]
         lines = {
             "accuracy": str(self.accuracy),
@@ -110,7 +114,7 @@ class Run:
             else "",
             "baseline": str(self.baseline.accuracy) if self.baseline else "",
             "model": f"{self.arch}, {epochs} epochs",
-            "time": f"{spoken(total)}: {', '.join(f'{name} {spoken(s)}' for name, s in slow)}",
+            "time": f"{spoken(total)}: {', '.join(slow)}",
             "data": f"{n_train:,} train, {n_valid:,} valid, {len(self.preds.vocab)} classes",
             "confused": some(confused) or "nothing",
             "left out": f"{n_skipped:,} picture{'s'[: n_skipped != 1]}, see run.skipped"
