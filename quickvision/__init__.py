@@ -26,6 +26,7 @@ _ROOMS = {
     "quickvision.features": ("feature_learner",),
     "quickvision.holdout": ("save_split",),
     "quickvision.learner": ("cnn_learner",),
+    "quickvision.models": ("ModelSettings", "list_models", "model_settings"),
     "quickvision.lr_find": ("LRFind", "find_lr"),
     "quickvision.training": ("fit_frozen", "fit_unfrozen"),
     "quickvision.interpret": (
@@ -41,7 +42,8 @@ _ROOMS = {
     "quickvision.predictor": ("Prediction", "Predictor"),
     "quickvision.run": ("Run",),
     "quickvision.workflow": ("train",),
-    "quickvision.recipes": ("train_digits", "train_pets"),
+    "quickvision.digits": ("train_digits",),
+    "quickvision.recipes": ("train_ants_bees", "train_cars", "train_cifar10", "train_pets"),
     "fastai.interpret": ("ClassificationInterpretation",),
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}

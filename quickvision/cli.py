@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 import quickvision
-from quickvision.errors import DataWarning, QuickvisionError
+from quickvision.errors import DataWarning, ModelError, QuickvisionError
 
 RUNS = Path("runs")
 
@@ -74,6 +74,16 @@ def _positive(text: str) -> str:
     return text
 
 
+def _rate(text: str) -> str:
+    try:
+        good = text == "find" or float(text) > 0
+    except ValueError:
+        good = False
+    if not good:
+        raise typer.BadParameter(f"expected 'find' or a rate such as 1e-3, got {text!r}")
+    return text
+
+
 def _time(text: str | None) -> str | None:
     if text is not None:
         from quickvision.pace import to_seconds  # it loads torch
@@ -91,6 +101,12 @@ NAMES_HELP = "CSV file with the names of classes that are numbers."
 
 Resizing = Literal["crop", "squish", "pad"]
 Balance = Literal["weights", "oversample"]
+Schedule = Literal["one_cycle", "flat_cos", "cosine", "step", "plateau", "constant"]
+Opt = Literal[
+    "adamw", "adam", "sgd", "rmsprop", "radam", "qhadam", "larc", "lamb", "ranger", "adadelta",
+    "adagrad",
+]  # fmt: skip
+Head = Literal["fastai", "linear"]
 Precision = Literal["auto", "float32", "bf16", "fp16"]
 Where = Annotated[Path, typer.Argument(help="Class folders, train and val, names, or a CSV file.")]
 Pattern = Annotated[str | None, typer.Option(callback=_pattern, help=PATTERN_HELP)]
@@ -134,7 +150,9 @@ def train(
     weights: Annotated[
         str, typer.Option(help="'default' (downloaded), 'none', or a file.")
     ] = "default",
-    size: Size = 224,
+    size: Annotated[
+        int | None, typer.Option(min=1, help="Pixels of a side; by default what the model wants.")
+    ] = None,
     resize: Annotated[Resizing, typer.Option(help="How pictures come to that shape.")] = "crop",
     bs: Annotated[int, typer.Option(min=2, help="Pictures in a batch.")] = 64,
     valid: Valid = "0.2",
@@ -144,6 +162,20 @@ def train(
     cache: Annotated[bool, typer.Option("--cache", help="Keep resized copies on disk.")] = False,
     frozen_epochs: Annotated[int, typer.Option(min=0, help="Epochs of the head alone.")] = 4,
     unfrozen_epochs: Annotated[int, typer.Option(min=0, help="Epochs of all layers.")] = 2,
+    lr: Annotated[
+        str, typer.Option(callback=_rate, help="'find', or the rate of the frozen stage.")
+    ] = "find",
+    schedule: Annotated[Schedule, typer.Option(help="How the rate moves.")] = "one_cycle",
+    opt: Annotated[Opt | None, typer.Option(help="Optimiser; fastai's AdamW by default.")] = None,
+    gradual: Annotated[bool, typer.Option("--gradual", help="Unfreeze group by group.")] = False,
+    patience: Annotated[
+        int | None, typer.Option(min=1, help="Stop after epochs without a lower valid. loss.")
+    ] = None,
+    head: Annotated[Head, typer.Option(help="fastai's head, or a single layer.")] = "fastai",
+    label_smoothing: Annotated[float, typer.Option(min=0, max=0.99, help="As 0.1.")] = 0.0,
+    mixup: Annotated[float, typer.Option(min=0, help="Blend pictures: as 0.4.")] = 0.0,
+    cutmix: Annotated[float, typer.Option(min=0, help="Paste pieces of others: as 1.0.")] = 0.0,
+    tta: Annotated[int, typer.Option(min=0, help="Augmented looks in the final report.")] = 0,
     budget: Annotated[
         str | None, typer.Option(callback=_time, help="Time for all, as 10min: picks the epochs.")
     ] = None,
@@ -164,12 +196,26 @@ def train(
         raise typer.BadParameter("expected epochs to train, got 0 frozen and 0 unfrozen")
     if views and not cache_features:
         raise typer.BadParameter("--views goes with cached features, got --no-cache-features")
+    if mixup and cutmix:
+        raise typer.BadParameter("expected --mixup or --cutmix, got both")
+    if gradual and not unfrozen_epochs:
+        raise typer.BadParameter("--gradual goes with unfrozen epochs, got none")
     quickvision.train(
         path,
         pat=pattern,
         arch=arch,
         weights=None if weights.lower() == "none" else weights,
-        size=size,
+        **({} if size is None else {"size": size}),
+        lr=lr if lr == "find" else float(lr),
+        schedule=schedule,
+        opt=opt,
+        gradual=gradual,
+        patience=patience,
+        head=head,
+        label_smoothing=label_smoothing,
+        mixup=mixup,
+        cutmix=cutmix,
+        tta=tta,
         resize=resize,
         bs=bs,
         valid=_valid(valid),
@@ -188,6 +234,22 @@ def train(
         seed=seed,
         out=out,
     )
+
+
+@app.command()
+def models(
+    pattern: Annotated[str, typer.Argument(help="As '*resnet*', or a part of a name.")] = "*",
+    pretrained: Annotated[
+        bool, typer.Option("--pretrained", help="Only those that have weights.")
+    ] = False,
+) -> None:
+    """List the models of torchvision and timm; exit 1 if none matches."""
+    table = quickvision.list_models(pattern, pretrained=pretrained)
+    if table.empty:
+        raise ModelError(f"expected models whose names match {pattern!r}, got none")
+    millions = (table["parameters"] / 1e6).map("{:.1f} M".format)
+    shown = table.assign(parameters=millions, weights=table["weights"].fillna("-"))
+    typer.echo(shown.to_string(index=False))
 
 
 def main() -> None:

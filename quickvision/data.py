@@ -42,6 +42,9 @@ def from_folder(path: str | Path, **kwargs: Any) -> DataLoaders:  # noqa: D417
         size: Pixels of the training pictures, a side or (height, width).
         resize: How a picture comes to that shape: "crop" (the middle, in training a random part),
             "squish" or "pad" (with black).
+        interpolation: How pictures are resized: "bilinear", "bicubic", "lanczos" or "nearest".
+        crop_pct: Share of a resized picture's sides that validation looks at, its middle: what
+            `model_settings(arch)` says is what the weights are used to. 1 looks at all of it.
         bs: Pictures in a batch. Lowered, with a `DataWarning`, where there are fewer training
             pictures, because fastai would train on nothing.
         seed: Seed of the split and of the shuffling. The global random state stays as it was. The

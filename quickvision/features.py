@@ -113,7 +113,7 @@ def feature_learner(learn: Learner, *, views: int = 0, cbs: Any = None) -> Learn
     learn.model.to(device).eval()
     if device.type == "cpu":
         keep_freed_memory()
-    body, head = _cut(learn.model)
+    body, head = cut_head(learn.model)
     try:
         with no_random(reproducible=False):  # building a loader draws from Python's generator
             x = learn.dls.valid.new(bs=1, shuffle=False, num_workers=0).one_batch()[0]
@@ -164,7 +164,7 @@ def why_not(learn: Learner, cbs: Any = None) -> str:
     own += [cb for cb in L(cbs) if hasattr(cb, "before_batch") or isinstance(cb, SaveModelCallback)]
     if type(learn.model) is not nn.Sequential or len(learn.model) < 2:
         return "a model that is not a body followed by a head"
-    if {id(p) for p in params(_cut(learn.model)[1])} != {
+    if {id(p) for p in params(cut_head(learn.model)[1])} != {
         id(p) for p in learn.splitter(learn.model)[-1]
     }:
         return "a last layer group that is not the head"
@@ -177,7 +177,7 @@ def why_not(learn: Learner, cbs: Any = None) -> str:
     return ""
 
 
-def _cut(model: nn.Sequential) -> tuple[nn.Sequential, nn.Sequential]:
+def cut_head(model: nn.Sequential) -> tuple[nn.Sequential, nn.Sequential]:
     """Split into what is fixed while the body is frozen, pooling included, and what trains."""
     body, *rest = model
     layers = [layer for part in rest for layer in (part if type(part) is nn.Sequential else [part])]

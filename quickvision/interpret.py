@@ -10,7 +10,9 @@ from typing import Any
 import fastai.callback.progress  # noqa: F401  gives every Learner no_bar and no_logging
 import numpy as np
 import pandas as pd
+import torch
 from fastai.learner import Learner
+from fastai.torch_core import no_random
 from torch import softmax
 
 from quickvision.accuracy import Accuracy
@@ -85,7 +87,7 @@ class Predictions:
         return pd.DataFrame(columns)
 
 
-def get_preds(learn: Learner, *, ds_idx: int = 1, dl: Any = None) -> Predictions:
+def get_preds(learn: Learner, *, ds_idx: int = 1, dl: Any = None, tta: int = 0) -> Predictions:
     """Run the model once over labelled pictures, as they are (no augmentation), in their order.
 
     Args:
@@ -93,6 +95,10 @@ def get_preds(learn: Learner, *, ds_idx: int = 1, dl: Any = None) -> Predictions
         ds_idx: 1 for the validation pictures, 0 for the training pictures.
         dl: A loader of labelled pictures instead, such as `learn.dls.test_dl(files,
             with_labels=True)`.
+
+        tta: Augmented looks besides the plain one; the probabilities are the mean, of which the
+            plain look has a quarter (test-time augmentation, fastai's `Learner.tta`). The losses
+            are those of these probabilities then: minus the logarithm of the actual class's.
 
     Raises:
         DataError: There are no pictures.
@@ -112,6 +118,11 @@ def get_preds(learn: Learner, *, ds_idx: int = 1, dl: Any = None) -> Predictions
     try:
         with learn.no_bar(), learn.no_logging():
             probs, targs, losses = learn.get_preds(dl=dl, with_loss=True, act=act)
+            if tta:
+                with no_random(reproducible=False), dl.dataset.set_split_idx(0):
+                    seen = [learn.get_preds(dl=dl, act=act)[0] for _ in range(tta)]
+                probs = 0.75 * torch.stack(seen).mean(0) + 0.25 * probs
+                losses = -probs[range(len(targs)), targs].clamp_min(1e-8).log()
     finally:
         if recorded:  # fastai forgets the last fit here
             vars(learn.recorder).update(recorded)

@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 import math
+import random
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
+from fastai.callback.mixup import CutMix, MixUp
 from fastai.learner import L, Learner
+from fastai.torch_core import set_seed
 
+from quickvision.best import Best
 from quickvision.bottleneck import Watch
+from quickvision.config import Rate, RunConfig
 from quickvision.errors import ModelError, QuickvisionError, RunError
 from quickvision.features import feature_learner, why_not
 from quickvision.files import write_whole
-from quickvision.holdout import save_split
 from quickvision.interpret import get_preds
 from quickvision.lr_find import FROZEN_LR, LRFind, find_lr, search_steps
-from quickvision.pace import Pace, Plan, measure_pace, spoken
-from quickvision.plots import save_plot
+from quickvision.pace import Pace, Plan, clocked, measure_pace, spoken
 from quickvision.progress import Bar, say
-from quickvision.run import Run
-from quickvision.training import UNFROZEN_LR, fit_frozen, fit_unfrozen, spread
+from quickvision.results import save_results
+from quickvision.run import Run, Stage, arch_name
+from quickvision.training import UNFROZEN_LR, count_groups, fit_frozen, fit_unfrozen, spread
 
-Rate = float | slice | str
 UNKNOWN = Pace(0, 0, 0, 0)
 
 
@@ -38,43 +40,51 @@ class Job:
     Attributes:
         learn: The learner that is trained.
         path: The run's folder.
+        config: How it is trained.
         cbs: fastai callbacks for both stages.
         verbose: Say what happens.
-        cache_features: Train the head on cached features where that can be done.
-        views: As in `feature_learner`.
         deadline: When the budget is spent, by `time.perf_counter`; None without one.
         timing: Seconds by stage, in their order.
+        made: The options that data and model were made with, for `Run.show_code`.
     """
 
     learn: Learner
     path: Path
+    config: RunConfig
     cbs: Any = None
     verbose: bool = True
-    cache_features: bool = True
-    views: int = 0
     deadline: float | None = None
     timing: dict[str, float] = field(default_factory=dict)
+    made: dict[str, Any] = field(default_factory=dict)
     history: list[pd.DataFrame] = field(default_factory=list)
+    stages: list[Stage] = field(default_factory=list)
     lr_finds: dict[str, LRFind] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.learn.path, self.learn.model_dir = self.path, "models"
-        self.watch = Watch(self.say)
+        self.watch, self.best = Watch(self.say), Best(self.learn.model)
+        mixes = [(MixUp, self.config.mixup), (CutMix, self.config.cutmix)]
+        self.mixed = [mix(alpha) for mix, alpha in mixes if alpha]
 
     def say(self, text: str) -> None:
         """Say a line, unless asked to be quiet."""
         say(text, verbose=self.verbose)
 
-    def train(
-        self, frozen_epochs: int, unfrozen_epochs: int, lr: Rate, lr_unfrozen: Rate, *, lr_all: Rate
-    ) -> Run:
-        """Plan, train in both stages, look; `lr_all` is the rate where nothing is pretrained."""
+    def train(self) -> Run:
+        """Plan, train in both stages, look.
+
+        Raises:
+            ValueError: `gradual` without weights, or with fewer epochs than groups.
+        """
         pretrained = getattr(self.learn, "pretrained", True)
-        reason = why_not(self.learn, self.cbs) if self.cache_features else "cache_features=False"
-        if not pretrained:
-            frozen_epochs, unfrozen_epochs = 0, frozen_epochs + unfrozen_epochs
+        if self.config.gradual:
+            self._check_gradual(pretrained)
+        config = self.config if pretrained else self.config.from_scratch()
+        frozen_epochs, unfrozen_epochs = config.frozen_epochs, config.unfrozen_epochs
+        lr, second = config.lr, config.second_lr
+        reason = why_not(self.learn, [*L(self.cbs), *self.mixed])
+        reason = reason if config.cache_features else "cache_features=False"
         with clocked(self.timing, "estimate"):
-            second = lr_unfrozen if pretrained else lr_all
             plan = self._plan(not reason, (pretrained and lr == "find", second == "find"))
         if self.deadline is not None:
             left = self.deadline - time.perf_counter()
@@ -82,7 +92,7 @@ class Job:
             frozen_epochs, unfrozen_epochs = plan.fit(left, frozen_epochs)
             unfrozen_epochs = unfrozen_epochs if wanted else 0
         self._say_plan(plan, frozen_epochs, unfrozen_epochs)
-        if frozen_epochs and self.cache_features and reason:
+        if frozen_epochs and config.cache_features and reason:
             self.say(f"{'frozen':<13}sees the pictures in each epoch, because of {reason}")
         if frozen_epochs:
             self._frozen(frozen_epochs, lr, cached=not reason)
@@ -96,6 +106,16 @@ class Job:
         if unfrozen_epochs:
             self._unfrozen(unfrozen_epochs, second, pretrained)
         return self._finish()
+
+    def _check_gradual(self, pretrained: bool) -> None:
+        steps = count_groups(self.learn) - 1
+        if not pretrained:
+            raise ValueError("gradual: goes with weights; without them all layers train at once")
+        if self.deadline is None and self.config.unfrozen_epochs < steps:
+            raise ValueError(
+                f"gradual: expected at least {steps} unfrozen epochs, one for each layer group that"
+                f" is unfrozen, got {self.config.unfrozen_epochs}"
+            )
 
     def _plan(self, cached: bool, searches: tuple[bool, bool]) -> Plan:
         dls = self.learn.dls
@@ -118,7 +138,8 @@ class Job:
             n_valid=len(dls.valid_ds),
             bs=dls.train.bs,
             cached=cached,
-            views=self.views,
+            views=self.config.views,
+            looks=1 + self.config.tta,
             searched=(steps[0], steps[1]),
         )
 
@@ -145,23 +166,25 @@ class Job:
     def _frozen(self, epochs: int, lr: Rate, *, cached: bool) -> None:
         """Train the head: on features that the body gives once, or on the pictures."""
         self.learn.freeze()
-        learn, cbs = self.learn, [*L(self.cbs), self.watch]
+        learn, cbs = self.learn, [*L(self.cbs), *self.mixed, self.watch]
         if cached:
             try:
                 with clocked(self.timing, "features"):
-                    learn, cbs = feature_learner(self.learn, views=self.views), L(self.cbs)
+                    learn = feature_learner(self.learn, views=self.config.views)
+                cbs = [*L(self.cbs)]
                 self.say(f"{'frozen':<13}features of all pictures  {self.timing['features']:.0f} s")
             except ModelError as error:
                 cached = False
                 self.say(f"{'frozen':<13}sees the pictures in each epoch: {error}")
         rate = self._rate(learn, "frozen", lr, FROZEN_LR, cached)
+        self._seed(learn)
         with clocked(self.timing, "frozen"):
-            table = fit_frozen(learn, epochs, lr_max=rate, cbs=cbs, verbose=self.verbose)
+            table = fit_frozen(learn, epochs, lr_max=rate, cbs=[*cbs, self.best], **self._how())
         if cached:
             seen = {k: v for k, v in vars(learn.recorder).items() if k != "learn"}
             vars(self.learn.recorder).update(seen)  # for learn.recorder.plot_loss() and the like
             learn.dls = None  # a learner and its callbacks hold each other, and so the features
-        self._keep(table, "stage-1", cached)
+        self._keep(table, "stage-1", Stage("frozen", epochs, rate, cached))
 
     def _unfrozen(self, epochs: int, lr: Rate, sliced: bool) -> None:
         """Train all layers; `sliced` spreads a single rate over them."""
@@ -169,10 +192,24 @@ class Job:
         rate = self._rate(self.learn, "unfrozen", lr, UNFROZEN_LR.stop)
         if sliced and not isinstance(rate, slice):
             rate = spread(rate)
-        cbs = [*L(self.cbs), self.watch]
+        gradual = self.config.gradual and epochs >= count_groups(self.learn) - 1
+        self._seed(self.learn)
         with clocked(self.timing, "unfrozen"):
-            table = fit_unfrozen(self.learn, epochs, lr_max=rate, cbs=cbs, verbose=self.verbose)
-        self._keep(table, "stage-2", cached=False)
+            cbs = [*L(self.cbs), *self.mixed, self.watch, self.best]
+            table = fit_unfrozen(
+                self.learn, epochs, lr_max=rate, cbs=cbs, gradual=gradual, **self._how()
+            )
+        self._keep(table, "stage-2", Stage("unfrozen", epochs, rate, cached=False, gradual=gradual))
+
+    def _seed(self, learn: Learner) -> None:
+        """Begin a stage at a known place, so that it can be done again without those before it."""
+        set_seed(self.config.seed)
+        learn.dls.train.rng = random.Random(self.config.seed)
+
+    def _how(self) -> dict[str, Any]:
+        config = self.config
+        how = {"schedule": config.schedule, "patience": config.patience}
+        return {**how, "verbose": self.verbose}
 
     def _rate(
         self, learn: Learner, name: str, lr: Rate, default: float, cached: bool = False
@@ -190,11 +227,15 @@ class Job:
         self.say(f"{name:<13}rate {found.lr:.1e}: {found.reason}  {seconds:.0f} s")
         return found.lr
 
-    def _keep(self, table: pd.DataFrame, checkpoint: str, cached: bool) -> None:
+    def _keep(self, table: pd.DataFrame, checkpoint: str, stage: Stage) -> None:
         """Save the weights and the history so far."""
-        self.history.append(table.assign(cached=cached))
-        file = self.path / "models" / f"{checkpoint}.pth"
-        write_whole(file, lambda part: self.learn.save(part.with_suffix("").resolve()))
+        self.stages.append(stage)
+        self.history.append(table.assign(cached=stage.cached))
+        models = self.path / "models"
+        save = self.learn.save
+        write_whole(models / f"{checkpoint}.pth", lambda part: save(part.with_suffix("").resolve()))
+        if self.best.row is not None and self.best.row["stage"] in set(table["stage"]):
+            write_whole(models / "best.pth", partial(torch.save, self.best.weights))
         history = pd.concat(self.history, ignore_index=True)
         write_whole(self.path / "history.csv", partial(history.to_csv, index=False))
 
@@ -205,42 +246,17 @@ class Job:
             run = Run(
                 learn=self.learn,
                 history=pd.concat(self.history, ignore_index=True),
-                preds=get_preds(self.learn),
+                preds=get_preds(self.learn, tta=self.config.tta),
                 lr_finds=self.lr_finds,
                 arch=arch_name(self.learn),
                 path=self.path,
                 skipped=pd.DataFrame(columns=["path", "reason"]) if skipped is None else skipped,
+                config=self.config,
+                stages=tuple(self.stages),
+                made=self.made,
+                best=self.best.row or {},
                 timing=self.timing,
             )
-            self._save(run)
+            save_results(run)
         self.say(f"\n{run}")
         return run
-
-    def _save(self, run: Run) -> None:
-        tables = {"predictions": run.preds.to_frame(), "confused": run.most_confused()}
-        if len(run.skipped):
-            tables["skipped"] = run.skipped
-        if isinstance(getattr(self.learn.dls, "split", None), pd.DataFrame):  # made by our doors
-            save_split(self.learn.dls, self.path / "split.csv")
-        for name, table in tables.items():
-            write_whole(self.path / f"{name}.csv", partial(table.to_csv, index=False))
-        plots = {"confusion": run.plot_confusion(), "history": run.plot_history()}
-        plots["top_losses"] = run.plot_top_losses()
-        if run.lr_finds:
-            plots["lr_find"] = run.plot_lr_find()
-        for name, ax in plots.items():
-            write_whole(self.path / f"{name}.png", partial(save_plot, ax))
-
-
-@contextmanager
-def clocked(timing: dict[str, float], stage: str) -> Iterator[None]:
-    """Add the seconds that the block takes to a stage's."""
-    start = time.perf_counter()
-    yield
-    timing[stage] = timing.get(stage, 0.0) + time.perf_counter() - start
-
-
-def arch_name(learn: Learner) -> str:
-    """Return the name of a learner's architecture, or of its model's class."""
-    arch = getattr(learn, "arch", None) or type(learn.model)
-    return arch if isinstance(arch, str) else getattr(arch, "__name__", str(arch))

@@ -3,30 +3,60 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from fastai.data.core import DataLoaders, Pipeline
-from fastai.data.transforms import Normalize
+from fastai.data.transforms import Normalize, get_c
 from fastai.learner import Learner
 from fastai.metrics import F1Score, accuracy, error_rate
-from fastai.torch_core import no_random
-from fastai.vision.learner import vision_learner
+from fastai.torch_core import apply_init, no_random
+from fastai.vision.learner import model_meta
+from torch import nn
 
-from quickvision.errors import DataError, ModelError, some
+from quickvision.bodies import make_body
+from quickvision.errors import DataError, ModelError, did_you_mean
 from quickvision.fused import FusedAdam
-from quickvision.models import Arch, Stats, find_arch, load_body
+from quickvision.groups import layer_groups as split_into
+from quickvision.heads import Activation, Head, check_head, make_head
+from quickvision.losses import Loss, make_loss
+from quickvision.models import Arch, ModelSettings, find_arch
+from quickvision.optimisers import Opt, find_opt
 from quickvision.speed import check_precision, speed_up
 from quickvision.splits import is_uneven
+
+# What fastai's `vision_learner` calls it.
+_HERE = {
+    "lin_ftrs": "hidden=",
+    "ps": "dropout=",
+    "custom_head": "head=",
+    "pretrained": "weights=",
+    "cut": "a function of your own as arch=",
+    "normalize": "always done",
+    "n_in": "seen from the pictures",
+}
+_OF_FASTAI = set(inspect.signature(Learner.__init__).parameters) - {"self", "dls", "model"}
 
 
 def cnn_learner(
     dls: DataLoaders,
-    arch: str | Callable[..., torch.nn.Module] = "resnet34",
+    arch: str | Callable[..., nn.Module] = "resnet34",
     *,
     weights: str | Path | None = "default",
+    head: Head = "fastai",
+    hidden: Sequence[int] | None = None,
+    dropout: float | None = None,
+    activation: Activation = None,
+    layer_groups: int | None = 3,
+    loss: Loss = None,
+    label_smoothing: float = 0.0,
+    class_weights: Any = None,
+    opt: Opt = None,
+    momentum: float | None = None,
     metrics: Any = None,
     path: str | Path = ".",
     precision: str = "auto",
@@ -40,9 +70,27 @@ def cnn_learner(
             own copy, normalised by the statistics that its weights expect (and only by those), so
             that two learners can share one `dls`.
         arch: A torchvision or timm name (torchvision's where both have it; `timm/NAME` says
-            otherwise), or a function that builds a model.
+            otherwise), as `list_models` lists them, or a function that builds a model.
         weights: "default", the library's best ImageNet weights, downloaded once; a file with a
             state dict, for rooms without internet; or None, to start from nothing.
+        head: "fastai" (both kinds of pooling, batch norm, dropout, a hidden layer), "linear" (the
+            PyTorch tutorial's: average pooling and one layer), or a module from the body's output
+            to the classes.
+        hidden: Sizes of fastai's hidden layers, such as (512, 256); (512,) by default, () for none.
+        dropout: Before the last layer, a fraction; earlier layers get half. By default 0.5, and
+            none with "linear".
+        activation: Between hidden layers: "relu" (the default), "gelu", "silu", ...; or a function
+            that makes a module.
+        layer_groups: Groups of layers, from input to head, that rates are spread over and that
+            `gradual` unfreezes one by one; None makes one of each stage of the body.
+        loss: None, the data's own (cross-entropy, weighted where the door was asked for it);
+            "cross_entropy", "focal", or a fastai loss.
+        label_smoothing: Share of each label that is spread over all classes, from 0 to below 1.
+        class_weights: "balanced" (one over the class's size), a dict from class to weight, or one
+            weight a class in the order of the vocab.
+        opt: "adamw" (what fastai calls Adam, the default), "adam" (Kingma's), "sgd", "adadelta",
+            "rmsprop", "radam", "lamb", "larc", "ranger", "qhadam", or a fastai `opt_func`.
+        momentum: Fixed momentum; by default fastai's cycle from 0.95 to 0.85 and back.
         metrics: fastai metrics; by default `error_rate` and `accuracy`, and macro-F1 (`f1_score`)
             where our door has found one class more than 5 times as large as another.
         path: Folder under which `learn.save` writes; fastai would write beside the pictures.
@@ -51,8 +99,7 @@ def cnn_learner(
             gradients are scaled. torch's own rules for TF32 stay as they are.
         compile: Let `torch.compile` rewrite the model: worth it in long runs on a GPU; the first
             steps of all layers wait for the compiler, about a minute.
-        **kwargs: Go to fastai's `vision_learner` (`loss_func`, `opt_func`, `cbs`, `lin_ftrs`, `ps`,
-            `custom_head`, `wd`, ...).
+        **kwargs: Go to fastai's `Learner` (`cbs`, `wd`, `loss_func`, `opt_func`, `splitter`, ...).
 
     Returns:
         A plain fastai `Learner` with layer groups, frozen where it has weights. Convolutions are
@@ -62,92 +109,160 @@ def cnn_learner(
         DataError: `dls` has no validation pictures.
         ModelError: Unknown `arch`, weights that cannot be had or do not fit, a model that
             cannot take pictures of this size, or a `precision` that the device does not have.
-        ValueError: There is no such `precision`.
+        ValueError: An option is out of range, or there is none of this name.
         TypeError: `arch` is a built model, or anything else that is no name and no function;
-            `weights` is neither text nor a path; `cut=`, which fastai 2.8.12 would lose.
+            `weights` is neither text nor a path; options that do not go together.
     """
     if not (weights is None or isinstance(weights, str | Path)):
         raise TypeError(f"weights: expected 'default', None or a file, got {weights!r}")
-    if own := kwargs.keys() & {"cut", "pretrained", "normalize"}:
-        raise TypeError(f"{some(sorted(own))}: set by cnn_learner itself, from arch= and weights=")
+    check_options(
+        head=head,
+        hidden=hidden,
+        dropout=dropout,
+        activation=activation,
+        layer_groups=layer_groups,
+        loss=loss,
+        opt=opt,
+        momentum=momentum,
+        **kwargs,
+    )
     if not len(dls.loaders[-1].dataset):
         raise DataError(
             "expected validation pictures in dls, got none; hold some out with valid=0.2"
         )
     device = dls.device or torch.device("cpu")
     precision = check_precision(precision, device)
+    loss_func = make_loss(dls, loss, label_smoothing=label_smoothing, class_weights=class_weights)
+    if loss_func is not None:
+        kwargs["loss_func"] = loss_func
+    if opt is not None or momentum is not None:
+        kwargs["opt_func"] = find_opt(opt if opt is not None else kwargs.get("opt_func"), momentum)
+        if momentum is not None:
+            kwargs["moms"] = (momentum,) * 3
+    elif device.type == "cuda" and not kwargs.get("wd_bn_bias"):
+        kwargs.setdefault("opt_func", FusedAdam)
     found = find_arch(arch)
-    stats = found.stats if kwargs.get("n_in", 3) == len(found.stats[0]) else None
-    download = weights == "default"
     if metrics is None:
         macro_f1 = [F1Score(average="macro")] if is_uneven(getattr(dls, "split", None)) else []
         metrics = [error_rate, accuracy, *macro_f1]
-    if device.type == "cuda" and not kwargs.get("wd_bn_bias"):
-        kwargs.setdefault("opt_func", FusedAdam)
-    try:
-        learn = vision_learner(
-            _normalised(dls, stats),
-            found.source,
-            normalize=False,
-            pretrained=download,
-            metrics=metrics,
-            path=path,
-            **kwargs,
-        )
-    except StopIteration as error:
-        raise ModelError(
-            f"cannot tell {found.name}'s body from its head: no pooling layer"
-        ) from error
-    # Shapes that do not fit, a download with a wrong checksum.
-    except (RuntimeError, AssertionError) as error:
-        raise ModelError(f"cannot build {found.name}: {error}") from error
-    except OSError as error:  # URLError, and Hugging Face's offline error, are both of this kind
-        raise ModelError(
-            f"expected to download the weights of {found.name}, got: {error}. Three ways out: go"
-            f" online once (they are kept); copy the file to this machine and pass weights=FILE;"
-            " or train from nothing with weights=None"
-        ) from error
-    if weights is not None and not download:
-        load_body(learn.model[0], found, weights)
-        learn.pretrained = True
+    own = _normalised(dls, found.settings)
+    shape = {"head": head, "hidden": hidden, "dropout": dropout, "activation": activation}
+    model = _model(own, found, weights, shape)
+    meta = {} if isinstance(found.source, str) else model_meta.get(found.source, {})
+    known = meta.get("split") if layer_groups == 3 else None
+    kwargs.setdefault("splitter", known or partial(split_into, n=layer_groups))
+    learn = Learner(own, model, metrics=metrics, path=path, **kwargs)
+    learn.arch, learn.n_out, learn.pretrained = found.source, get_c(dls), weights is not None
+    if learn.pretrained:
         learn.freeze()
     speed_up(learn, precision)
-    _try_one_picture(learn, found)
     if compile:
         learn.model.compile()  # in place: torch.compile(model) renames its weights
     return learn
 
 
-def _normalised(dls: DataLoaders, stats: Stats | None) -> DataLoaders:
-    """Copy `dls` with these statistics, or none, in place of any that were put in earlier."""
+LEARNER_OPTIONS = _OF_FASTAI | set(inspect.signature(cnn_learner).parameters) - {"dls", "kwargs"}
+
+
+def check_options(
+    *,
+    head: Head = "fastai",
+    hidden: Sequence[int] | None = None,
+    dropout: float | None = None,
+    activation: Activation = None,
+    layer_groups: int | None = 3,
+    loss: Loss = None,
+    opt: Opt = None,
+    momentum: float | None = None,
+    **others: Any,
+) -> None:
+    """See that options of `cnn_learner` go together, as far as that needs no data and no model.
+
+    Raises:
+        TypeError: One is unknown, or two say the same.
+        ValueError: One is out of range.
+    """
+    if unknown := [name for name in others if name not in LEARNER_OPTIONS]:
+        name = unknown[0]
+        near = (
+            f"; here it is {_HERE[name]}" if name in _HERE else did_you_mean(name, LEARNER_OPTIONS)
+        )
+        raise TypeError(f"{name}: neither cnn_learner nor fastai's Learner has that{near}")
+    for ours, fastais, given in (("loss", "loss_func", loss), ("opt", "opt_func", opt)):
+        if fastais in others and given is not None:
+            raise TypeError(f"{fastais}: says the same as {ours}=; give one of them")
+    if layer_groups is not None and not (isinstance(layer_groups, int) and layer_groups > 1):
+        raise ValueError(f"layer_groups: expected 2 or more, or None, got {layer_groups!r}")
+    check_head(head, hidden, dropout, activation)
+    find_opt(opt, momentum)
+
+
+def _model(
+    dls: DataLoaders, arch: Arch, weights: str | Path | None, shape: dict[str, Any]
+) -> nn.Sequential:
+    """Put body and head together, and see that a picture of this size goes through."""
+    with no_random(reproducible=False):
+        picture = dls.loaders[-1].new(bs=1, shuffle=False, num_workers=0).one_batch()[0]
+        picture = picture.as_subclass(torch.Tensor).cpu()
+    n_out, name = get_c(dls), arch.name
+    try:
+        body, features, pooled = make_body(arch, weights, picture)
+    except StopIteration as error:
+        raise ModelError(f"cannot tell {name}'s body from its head: no pooling layer") from error
+    # Shapes that do not fit (torch, timm), a ModuleList in the body, a wrong checksum.
+    except (RuntimeError, AssertionError, ValueError, NotImplementedError) as error:
+        raise _misfit(arch, picture, error) from error
+    except OSError as error:  # URLError, and Hugging Face's offline error, are both of this kind
+        raise ModelError(
+            f"expected to download the weights of {name}, got: {error}. Three ways out: go"
+            f" online once (they are kept); copy the file to this machine and pass weights=FILE;"
+            " or train from nothing with weights=None"
+        ) from error
+    head = make_head(features, n_out, pooled=pooled, **shape)
+    model = nn.Sequential(body, head)
+    if shape["head"] == "fastai":
+        apply_init(head, nn.init.kaiming_normal_)
+    try:
+        with no_random(reproducible=False), torch.no_grad():
+            out = model.eval()(picture)
+    except (RuntimeError, AssertionError, ValueError, NotImplementedError) as error:
+        if isinstance(shape["head"], nn.Module):
+            raise ModelError(
+                f"head: it cannot take the {features} features of {name}: {error}"
+            ) from error
+        raise _misfit(arch, picture, error) from error
+    if out.shape != (1, n_out):
+        raise ModelError(
+            f"expected an output for each of {n_out} classes, got {tuple(out.shape[1:])}; the"
+            f" module that is given as head takes {features} features"
+        )
+    return model.train().to(dls.device)
+
+
+def _misfit(arch: Arch, picture: torch.Tensor, error: Exception) -> ModelError:
+    height, width = picture.shape[-2:]
+    size, name = arch.settings.input_size, arch.name
+    if "hash" in str(error):
+        return ModelError(f"cannot build {name}: {error}")
+    takes = "takes no others than" if arch.settings.fixed_size else "was made for"
+    return ModelError(
+        f"{name} cannot take pictures of {height} x {width} pixels: {error}; build the data with"
+        f" size={size}: it {takes} {size} x {size}"
+    )
+
+
+def _normalised(dls: DataLoaders, settings: ModelSettings) -> DataLoaders:
+    """Copy `dls` with these statistics in place of any that were put in earlier."""
     own = copy.copy(dls)
     with no_random(reproducible=False):  # building a loader draws from Python's generator
+        picture = dls.loaders[-1].new(bs=1, shuffle=False, num_workers=0).one_batch()[0]
+        fits = picture.shape[1] == len(settings.mean)  # grey pictures have no statistics
         own.loaders = []
         for dl in dls.loaders:
             tfms = [tfm for tfm in dl.after_batch.fs if not isinstance(tfm, Normalize)]
-            tfms += [Normalize.from_stats(*stats)] if stats else []
+            tfms += [Normalize.from_stats(settings.mean, settings.std)] if fits else []
             new = dl.new(after_batch=Pipeline(tfms))
             new.rng.setstate(dl.rng.getstate())
             own.loaders.append(new)
     own.device = dls.device or torch.device("cpu")
     return own
-
-
-def _try_one_picture(learn: Learner, arch: Arch) -> None:
-    """Send one validation picture through, so that a misfit shows now and not in an hour."""
-    with no_random(reproducible=False), torch.no_grad():
-        picture = learn.dls.loaders[-1].new(bs=1, shuffle=False).one_batch()[0]
-        try:
-            out = learn.model.to(picture.device).eval()(picture)
-        # torch's own kinds: shapes that do not fit, timm's size checks, a ModuleList in the body
-        except (RuntimeError, AssertionError, ValueError, NotImplementedError) as error:
-            height, width = picture.shape[-2:]
-            raise ModelError(
-                f"{arch.name} cannot take pictures of {height} x {width} pixels: {error}; build the"
-                " data with the size= that it was made for (224 for most)"
-            ) from error
-    if out.shape != (1, learn.n_out):
-        raise ModelError(
-            f"expected an output for each of {learn.n_out} classes, got {tuple(out.shape[1:])}; ps="
-            " needs one more entry than lin_ftrs="
-        )

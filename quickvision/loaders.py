@@ -18,8 +18,10 @@ from fastai.data.transforms import Categorize, IntToFloatTensor, ToTensor
 from fastai.losses import CrossEntropyLossFlat
 from fastai.torch_core import default_device, no_random
 from fastai.vision.augment import FlipItem, PadMode, RandomResizedCrop, Resize, aug_transforms
+from PIL import Image
 
 from quickvision.cache import cache_folder
+from quickvision.centre_crop import CentreCrop
 from quickvision.class_names import read_class_names
 from quickvision.copies import Opener, make_copies
 from quickvision.errors import DataError, DataWarning, some
@@ -143,7 +145,8 @@ def _dataloaders(
     item_tfms = options.item_tfms if options.item_tfms is not None else _resize(options)
     batch_tfms = options.batch_tfms
     if batch_tfms is None:
-        batch_tfms = aug_transforms(size=options.size)
+        middle = [CentreCrop(options.crop_pct)] if options.crop_pct < 1 else []
+        batch_tfms = [*middle, *aug_transforms(size=options.size)]
     categorize = Categorize(vocab=sorted(counts))
     if options.balance == "weights":  # as scikit-learn's "balanced"
         weights = [sum(counts.values()) / len(counts) / counts[label] for label in sorted(counts)]
@@ -180,8 +183,12 @@ def _as_list(tfms: Any) -> list[Any]:
 def _resize(options: Options) -> Resize:
     """An eighth larger, so that turning and warping have something to bring in at the edges."""
     sides = options.size if isinstance(options.size, tuple) else (options.size, options.size)
-    height, width = (side + side // 8 for side in sides)
-    return Resize((height, width), method=options.resize, pad_mode=PadMode.Zeros)
+    height, width = (max(side + side // 8, round(side / options.crop_pct)) for side in sides)
+    by = Image.Resampling[options.interpolation.upper()]
+    nearest = Image.Resampling.NEAREST  # for masks; fastai wants both
+    return Resize(
+        (height, width), method=options.resize, pad_mode=PadMode.Zeros, resamples=(by, nearest)
+    )
 
 
 def needed_side(item_tfms: Any) -> int | None:

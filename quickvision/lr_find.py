@@ -31,6 +31,8 @@ class LRFind:
     Attributes:
         lr: The pick.
         reason: Why this one, in words.
+        lr_range: Where the loss fell for longest, its first and last rate: rates that can be used.
+            The pick twice where the curve says nothing.
         lrs: Rates tried, float64 [steps], rising.
         losses: Smoothed training loss at each rate, float64 [steps].
     """
@@ -39,6 +41,7 @@ class LRFind:
     reason: str
     lrs: np.ndarray = field(repr=False)
     losses: np.ndarray = field(repr=False)
+    lr_range: tuple[float, float] = (math.nan, math.nan)
 
     def __float__(self) -> float:
         return self.lr
@@ -103,12 +106,28 @@ def _pick(lrs: np.ndarray, losses: np.ndarray, default: float) -> LRFind:
     useful = slice(len(lrs) // 10, None)
     if len(losses[useful]) < 10:
         why = f"the loss exploded after {len(losses)} steps: the default {default:.1e} is taken"
-        return LRFind(default, why, lrs, losses)
+        return LRFind(default, why, lrs, losses, (default, default))
     if losses[useful].min() > 0.98 * losses[useful][0]:
         why = f"the loss never fell by 2 %: the default {default:.1e} is taken"
-        return LRFind(default, why, lrs, losses)
+        return LRFind(default, why, lrs, losses, (default, default))
     lr, _ = valley(lrs[useful].tolist(), torch.tensor(losses[useful]), len(lrs))
-    return LRFind(lr, "half way down the longest fall of the loss (valley)", lrs, losses)
+    first, last = _longest_fall(losses[useful])
+    fall = (float(lrs[useful][first]), float(lrs[useful][last]))
+    why = f"half way down the longest fall of the loss, {fall[0]:.1e} to {fall[1]:.1e} (valley)"
+    return LRFind(lr, why, lrs, losses, fall)
+
+
+def _longest_fall(losses: np.ndarray) -> tuple[int, int]:
+    """Find the longest falling subsequence, as fastai's `valley` does: its first and last place."""
+    n = len(losses)
+    length, start = np.ones(n, dtype=int), np.arange(n)
+    for i in range(1, n):
+        before = np.flatnonzero(losses[:i] > losses[i])
+        if len(before):
+            best = before[length[before].argmax()]
+            length[i], start[i] = length[best] + 1, start[best]
+    end = int(length.argmax())
+    return int(start[end]), end
 
 
 class _Finder(LRFinder):

@@ -1,63 +1,86 @@
-"""What an arch name means: its library, how it is cut and grouped, its statistics, its weights."""
+"""What a model's name means: its library, and the settings that its weights were made with."""
 
 from __future__ import annotations
 
+import fnmatch
+import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
+from typing import Any
 
-import safetensors
-import safetensors.torch
+import pandas as pd
 import timm
 import torch
 import torchvision
-from fastai.torch_core import params
 from fastai.vision.core import imagenet_stats
-from fastai.vision.learner import create_body, model_meta
+from fastai.vision.learner import model_meta
 from torch import nn
 
+from quickvision.cache import cache_folder
 from quickvision.errors import ModelError, did_you_mean
+from quickvision.files import write_whole
+from quickvision.progress import counted
 
 _MODELS = torchvision.models
 _TORCHVISION = {name: getattr(_MODELS, name) for name in _MODELS.list_models(module=_MODELS)}
 
-Stats = tuple[list[float], list[float]]
-
-# Children that stand between the last feature map and the classes, in torchvision's models.
-_HEADS = {"avgpool", "dropout", "flatten", "classifier", "fc", "head", "heads"}
-_AUXILIARY = {"AuxLogits", "aux1", "aux2"}
-
-# torchvision's published densenet files say `norm.1` where its models say `norm1`.
-_OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\.\w+)$")
-
 # With weights these two undo ImageNet's statistics inside `forward`, which the cut leaves out.
 _CENTRED = frozenset({"inception_v3", "googlenet"})
+# Cadene's `pretrainedmodels`, which many tutorials use, wrote timm's names this way.
+_CADENE = re.compile(r"^se_(?=resne)")
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """What a model's weights were made with, and so want to be used with.
+
+    Attributes:
+        name: Its name, as `cnn_learner` takes it.
+        library: "torchvision", "timm", or "" for a function of your own.
+        weights: Name of its best weights; None where there are none.
+        mean: Mean of each channel.
+        std: Standard deviation of each channel.
+        input_size: Pixels of a side.
+        interpolation: How pictures are resized: "bilinear", "bicubic", ...
+        crop_pct: Share of a resized picture's side that validation looks at, its middle.
+        fixed_size: It takes pictures of `input_size` and no others.
+        licence: Licence of the weights, where the library says it.
+    """
+
+    name: str
+    library: str
+    weights: str | None = None
+    mean: tuple[float, ...] = tuple(imagenet_stats[0])
+    std: tuple[float, ...] = tuple(imagenet_stats[1])
+    input_size: int = 224
+    interpolation: str = "bilinear"
+    crop_pct: float = 1.0
+    fixed_size: bool = False
+    licence: str | None = None
 
 
 @dataclass(frozen=True)
 class Arch:
-    """One architecture, ready for fastai's `vision_learner`.
+    """One architecture, found.
 
     Attributes:
         name: Plain name, such as `resnet34`.
-        source: What `vision_learner` takes: a torchvision builder or other callable, or, for
-            timm, the name.
-        stats: Mean and standard deviation, three channels each, that its weights expect.
+        source: A torchvision builder or other callable, or, for timm, the name.
+        settings: What its weights want.
     """
 
     name: str
     source: str | Callable[..., nn.Module]
-    stats: Stats
+    settings: ModelSettings
 
 
 def find_arch(arch: str | Callable[..., nn.Module]) -> Arch:
     """Look up a torchvision name, a timm name, or a callable that builds a model.
 
     Where both libraries have a name, torchvision's is taken; `timm/NAME` and `torchvision/NAME`
-    say which. A torchvision builder that fastai does not know is entered in fastai's `model_meta`,
-    with a cut, layer groups and statistics (fastai 2.8.12 drops `vision_learner(cut=...)` on the
-    way, and leaves such models without normalisation).
+    say which. Names of the old `pretrainedmodels`, such as `se_resnet50`, are timm's `seresnet50`.
 
     Raises:
         ModelError: No such name; near ones are named.
@@ -69,105 +92,133 @@ def find_arch(arch: str | Callable[..., nn.Module]) -> Arch:
             f" {type(arch).__name__}; a model that is built already goes to fastai's Learner"
         )
     if not isinstance(arch, str):
-        return Arch(getattr(arch, "__name__", "custom"), arch, _register(arch))
+        name = getattr(arch, "__name__", "custom")
+        if arch in _TORCHVISION.values():
+            return Arch(name, arch, _of_torchvision(name))
+        mean, std = model_meta.get(arch, {}).get("stats", imagenet_stats)
+        return Arch(name, arch, ModelSettings(name, "", mean=tuple(mean), std=tuple(std)))
     library, _, name = arch.rpartition("/")
+    name = _CADENE.sub("se", name)
     if library in ("", "torchvision") and name in _TORCHVISION:
-        builder = _TORCHVISION[name]
-        return Arch(name, builder, _register(builder))
+        return Arch(name, _TORCHVISION[name], _of_torchvision(name))
     if library in ("", "timm") and timm.is_model(name):
-        cfg = timm.get_pretrained_cfg(name)
-        return Arch(name, name, (list(cfg.mean), list(cfg.std)) if cfg else imagenet_stats)
+        return Arch(name, name, _of_timm(name))
     known = {"torchvision": list(_TORCHVISION), "timm": timm.list_models()}
     options = known.get(library) or [*known["torchvision"], *known["timm"]]
     raise ModelError(
-        f"expected a model of torchvision or timm, got {arch!r}{did_you_mean(name, options)}"
+        f"expected a model of torchvision or timm, got {arch!r}{did_you_mean(name, options)};"
+        " qv.list_models() lists them"
     )
 
 
-def load_body(body: nn.Module, arch: Arch, file: str | Path) -> None:
-    """Load the weights of a file into the body of a learner's model, in place.
+def model_settings(arch: str | Callable[..., nn.Module]) -> ModelSettings:
+    """Say what a model's best weights were made with: statistics, size, interpolation, crop.
 
     Args:
-        body: `learn.model[0]`, as `vision_learner` built it for `arch`.
-        arch: The architecture that the file belongs to.
-        file: A state dict of the whole model, as torchvision and timm publish it:
-            `.safetensors`, or a `.pth` that `torch.load(weights_only=True)` reads. Its classifier
-            may be missing or have other classes: it is not used.
+        arch: As in `cnn_learner`.
 
     Raises:
-        ModelError: No such file, not a state dict, or one of another architecture.
+        ModelError: No such name; near ones are named.
+        TypeError: Neither a name nor a callable that builds a model.
+
+    Source: the transforms of torchvision's `WeightsEnum.DEFAULT`, and timm's `PretrainedCfg`.
     """
-    state = _read(Path(file).expanduser())
-    if isinstance(arch.source, str):
-        whole = cut = body.model
-    else:
-        meta = model_meta.get(arch.source, {})
-        whole = arch.source(**({"weights": None} if "weights" in meta else {"pretrained": False}))
-        cut = create_body(whole, pretrained=False, cut=meta.get("cut"))
-    kept = {id(tensor) for tensor in cut.state_dict(keep_vars=True).values()}
-    tensors = whole.state_dict(keep_vars=True).items()
-    wanted = {name: tensor.shape for name, tensor in tensors if id(tensor) in kept}
-    # Files from before torch 0.4.1, torchvision's own among them, do not count batches.
-    uncounted = (name for name in wanted if not name.endswith("num_batches_tracked"))
-    missing = [name for name in uncounted if name not in state]
-    other = [name for name in wanted if name in state and state[name].shape != wanted[name]]
-    if missing or other:
-        raise ModelError(
-            f"expected the weights of {arch.name} in {file}, got others: of {len(wanted)} tensors"
-            f" {len(missing)} are missing and {len(other)} have other shapes, the first being"
-            f" {(missing + other)[0]!r}; name the arch that the file was made with"
-        )
-    whole.load_state_dict({k: v for k, v in state.items() if k in wanted}, strict=False)
-    if cut is not whole:
-        body.load_state_dict(cut.state_dict())
+    return find_arch(arch).settings
 
 
-def _read(file: Path) -> Mapping[str, torch.Tensor]:
-    """Read a state dict without running anything that is in the file."""
-    if not file.is_file():
-        raise ModelError(f"weights: expected 'default', None or a file, got nothing at {file}")
-    try:
-        if file.suffix == ".safetensors":
-            return safetensors.torch.load_file(file)
-        state = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # pickle, zip, EOF and safetensors errors have no common parent
-        raise ModelError(
-            f"expected a state dict in {file}, as torch.save(model.state_dict(), file) writes it,"
-            f" got a file that cannot be read safely: {error or type(error).__name__}"
-        ) from error
-    state = state.get("state_dict", state) if isinstance(state, Mapping) else state
-    if not isinstance(state, Mapping) or not all(torch.is_tensor(v) for v in state.values()):
-        raise ModelError(f"expected a state dict (names and tensors) in {file}, got other things")
-    return {_OLD_DENSENET.sub(r"\1\2", name): tensor for name, tensor in state.items()}
+def list_models(pattern: str = "*", *, pretrained: bool = False) -> pd.DataFrame:
+    """List the models of torchvision and timm together.
+
+    Args:
+        pattern: Shell pattern, such as `"*resnet*"`; text without `*` is looked for anywhere.
+            `timm/` or `torchvision/` before it asks one library.
+        pretrained: Only those that have weights.
+
+    Returns:
+        Columns `name` (as `cnn_learner` takes it: `timm/NAME` where torchvision has that name too),
+        `library`, `parameters` (all of the model's, its ImageNet classifier with them),
+        `input_size` (pixels) and `weights` (name of the best, or None), in the order of the names;
+        empty where none matches.
+
+    timm does not say how many parameters a model has: each is built once, without memory for its
+    weights (a twentieth of a second), and the number is kept in quickvision's cache folder.
+    """
+    library, _, plain = pattern.rpartition("/")
+    plain = plain if set(plain) & set("*?[") else f"*{plain}*"
+    rows = []
+    if library in ("", "torchvision"):
+        for name in fnmatch.filter(_TORCHVISION, plain):
+            found = _of_torchvision(name)
+            best = _MODELS.get_model_weights(name)
+            n = best.DEFAULT.meta["num_params"] if found.weights else _count(_TORCHVISION[name])
+            rows.append((name, "torchvision", n, found.input_size, found.weights))
+    if library in ("", "timm"):
+        names = timm.list_models(plain)
+        parameters = _timm_parameters(names)
+        for name in names:
+            found = _of_timm(name)
+            row = ("timm", parameters[name], found.input_size, found.weights)
+            rows.append((f"timm/{name}" if name in _TORCHVISION else name, *row))
+    rows = [row for row in sorted(rows) if row[-1] or not pretrained]
+    columns = ["name", "library", "parameters", "input_size", "weights"]
+    return pd.DataFrame(rows, columns=columns).astype({"parameters": int, "input_size": int})
 
 
-def _register(builder: Callable[..., nn.Module]) -> Stats:
-    """See that fastai knows how to cut, group and normalise a torchvision model."""
-    if builder not in model_meta and builder in _TORCHVISION.values():
-        name = builder.__name__
-        preset = torchvision.models.get_model_weights(builder).DEFAULT.transforms()
-        centred = ([0.5] * 3, [0.5] * 3)
-        stats = centred if name in _CENTRED else (list(preset.mean), list(preset.std))
-        model_meta[builder] = {
-            "cut": cut_classifier,
-            "split": three_groups,
-            "stats": stats,
-            "weights": "DEFAULT",
-        }
-    return model_meta.get(builder, {}).get("stats", imagenet_stats)
-
-
-def cut_classifier(model: nn.Module) -> nn.Sequential:
-    """Take off a torchvision model's pooling, classifier and auxiliary heads."""
-    return nn.Sequential(
-        *[child for name, child in model.named_children() if name not in _HEADS | _AUXILIARY]
+def _of_torchvision(name: str) -> ModelSettings:
+    weights = list(_MODELS.get_model_weights(name))
+    if not weights:
+        return ModelSettings(name, "torchvision")
+    best = _MODELS.get_model_weights(name).DEFAULT
+    preset = best.transforms()
+    (side,), (resized,) = preset.crop_size, preset.resize_size
+    centred = name in _CENTRED
+    return ModelSettings(
+        name,
+        "torchvision",
+        best.name,
+        (0.5,) * 3 if centred else tuple(preset.mean),
+        (0.5,) * 3 if centred else tuple(preset.std),
+        side,
+        preset.interpolation.value,
+        side / resized,
+        fixed_size=name.startswith(("vit_", "maxvit_")),
+        licence=best.meta.get("license"),
     )
 
 
-def three_groups(model: nn.Sequential) -> list[list[nn.Parameter]]:
-    """Split body and head into layer groups: the body's first half, its second half, the head."""
-    stages = list(model[0])
-    while len(stages) == 1:
-        stages = list(stages[0])
-    half = len(stages) // 2
-    return [params(nn.Sequential(*part)) for part in (stages[:half], stages[half:], model[1:])]
+def _of_timm(name: str) -> ModelSettings:
+    cfg = timm.get_pretrained_cfg(name)
+    written = f"timm/{name}" if name in _TORCHVISION else name
+    if cfg is None:
+        return ModelSettings(written, "timm")
+    return ModelSettings(
+        written,
+        "timm",
+        cfg.tag or "default" if cfg.has_weights else None,
+        tuple(cfg.mean),
+        tuple(cfg.std),
+        cfg.input_size[-1],
+        cfg.interpolation if cfg.interpolation in ("bilinear", "bicubic", "lanczos") else "bicubic",
+        cfg.crop_pct,
+        fixed_size=cfg.fixed_input_size,
+        licence=cfg.license,
+    )
+
+
+def _timm_parameters(names: list[str]) -> dict[str, int]:
+    """Count the parameters of timm's models, each once for a version of timm."""
+    file = cache_folder() / f"timm-{timm.__version__}-parameters.json"
+    try:
+        known = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        known = {}
+    if new := [name for name in names if name not in known]:
+        for name in counted(new, len(new), "counting parameters"):
+            known[name] = _count(partial(timm.create_model, name))
+        write_whole(file, lambda part: part.write_text(json.dumps(known), encoding="utf-8"))
+    return known
+
+
+def _count(build: Callable[[], Any]) -> int:
+    with torch.device("meta"):
+        return sum(p.numel() for p in build().parameters())

@@ -11,6 +11,7 @@ from typing import Any
 from quickvision.errors import did_you_mean
 
 Size = int | tuple[int, int]
+INTERPOLATIONS = ("bilinear", "bicubic", "lanczos", "nearest")
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Options:
     class_names: str | Path | Sequence[str] | Mapping[Any, str] | None = None
     size: Size = 224
     resize: str = "crop"
+    interpolation: str = "bilinear"
+    crop_pct: float = 1.0
     bs: int = 64
     seed: int = 42
     item_tfms: Any = None
@@ -60,6 +63,12 @@ class Options:
             raise ValueError(f"resize: expected 'crop', 'squish' or 'pad', got {self.resize!r}")
         if self.resize != "crop" and self.item_tfms is not None:
             raise ValueError("resize: goes with the item_tfms of our own, and item_tfms= is given")
+        if self.interpolation not in INTERPOLATIONS:
+            near = did_you_mean(str(self.interpolation), INTERPOLATIONS)
+            known = ", ".join(map(repr, INTERPOLATIONS))
+            raise ValueError(f"interpolation: expected {known}, got {self.interpolation!r}{near}")
+        if not isinstance(self.crop_pct, Real) or not 0 < self.crop_pct <= 1:
+            raise ValueError(f"crop_pct: expected a fraction such as 0.875, got {self.crop_pct!r}")
         if self.balance not in (None, "weights", "oversample"):
             got = repr(self.balance)
             raise ValueError(f"balance: expected None, 'weights' or 'oversample', got {got}")

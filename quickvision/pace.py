@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +51,7 @@ class Plan:
         bs: Pictures in a step.
         cached: The frozen stage trains on cached features.
         views: Augmented feature passes beside the plain one.
+        looks: Passes over the validation pictures at the end.
         searched: Steps of the rate finders: of the frozen stage, and of the unfrozen one.
     """
 
@@ -59,6 +61,7 @@ class Plan:
     bs: int
     cached: bool
     views: int = 0
+    looks: int = 1
     searched: tuple[int, int] = (0, 0)
 
     @property
@@ -91,7 +94,8 @@ class Plan:
 
     def total(self, frozen_epochs: int, unfrozen_epochs: int) -> float:
         """Seconds of everything, the report with it."""
-        return self.frozen(frozen_epochs) + self.unfrozen(unfrozen_epochs) + self.look + REPORT
+        seen = self.looks * self.look
+        return self.frozen(frozen_epochs) + self.unfrozen(unfrozen_epochs) + seen + REPORT
 
     def fit(self, budget: float, frozen_epochs: int) -> tuple[int, int]:
         """Pick the epochs that fit: frozen ones first, then unfrozen ones, ten at most.
@@ -197,3 +201,11 @@ def spoken(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
+
+
+@contextmanager
+def clocked(timing: dict[str, float], stage: str) -> Iterator[None]:
+    """Add the seconds that the block takes to a stage's."""
+    start = time.perf_counter()
+    yield
+    timing[stage] = timing.get(stage, 0.0) + time.perf_counter() - start

@@ -135,7 +135,7 @@ def plot_history(
 
 
 def plot_lr_find(found: LRFind | Mapping[str, LRFind], *, ax: Axes | None = None) -> Axes:
-    """Draw the loss over the learning rates that were tried, and the pick.
+    """Draw the loss over the learning rates that were tried, its longest fall, and the pick.
 
     Args:
         found: One result of `find_lr`, or several by name.
@@ -145,6 +145,9 @@ def plot_lr_find(found: LRFind | Mapping[str, LRFind], *, ax: Axes | None = None
     ax = ax or _axes(6.4, 4)
     for (name, one), colour in zip(several.items(), COLOURS, strict=False):
         ax.plot(one.lrs, one.losses, color=colour)
+        if len(one.lrs) and one.lr_range[0] < one.lr_range[1]:
+            fall = (one.lrs >= one.lr_range[0]) & (one.lrs <= one.lr_range[1])
+            ax.plot(one.lrs[fall], one.losses[fall], color=colour, linewidth=6, alpha=0.25)
         label = f"{name} {one.lr:.1e}".strip()
         height = np.interp(one.lr, one.lrs, one.losses) if len(one.lrs) else np.nan
         ax.plot(one.lr, height, "o", color=colour, markersize=8, label=label)

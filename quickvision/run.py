@@ -14,11 +14,32 @@ from matplotlib.axes import Axes
 
 from quickvision import interpret, plots
 from quickvision.accuracy import Accuracy
+from quickvision.config import RunConfig
 from quickvision.errors import RunError, some
 from quickvision.interpret import Predictions
 from quickvision.lr_find import LRFind
 from quickvision.pace import spoken
+from quickvision.script import Code, write_script
 from quickvision.splits import is_uneven
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage, as it was trained.
+
+    Attributes:
+        name: "frozen" or "unfrozen".
+        epochs: Epochs that were asked for.
+        lr: Rate, or rates, at the top.
+        cached: It trained on cached features.
+        gradual: Group by group.
+    """
+
+    name: str
+    epochs: int
+    lr: Any
+    cached: bool = False
+    gradual: bool = False
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -27,7 +48,8 @@ class Run:
 
     Attributes:
         learn: The plain fastai `Learner`, with the weights of the last epoch;
-            `learn.load("stage-1")` goes back to the end of the frozen stage, where there was one.
+            `learn.load("best")` goes to the best epoch of both stages, `learn.load("stage-1")` back
+            to the end of the frozen one, where there was one.
         history: One row an epoch over all stages, as `fit_frozen` returns it, and `cached`: whether
             it was one on cached features.
         preds: The one inference pass over the validation pictures.
@@ -35,6 +57,11 @@ class Run:
         arch: Name of the architecture.
         path: Folder with the stages' weights, the tables and the plots.
         skipped: Pictures that were left out: columns `path` and `reason`.
+        config: How it was trained.
+        stages: What each stage did, its rates with it.
+        made: The options that data and model were made with.
+        best: The best epoch's row of `history`: most accurate, then of lowest validation loss. It
+            is picked on the pictures that it is measured on, which flatters it.
         timing: Seconds by stage, in their order: "data" and "model" (building them), "estimate",
             "features", "frozen rates", "frozen", "unfrozen rates", "unfrozen", "report".
         baseline: Another run on the same pictures to compare with, or None.
@@ -47,6 +74,10 @@ class Run:
     arch: str
     path: Path
     skipped: pd.DataFrame
+    config: RunConfig
+    stages: tuple[Stage, ...] = ()
+    made: Mapping[str, Any] = field(default_factory=dict)
+    best: Mapping[str, Any] = field(default_factory=dict)
     timing: Mapping[str, float] = field(default_factory=dict)
     baseline: Run | None = None
 
@@ -91,6 +122,20 @@ class Run:
             raise RunError("expected a rate finder's curve, got none: this run was given its rates")
         return plots.plot_lr_find(self.lr_finds, ax=ax)
 
+    def show_code(self) -> Code:
+        """Write the plain fastai script that does what this run did, with its real numbers.
+
+        With the same versions on the same CPU it ends at the same validation error. Where features
+        were cached, it caches them; what was yours (a loss, transforms, callbacks) is left to fill
+        in.
+
+        Returns:
+            Text, which notebooks and prompts show as it is.
+        """
+        return write_script(
+            self.learn, self.config, self.stages, self.made, self.path / "split.csv"
+        )
+
     def summary(self) -> dict[str, str]:
         """Say the result in a few named lines of text."""
         n_train, n_valid = len(self.learn.dls.train_ds), len(self.preds)
@@ -108,10 +153,11 @@ class Run:
         ]
         confused = [f"{r.actual} taken for {r.predicted} ({r.count_})" for r in self._pairs()]
         lines = {
-            "accuracy": str(self.accuracy),
+            "accuracy": f"{self.accuracy}{self._looks()}",
             "macro-F1": f"{interpret.macro_f1(self.preds):.1%}, each class counting the same"
             if is_uneven(getattr(self.learn.dls, "split", None))
             else "",
+            "best epoch": self._best(),
             "baseline": str(self.baseline.accuracy) if self.baseline else "",
             "model": f"{self.arch}, {epochs} epochs",
             "time": f"{spoken(total)}: {', '.join(slow)}",
@@ -123,6 +169,21 @@ class Run:
             "written to": str(self.path),
         }
         return {name: text for name, text in lines.items() if text}
+
+    def _looks(self) -> str:
+        tta = self.config.tta
+        return f", mean of {1 + tta} looks, {tta} of them augmented" if tta else ""
+
+    def _best(self) -> str:
+        """Name the best epoch, where it was not the last."""
+        best, last = self.best, self.history.iloc[-1]
+        if not best or (best["stage"], best["epoch"]) == (last["stage"], last["epoch"]):
+            return ""
+        said = f"valid_loss {best['valid_loss']:.3f}"
+        if "accuracy" in best:
+            n = len(self.preds)
+            said = str(Accuracy(round(best["accuracy"] * n), n))
+        return f"{best['stage']} {best['epoch']}, {said}: run.learn.load('best') goes back to it"
 
     def _pairs(self) -> list[Any]:
         return list(self.most_confused().rename(columns={"count": "count_"}).itertuples())
@@ -164,3 +225,9 @@ def new_run_folder(out: str | Path, name: str) -> Path:
             raise RunError(
                 f"expected to write in {out}, got: {error}; give another out="
             ) from error
+
+
+def arch_name(learn: Learner) -> str:
+    """Return the name of a learner's architecture, or of its model's class."""
+    arch = getattr(learn, "arch", None) or type(learn.model)
+    return arch if isinstance(arch, str) else getattr(arch, "__name__", str(arch))

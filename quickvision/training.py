@@ -1,4 +1,4 @@
-"""The steps that change weights: fit with the body frozen, fit with it unfrozen."""
+"""The steps that change weights: fit with the body frozen, unfrozen, or a group at a time."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from fastai.learner import L, Learner
 
 from quickvision.errors import RunError
 from quickvision.lr_find import FROZEN_LR, LRFind, count_batches
-from quickvision.progress import Bar, EpochLog
+from quickvision.progress import Bar, EpochLog, say
+from quickvision.schedules import Patience, check_schedule, fit_scheduled
 
-UNFROZEN_LR = slice(
-    1e-5, 1e-3
-)  # fine_tune halves the base and divides it by 100 for the first layers
+# fine_tune halves the base and divides it by 100 for the first layers
+UNFROZEN_LR = slice(1e-5, 1e-3)
 
 Rate = float | slice | Sequence[float] | LRFind
 
@@ -25,17 +25,26 @@ def fit_frozen(
     epochs: int = 4,
     *,
     lr_max: Rate = FROZEN_LR,
+    schedule: str = "one_cycle",
+    patience: int | None = None,
     verbose: bool = True,
     **kwargs: Any,
 ) -> pd.DataFrame:
-    """Train the head while the body stays frozen: `learn.freeze()`, then `fit_one_cycle`.
+    """Train the head while the body stays frozen: `learn.freeze()`, then fastai's fit.
 
     Args:
         learn: The learner; its weights change.
         epochs: Passes over the training pictures, at least 1.
         lr_max: Rate at the top of the cycle.
+        schedule: "one_cycle" (up in a quarter of the time, then down to nothing), "flat_cos" (flat,
+            the last quarter down), "cosine" (down from the start), "step" (a tenth after each third
+            of the epochs), "plateau" (a tenth where the validation loss has not fallen) or
+            "constant".
+        patience: Stop after this many epochs without a lower validation loss. It fights one-cycle,
+            whose rate and loss are high in the middle and whose last epochs do most of the work:
+            give it with another schedule.
         verbose: Say a line an epoch.
-        **kwargs: Go to fastai's `fit_one_cycle` (`cbs`, `wd`, `pct_start`, ...).
+        **kwargs: Go to fastai's fit (`cbs`, `wd`, `pct_start`, ...).
 
     Returns:
         One row an epoch, with columns `stage`, `epoch` (from 1), `train_loss`, `valid_loss`, the
@@ -44,10 +53,11 @@ def fit_frozen(
     Raises:
         DataError: The training loader has no batch.
         RunError: The loss is no number any more, or a callback let no epoch finish.
-        ValueError: `epochs` is below 1, or a rate is not above 0.
+        ValueError: `epochs` or `patience` is below 1, a rate is not above 0, or there is no such
+            schedule.
     """
     learn.freeze()
-    return _fit(learn, "frozen", epochs, lr_max, verbose, kwargs)
+    return _fit(learn, "frozen", epochs, lr_max, schedule, patience, verbose, kwargs)
 
 
 def fit_unfrozen(
@@ -55,10 +65,13 @@ def fit_unfrozen(
     epochs: int = 2,
     *,
     lr_max: Rate = UNFROZEN_LR,
+    schedule: str = "one_cycle",
+    patience: int | None = None,
+    gradual: bool = False,
     verbose: bool = True,
     **kwargs: Any,
 ) -> pd.DataFrame:
-    """Train all layers: `learn.unfreeze()`, then `fit_one_cycle` with rates that grow to the head.
+    """Train all layers: `learn.unfreeze()`, then fastai's fit with rates that grow to the head.
 
     Args:
         learn: The learner; its weights change.
@@ -66,8 +79,13 @@ def fit_unfrozen(
         lr_max: Rates at the top of the cycle: `slice(first, last)` spreads them over the layer
             groups by equal factors; `slice(last)` gives all but the head a tenth; a number is one
             rate for all; what `find_lr` found is the head's, and the first layers get a hundredth.
+        schedule: As in `fit_frozen`; each step of `gradual` is a cycle of its own.
+        patience: As in `fit_frozen`.
+        gradual: Unfreeze group by group: first train the head and the last group of the body, then
+            one group more, and so on, with about as many epochs each. The stage is "top 2 groups"
+            in the table then, and "unfrozen" at the end.
         verbose: Say a line an epoch.
-        **kwargs: Go to fastai's `fit_one_cycle`.
+        **kwargs: Go to fastai's fit.
 
     Returns:
         As `fit_frozen`.
@@ -75,11 +93,47 @@ def fit_unfrozen(
     Raises:
         DataError: As `fit_frozen`.
         RunError: As `fit_frozen`.
-        ValueError: As `fit_frozen`.
+        ValueError: As `fit_frozen`; or there are fewer epochs than groups to unfreeze.
     """
-    learn.unfreeze()
     rate = spread(lr_max.lr) if isinstance(lr_max, LRFind) else lr_max
-    return _fit(learn, "unfrozen", epochs, rate, verbose, kwargs)
+    if not gradual:
+        learn.unfreeze()
+        return _fit(learn, "unfrozen", epochs, rate, schedule, patience, verbose, kwargs)
+    tables = []
+    for open_groups, part in gradual_steps(learn, epochs):
+        learn.freeze_to(-open_groups)
+        whole = open_groups == count_groups(learn)
+        stage = "unfrozen" if whole else f"top {open_groups} groups"
+        options = dict(kwargs)
+        tables.append(_fit(learn, stage, part, rate, schedule, patience, verbose, options))
+    return pd.concat(tables, ignore_index=True)
+
+
+def gradual_steps(learn: Learner, epochs: int) -> list[tuple[int, int]]:
+    """Share epochs out over the steps of gradual unfreezing; the last ones get what is over.
+
+    Returns:
+        For each step how many groups train, the head with them, and for how many epochs.
+
+    Raises:
+        ValueError: There are fewer epochs than steps.
+
+    Source: Howard and Ruder, "Universal Language Model Fine-tuning" (2018).
+    """
+    steps = max(1, count_groups(learn) - 1)
+    if not isinstance(epochs, int) or epochs < steps:
+        raise ValueError(
+            f"gradual: expected an epoch for each of {steps} steps, from 2 layer groups to"
+            f" {steps + 1}, got {epochs!r} unfrozen epochs"
+        )
+    return [(step + 2, (epochs + step) // steps) for step in range(steps)]
+
+
+def count_groups(learn: Learner) -> int:
+    """Count a learner's layer groups, the head with them."""
+    if learn.opt is None:
+        learn.create_opt()
+    return len(learn.opt.param_lists)
 
 
 def spread(lr: float) -> slice:
@@ -92,11 +146,15 @@ def _fit(
     stage: str,
     epochs: int,
     lr_max: Rate,
+    schedule: str,
+    patience: int | None,
     verbose: bool,
     kwargs: dict[str, Any],
 ) -> pd.DataFrame:
     if not isinstance(epochs, int) or epochs < 1:
         raise ValueError(f"epochs: expected a whole number from 1, got {epochs!r}")
+    check_patience(patience)
+    check_schedule(schedule)
     rate = lr_max if isinstance(lr_max, slice | list | tuple) else float(cast(float, lr_max))
     rates = [rate.start, rate.stop] if isinstance(rate, slice) else np.atleast_1d(rate)
     if not all(lr is None or lr > 0 for lr in rates):
@@ -104,8 +162,18 @@ def _fit(
     count_batches(learn)
     log = EpochLog(stage, verbose=verbose)
     cbs = [*L(kwargs.pop("cbs", None)), log, *([Bar(stage)] if verbose else [])]
+    if patience is not None:
+        cbs.append(Patience(patience))
     with learn.no_bar(), learn.no_logging():
-        learn.fit_one_cycle(epochs, rate, cbs=cbs, **kwargs)
+        fit_scheduled(learn, schedule, epochs, rate, cbs, **kwargs)
     if not log.rows:
         raise RunError(f"expected a finished epoch, got none: a callback stopped the {stage} stage")
+    if patience is not None and len(log.rows) < epochs:
+        say(f"{stage:<13}stopped: no lower validation loss for {patience} epochs", verbose=verbose)
     return pd.DataFrame(log.rows)
+
+
+def check_patience(patience: int | None) -> None:
+    """Raise a ValueError where it is neither None nor a whole number from 1."""
+    if patience is not None and not (isinstance(patience, int) and patience >= 1):
+        raise ValueError(f"patience: expected None or epochs from 1, got {patience!r}")

@@ -13,17 +13,20 @@ LEVELS = {
     for level, rooms in enumerate(
         (
             "errors accuracy memory cache __init__",
-            "images paths splits models progress lr_find rows files twins options",
-            "labels parallel class_names cells",
+            "images paths splits progress lr_find rows files twins options heads losses optimisers"
+            " schedules groups weights best centre_crop",
+            "labels parallel class_names cells models downloads cifar cars",
             "listings scan copies",
             "tables holdout",
-            "layouts loaders findings speed fused bottleneck",
+            "layouts loaders findings speed fused bottleneck bodies",
             "data checks learner training interpret features pace predictor",
-            "plots",
+            "plots config script_model",
+            "script",
             "run",
+            "results",
             "job",
             "workflow",
-            "recipes",
+            "recipes digits",
             "cli",
             "__main__",
         )

@@ -118,3 +118,50 @@ def test_ants_and_bees_reach_ninety_percent(real_data, tmp_path):
     assert float(re.search(r"accuracy +([\d.]+)% .*n=153\)", summary)[1]) >= 90
     assert re.search(r"confused +(ants taken for bees|bees taken for ants) \(\d+\)", summary)
     assert "left out     1 picture" in summary
+
+
+def test_training_choices_reach_the_run(class_folders, tmp_path):
+    done = run(
+        "train", class_folders, "--arch", "timm/test_resnet", "--weights", "none", "--size", 32,
+        "--bs", 6, "--frozen-epochs", 0, "--unfrozen-epochs", 4, "--lr", "0.01", "--opt", "sgd",
+        "--schedule", "constant", "--patience", 2, "--head", "linear", "--mixup", 0.2,
+        "--label-smoothing", 0.1, "--tta", 1, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "mean of 2 looks, 1 of them augmented" in done.stdout
+    assert "best.pth" in [p.name for p in (tmp_path / "runs/colours-001/models").iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--lr", "fast"], "expected 'find' or a rate such as 1e-3"),
+        (["--schedule", "linear"], "one_cycle"),
+        (["--opt", "adamm"], "adamw"),
+        (["--mixup", "0.4", "--cutmix", "1"], "--mixup or --cutmix"),
+        (["--gradual", "--unfrozen-epochs", "0"], "--gradual goes with unfrozen epochs"),
+    ],
+)
+def test_choices_that_make_no_sense_exit_2(class_folders, tmp_path, options, said):
+    done = run("train", class_folders, *options, cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in " ".join(done.stderr.split())
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_optimisers_and_schedules_of_the_command_line_are_the_librarys():
+    from typing import get_args
+
+    from quickvision import cli, optimisers, schedules
+
+    assert set(get_args(cli.Opt)) == set(optimisers.OPTS)
+    assert get_args(cli.Schedule) == schedules.SCHEDULES
+
+
+def test_models_are_listed(tmp_path):
+    done = run("models", "test_resn*")
+    assert done.returncode == 0
+    assert "test_resnet" in done.stdout
+    done = run("models", "no_such_model")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: expected models whose names match 'no_such_model'")

@@ -209,7 +209,7 @@ class Doubled(nn.Sequential):
 def test_a_head_that_is_more_than_a_chain_stays_whole(class_folders, tiny_net):
     head = Doubled(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 3))
     dls = qv.from_folder(class_folders, size=32, bs=BATCH)
-    learn = qv.cnn_learner(dls, tiny_net, custom_head=head)
+    learn = qv.cnn_learner(dls, tiny_net, head=head)
     cached = qv.feature_learner(learn)
     assert cached.dls.train.dataset.x.ndim == 5  # not pooled: the pooling belongs to the head
     out, _ = outputs(learn, learn.dls.valid, split=1)

@@ -8,6 +8,8 @@ import torch
 from fastai.data.transforms import Normalize
 from fastai.learner import Learner
 from fastai.metrics import accuracy
+from fastai.optimizer import Adam
+from torch import nn
 
 import quickvision as qv
 from quickvision import models
@@ -34,7 +36,7 @@ def test_a_plain_learner_comes_back(dls):
 
 def test_metrics_head_and_learner_options_pass_through(dls, tmp_path):
     learn = qv.cnn_learner(
-        dls, "mobilenet_v2", weights=None, metrics=accuracy, path=tmp_path, lin_ftrs=[16], wd=0.3
+        dls, "mobilenet_v2", weights=None, metrics=accuracy, path=tmp_path, hidden=[16], wd=0.3
     )
     assert (learn.path, learn.wd, learn.metrics[0].name) == (tmp_path, 0.3, "accuracy")
     assert learn.model[1][4].out_features == 16
@@ -64,7 +66,7 @@ def test_always_normalised_and_the_loaders_given_stay_as_they_were(dls):
 
 
 def test_a_second_learner_does_not_keep_the_first_ones_statistics(dls, tiny_net, monkeypatch):
-    half = ([0.5] * 3, [0.5] * 3)
+    half = models.ModelSettings("half", "", mean=(0.5,) * 3, std=(0.5,) * 3)
     one = qv.cnn_learner(dls, "mobilenet_v2", weights=None)
     monkeypatch.setattr(
         "quickvision.learner.find_arch", lambda a: models.Arch("half", tiny_net, half)
@@ -121,11 +123,14 @@ def test_a_model_without_pooling_is_refused(dls):
 @pytest.mark.parametrize(
     ("options", "error", "match"),
     [
-        ({"cut": -1}, TypeError, "cut: set by cnn_learner itself"),
-        ({"pretrained": False}, TypeError, "pretrained: set by cnn_learner itself"),
+        ({"cut": -1}, TypeError, "cut: neither .* here it is a function of your own as arch="),
+        ({"pretrained": False}, TypeError, "pretrained: neither .* here it is weights="),
+        ({"opt": "sgd", "opt_func": Adam}, TypeError, "opt_func: says the same as opt="),
+        ({"loss": "focal", "loss_func": Adam}, TypeError, "loss_func: says the same as loss="),
         ({"weights": True}, TypeError, "weights: expected 'default', None or a file"),
-        ({"lin_ftrs": [64, 128], "ps": [0.1, 0.2]}, qv.ModelError, "an output for each of 3 cla"),
-        ({"arch": "vit_b_16"}, qv.ModelError, "cannot build vit_b_16"),
+        ({"head": nn.Linear(8, 3)}, qv.ModelError, "head: it cannot take"),
+        ({"head": nn.Flatten()}, qv.ModelError, "an output for each of 3 classes"),
+        ({"arch": "vit_b_16"}, qv.ModelError, "size=224: it takes no others than 224 x 224"),
     ],
 )
 def test_options_that_would_be_lost_or_make_no_model(dls, options, error, match):

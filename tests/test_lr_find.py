@@ -77,6 +77,27 @@ class TestFindLR:
         assert found.lr == 2e-3
         assert "never fell" in found.reason
 
+    def test_the_range_is_the_longest_fall_and_holds_the_pick(self):
+        lrs = np.logspace(-6, 0, 60)
+        losses = np.concatenate([np.full(10, 2.0), np.linspace(2, 1, 30), np.linspace(1, 5, 20)])
+        found = _pick(lrs, losses, default=2e-3)
+        assert found.lr_range == (pytest.approx(lrs[9], rel=0.3), pytest.approx(lrs[40], rel=0.3))
+        assert found.lr_range[0] < found.lr < found.lr_range[1]
+        assert f"{found.lr_range[0]:.1e} to {found.lr_range[1]:.1e}" in found.reason
+
+    @pytest.mark.parametrize("seed", range(20))
+    def test_the_range_holds_fastais_pick_on_noisy_curves_too(self, seed):
+        rng = np.random.default_rng(seed)
+        lrs, losses = np.logspace(-6, 0, 80), np.cumsum(rng.normal(-0.05, 0.3, 80)) + 20
+        found = _pick(lrs, losses, default=2e-3)
+        assert found.lr_range[0] <= found.lr <= found.lr_range[1]
+
+    def test_works_on_a_read_only_disk(self, learn, tmp_path):
+        learn.path = tmp_path / "nowhere" / "to" / "write"
+        before = set(tmp_path.rglob("*"))
+        assert qv.find_lr(learn, num_it=20).lr > 0
+        assert set(tmp_path.rglob("*")) == before
+
     def test_the_pick_lies_on_the_fall_of_the_curve(self):
         lrs = np.geomspace(1e-6, 1, 60)
         losses = 1 - 0.8 / (1 + (1e-3 / lrs) ** 2) + np.where(lrs > 0.1, 3 * lrs, 0)

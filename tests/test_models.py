@@ -1,17 +1,15 @@
 from __future__ import annotations
 
-import re
-
 import pytest
 import timm
 import torch
 import torchvision
 from fastai.vision.core import imagenet_stats
-from fastai.vision.learner import create_body, model_meta
-from safetensors.torch import save_file
 
+import quickvision as qv
+from quickvision import models
 from quickvision.errors import ModelError
-from quickvision.models import find_arch, load_body, three_groups
+from quickvision.models import find_arch
 
 
 def test_torchvision_is_taken_where_both_have_a_name():
@@ -21,9 +19,10 @@ def test_torchvision_is_taken_where_both_have_a_name():
 
 
 def test_statistics_are_the_weights_own():
-    assert find_arch("mobilenet_v2").stats == imagenet_stats
-    assert find_arch("timm/vit_small_patch16_224").stats == ([0.5] * 3, [0.5] * 3)
-    assert find_arch("googlenet").stats == ([0.5] * 3, [0.5] * 3)
+    mobile = qv.model_settings("mobilenet_v2")
+    assert [list(mobile.mean), list(mobile.std)] == list(imagenet_stats)
+    assert qv.model_settings("timm/vit_small_patch16_224").mean == (0.5,) * 3
+    assert qv.model_settings("googlenet").std == (0.5,) * 3
 
 
 @pytest.mark.parametrize(
@@ -41,88 +40,66 @@ def test_things_that_name_no_model_are_refused(arch):
         find_arch(arch)
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v2", "shufflenet_v2_x1_0", "regnet_y_400mf"])
-def test_torchvision_models_that_fastai_cannot_cut_get_three_groups(name):
-    arch = find_arch(name)
-    body = create_body(
-        arch.source(weights=None), pretrained=False, cut=model_meta[arch.source]["cut"]
-    )
-    groups = three_groups(torch.nn.Sequential(body, torch.nn.Linear(2, 2)))
-    assert len(groups) == 3
-    assert all(groups)
-    assert sum(map(len, groups)) == len(list(body.parameters())) + 2
-    assert body.eval()(torch.zeros(1, 3, 64, 64)).ndim == 4
+def test_the_old_names_of_cadenes_collection_are_understood():
+    assert find_arch("se_resnet50").source == "seresnet50"
+    assert find_arch("timm/se_resnext50_32x4d").source == "seresnext50_32x4d"
 
 
-class TestLoadBody:
-    def body(self, arch):
-        return create_body(arch.source(), pretrained=False, cut=model_meta[arch.source]["cut"])
+class TestSettings:
+    def test_torchvisions_come_from_its_best_weights(self):
+        preset = torchvision.models.Inception_V3_Weights.DEFAULT.transforms()
+        found = qv.model_settings("inception_v3")
+        assert (found.library, found.weights) == ("torchvision", "IMAGENET1K_V1")
+        assert found.input_size == preset.crop_size[0] == 299
+        assert found.crop_pct == pytest.approx(299 / 342)
+        assert (found.interpolation, found.fixed_size) == ("bilinear", False)
 
-    @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-    def test_a_whole_models_file_is_loaded(self, tmp_path, suffix):
-        arch, file = find_arch("shufflenet_v2_x0_5"), tmp_path / f"weights{suffix}"
-        whole = arch.source()
-        (save_file if suffix == ".safetensors" else torch.save)(whole.state_dict(), file)
-        body = self.body(arch)
-        load_body(body, arch, file)
-        assert torch.equal(body[0][0].weight, whole.conv1[0].weight)
-        assert torch.equal(body[-1][1].running_var, whole.conv5[1].running_var)
-
-    def test_another_classifier_or_none_is_no_hindrance(self, tmp_path):
-        arch, file = find_arch("shufflenet_v2_x0_5"), tmp_path / "weights.pth"
-        state = arch.source(num_classes=3).state_dict()
-        torch.save(
-            {"state_dict": {k: v for k, v in state.items() if "bias" not in k or "fc" not in k}},
-            file,
+    def test_timms_come_from_its_config(self):
+        found, cfg = (
+            qv.model_settings("vit_small_patch16_224"),
+            timm.get_pretrained_cfg("vit_small_patch16_224"),
         )
-        body = self.body(arch)
-        load_body(body, arch, file)
-        assert torch.equal(body[0][0].weight, state["conv1.0.weight"])
+        assert (found.library, found.weights, found.licence) == ("timm", cfg.tag, "apache-2.0")
+        assert (found.input_size, found.crop_pct) == (224, cfg.crop_pct)
+        assert (found.interpolation, found.fixed_size) == ("bicubic", True)
 
-    def test_timm_files_load(self, tmp_path):
-        arch, file = find_arch("timm/test_resnet"), tmp_path / "weights.safetensors"
-        whole = timm.create_model("test_resnet", num_classes=7)
-        save_file(whole.state_dict(), file)
-        body = torch.nn.Module()
-        body.model = timm.create_model("test_resnet", num_classes=0)
-        load_body(body, arch, file)
-        assert torch.equal(next(body.model.parameters()), next(whole.parameters()))
+    def test_a_model_without_weights_and_a_function_get_imagenets(self, tiny_net):
+        for arch in (tiny_net, "timm/test_vit"):
+            assert qv.model_settings(arch).input_size in (160, 224)
+        assert qv.model_settings(tiny_net).library == ""
+        assert qv.model_settings(tiny_net).weights is None
 
-    def test_another_archs_file_is_refused_and_nothing_changes(self, tmp_path):
-        arch, file = find_arch("shufflenet_v2_x0_5"), tmp_path / "weights.pth"
-        torch.save(torchvision.models.shufflenet_v2_x1_0().state_dict(), file)
-        body = self.body(arch)
-        before = body[0][0].weight.clone()
-        with pytest.raises(ModelError, match="weights of shufflenet_v2_x0_5 in .*other shapes"):
-            load_body(body, arch, file)
-        assert torch.equal(body[0][0].weight, before)
 
-    def test_files_that_are_no_state_dict(self, tmp_path):
-        arch = find_arch("shufflenet_v2_x0_5")
-        for name, write in {
-            "empty.pth": lambda f: f.write_bytes(b""),
-            "text.pth": lambda f: f.write_text("x"),
-            "text.safetensors": lambda f: f.write_text("x"),
-            "list.pth": lambda f: torch.save([1, 2], f),
-            "code.pth": lambda f: torch.save(torchvision.models.alexnet, f),
-        }.items():
-            write(tmp_path / name)
-            with pytest.raises(ModelError, match="expected a state dict"):
-                load_body(self.body(arch), arch, tmp_path / name)
-        with pytest.raises(ModelError, match="'default', None or a file, got nothing at"):
-            load_body(self.body(arch), arch, tmp_path / "gone.pth")
+class TestList:
+    def test_both_libraries_are_listed_by_pattern(self):
+        table = qv.list_models("*resnet18*")
+        assert {"torchvision", "timm"} == set(table["library"])
+        assert {"resnet18", "timm/resnet18", "resnet18d"} <= set(table["name"])
+        assert list(table.columns) == ["name", "library", "parameters", "input_size", "weights"]
+        assert qv.list_models("resnet18").equals(table)
 
-    def test_torchvisions_older_files_load(self, tmp_path):
-        """Without batch counters (resnet34's), and with `norm.1` for `norm1` (densenet's)."""
-        arch, file = find_arch("densenet121"), tmp_path / "weights.pth"
-        state = {
-            re.sub(r"(denselayer\d+\.(?:norm|conv))([12])", r"\1.\2", name): tensor
-            for name, tensor in arch.source().state_dict().items()
-            if not name.endswith("num_batches_tracked")
-        }
-        assert any("norm.1" in name for name in state)
-        torch.save(state, file)
-        body = self.body(arch)
-        load_body(body, arch, file)
-        kernel = body[0].denseblock1.denselayer1.conv1.weight
-        assert torch.equal(kernel, state["features.denseblock1.denselayer1.conv.1.weight"])
+    def test_every_name_is_one_that_cnn_learner_takes(self):
+        table = qv.list_models("*mobilenetv3*")
+        assert [qv.model_settings(name).library for name in table["name"]] == list(table["library"])
+
+    def test_parameters_are_the_whole_models(self):
+        table = qv.list_models("test_resnet*").set_index("name")
+        whole = timm.create_model("test_resnet")
+        assert table.loc["test_resnet", "parameters"] == sum(p.numel() for p in whole.parameters())
+        assert qv.list_models("torchvision/resnet18")["parameters"].tolist() == [11_689_512]
+
+    def test_timms_are_counted_once(self, monkeypatch):
+        qv.list_models("test_vit*")
+        monkeypatch.setattr(models, "_count", None)
+        assert len(qv.list_models("test_vit*"))
+
+    def test_only_those_with_weights(self):
+        every, some = (
+            qv.list_models("*seresnet269d"),
+            qv.list_models("*seresnet269d", pretrained=True),
+        )
+        assert len(some) < len(every)
+        assert some["weights"].notna().all()
+
+    def test_nothing_found_is_an_empty_table(self):
+        assert qv.list_models("nope*").empty

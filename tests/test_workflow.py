@@ -35,6 +35,7 @@ def test_the_whole_job_leaves_everything_it_promises(run, tmp_path):
         "confusion.png", "history.png", "top_losses.png", "lr_find.png",
     }  # fmt: skip
     assert sorted(path.name for path in (run.path / "models").iterdir()) == [
+        "best.pth",
         "stage-1.pth",
         "stage-2.pth",
     ]
@@ -94,7 +95,7 @@ def test_without_weights_all_layers_train_from_the_start(class_folders, tiny_net
         out=tmp_path / "runs", **QUICK,
     )  # fmt: skip
     assert run.history["stage"].tolist() == ["unfrozen", "unfrozen"]
-    assert [p.name for p in (run.path / "models").iterdir()] == ["stage-2.pth"]
+    assert [p.name for p in (run.path / "models").glob("stage*")] == ["stage-2.pth"]
     out = capsys.readouterr().out
     assert "no weights to build on" in out
     assert str(run.accuracy) in out
@@ -148,15 +149,35 @@ def test_a_number_for_the_unfrozen_stage_is_spread_over_the_groups(
 ):
     learn = qv.cnn_learner(qv.from_folder(class_folders, size=32, bs=6), tiny_net)
     qv.train(learn, frozen_epochs=0, unfrozen_epochs=1, lr=2e-3, out=tmp_path / "o", verbose=False)
-    body, head = (hyper["lr"] for hyper in learn.opt.hypers)
-    assert head / body == pytest.approx(100)
+    first, middle, head = (hyper["lr"] for hyper in learn.opt.hypers)
+    assert head / first == pytest.approx(100)
+    assert head / middle == pytest.approx(10)
 
 
 @pytest.mark.parametrize(
     ("options", "error", "match"),
     [
         ({"frozen_epochs": 0, "unfrozen_epochs": 0}, ValueError, "expected epochs to train"),
-        ({"frozen_epochs": -1}, ValueError, "expected epochs to train"),
+        ({"frozen_epochs": -1}, ValueError, "frozen_epochs: expected a whole number from 0"),
+        ({"schedule": "one_cicle"}, ValueError, "no such schedule .*did you mean 'one_cycle'"),
+        ({"opt": "adma"}, ValueError, "no such optimiser 'adma'; did you mean 'adam'"),
+        ({"momentum": 1}, ValueError, "momentum: expected a number from 0 to below 1"),
+        ({"opt": "adadelta", "momentum": 0.9}, TypeError, "momentum: adadelta has none"),
+        ({"patience": 0}, ValueError, "patience: expected None or epochs from 1"),
+        ({"mixup": -1}, ValueError, "mixup: expected a strength"),
+        ({"mixup": 0.4, "cutmix": 1}, TypeError, "expected one of them"),
+        ({"gradual": True, "unfrozen_epochs": 0}, TypeError, "goes with unfrozen epochs"),
+        ({"tta": -1}, ValueError, "tta: expected a whole number"),
+        ({"head": "lineal"}, ValueError, "did you mean 'linear'"),
+        ({"hidden": 512}, ValueError, r"hidden: expected sizes of layers, as \(512, 256\)"),
+        ({"head": "linear", "hidden": (8,)}, TypeError, "hidden: goes with head='fastai'"),
+        ({"dropout": 1}, ValueError, "dropout: expected a fraction"),
+        ({"activation": "rely"}, ValueError, "no such activation 'rely'; did you mean 'relu'"),
+        ({"layer_groups": 1}, ValueError, "layer_groups: expected 2 or more"),
+        ({"interpolation": "cubic"}, ValueError, "interpolation: expected .* 'bicubic'"),
+        ({"crop_pct": 87.5}, ValueError, "crop_pct: expected a fraction"),
+        ({"ps": 0.5}, TypeError, "ps: no such option"),
+        ({"label_smothing": 0.1}, TypeError, "did you mean 'label_smoothing'"),
         ({"lr": "auto"}, ValueError, "expected 'find' or a rate"),
         ({"lr": 0}, ValueError, "expected 'find' or a rate"),
         ({"valid": 5}, ValueError, "expected a fraction"),

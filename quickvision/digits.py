@@ -1,0 +1,121 @@
+"""The demo: what transfer learning is, offline, on scanned digits that scikit-learn ships."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from fastai.vision.augment import Resize, aug_transforms
+from PIL import Image
+from safetensors.torch import save_file
+from sklearn.datasets import load_digits
+
+from quickvision.errors import RunError
+from quickvision.files import write_whole
+from quickvision.progress import say
+from quickvision.run import Run
+from quickvision.workflow import train
+
+DIGIT_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+DIGITS_SIZE = 32  # pixels; the scans have 8
+
+
+def train_digits(
+    *,
+    frozen_epochs: int = 3,
+    unfrozen_epochs: int = 2,
+    pretrain_epochs: int = 4,
+    seed: int = 42,
+    out: str | Path = "runs",
+    verbose: bool = True,
+) -> Run:
+    """Show what transfer learning is, offline: from the digits 0-4 to 5-9, with 20 pictures each.
+
+    A small ResNet first learns 0-4, as a big one learns ImageNet. Its body then goes through the
+    main job on 5-9, of which only 20 pictures a class are labelled. The same net from scratch, on
+    the same pictures and for as many epochs, is the baseline.
+
+    Args:
+        frozen_epochs: Epochs of the head alone.
+        unfrozen_epochs: Epochs of all layers.
+        pretrain_epochs: Epochs on the digits 0-4.
+        seed: Seed of everything.
+        out: Folder to write in: the pictures in `out/digits`, the runs beside it.
+        verbose: Say what happens.
+
+    Returns:
+        The run on 5-9, with the one from scratch as its `baseline`. Measured on two cores, seed 42:
+        see `benchmarks/RESULTS.md`.
+
+    Raises:
+        RunError: `out` cannot be written.
+
+    Source: Alpaydin and Kaynak, "Optical Recognition of Handwritten Digits" (UCI, 1998), real scans
+    of 8 x 8 pixels, as `sklearn.datasets.load_digits` ships them.
+    """
+    data = _write_digits(Path(out).expanduser() / "digits")
+    options: dict[str, Any] = {
+        "arch": "timm/resnet10t",
+        "size": DIGITS_SIZE,
+        "bs": 16,
+        "item_tfms": Resize(DIGITS_SIZE),
+        "batch_tfms": aug_transforms(do_flip=False),  # a mirrored 5 is no digit
+        "seed": seed,
+        "out": out,
+        "verbose": verbose,
+    }
+    say("1. Learn the digits 0-4, as a big network learns ImageNet", verbose=verbose)
+    scratch: dict[str, Any] = {"weights": None, "frozen_epochs": 0}
+    base = train(
+        data / "0-4", unfrozen_epochs=pretrain_epochs, name="digits-0-4", **scratch, **options
+    )
+    body = base.path / "body.safetensors"
+    state = {k: v.contiguous() for k, v in base.learn.model[0].model.state_dict().items()}
+    write_whole(body, partial(save_file, state))
+
+    say("\n2. Transfer to the digits 5-9, with 20 labelled pictures each", verbose=verbose)
+    stages: dict[str, Any] = {"frozen_epochs": frozen_epochs, "unfrozen_epochs": unfrozen_epochs}
+    run = train(data / "5-9", weights=body, name="digits-5-9", **stages, **options)
+
+    say("\n3. The same pictures and epochs, from scratch", verbose=verbose)
+    epochs = frozen_epochs + unfrozen_epochs
+    alone = train(
+        data / "5-9", unfrozen_epochs=epochs, name="digits-5-9-scratch", **scratch, **options
+    )
+    run = replace(run, baseline=alone)
+    say(f"\ntransfer     {run.accuracy}\nfrom scratch {alone.accuracy}", verbose=verbose)
+    say(f"written to   {run.path}, the pictures to {data}", verbose=verbose)
+    return run
+
+
+def _write_digits(folder: Path) -> Path:
+    """Write scikit-learn's digits as PNG files, once, in the two layouts of `from_folder`.
+
+    `0-4/CLASS/*.png` holds 901 pictures; `5-9/train` 20 a class, and `5-9/valid` the other 796.
+    """
+    if folder.is_dir():
+        if {path.name for path in folder.iterdir()} != {"0-4", "5-9"}:
+            raise RunError(f"expected to write digits to {folder}, got a folder with other things")
+        return folder
+    digits = load_digits()
+    part = folder.with_name(f".{os.getpid()}-{folder.name}")
+    try:
+        for digit, name in enumerate(DIGIT_NAMES):
+            numbers = np.flatnonzero(digits.target == digit)
+            # The scans are in the order of their 13 writers: labelled ones come from all of them.
+            labelled = set(numbers[np.linspace(0, len(numbers) - 1, 20).astype(int)])
+            for number in numbers:
+                half = "0-4" if digit < 5 else f"5-9/{'train' if number in labelled else 'valid'}"
+                file = part / half / name / f"{name}_{number:04d}.png"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray((digits.images[number] * (255 / 16)).astype(np.uint8)).save(file)
+        os.replace(part, folder)
+    except OSError as error:
+        shutil.rmtree(part, ignore_errors=True)
+        raise RunError(f"expected to write pictures to {folder}, got: {error}") from error
+    return folder

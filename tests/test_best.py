@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+import torch
+
+import quickvision as qv
+from quickvision.best import Best, _rank
+
+
+def test_accuracy_comes_first_then_the_loss():
+    rows = [
+        {"accuracy": 0.9, "valid_loss": 0.5},
+        {"accuracy": 0.9, "valid_loss": 0.4},
+        {"accuracy": 0.8, "valid_loss": 0.1},
+        {"accuracy": float("nan"), "valid_loss": float("nan")},
+    ]
+    assert sorted(rows, key=_rank)[-1] == rows[1]
+    assert sorted(rows, key=_rank)[0] == rows[3]
+    assert _rank({"error_rate": 0.1, "valid_loss": 1}) > _rank({"error_rate": 0.2, "valid_loss": 0})
+    assert _rank({"valid_loss": 1}) > _rank({"valid_loss": 2})
+
+
+def test_the_weights_of_the_best_epoch_are_kept_whatever_comes_after(learn):
+    best = Best(learn.model)
+    history = [qv.fit_unfrozen(learn, 3, lr_max=3e-3, cbs=best, verbose=False)]
+    history.append(qv.fit_unfrozen(learn, 2, lr_max=10.0, cbs=best, verbose=False))  # ruins it
+    ruined = qv.get_preds(learn).accuracy.value
+    table = pd.concat(history)
+    learn.model.load_state_dict(best.weights)
+    assert qv.get_preds(learn).accuracy.value == pytest.approx(table["accuracy"].max())
+    assert best.row["stage"] == "unfrozen"
+    assert ruined <= table["accuracy"].max()
+
+
+def test_a_run_keeps_the_best_of_both_stages(class_folders, tiny_net, tmp_path):
+    dls = qv.from_folder(class_folders, size=32, bs=6)
+    run = qv.train(
+        dls, arch=tiny_net, frozen_epochs=6, unfrozen_epochs=1, lr=5e-3, lr_unfrozen=20.0,
+        schedule="constant", out=tmp_path, verbose=False,
+    )  # fmt: skip
+    assert run.best["accuracy"] == run.history["accuracy"].max()
+    best, last = run.history["accuracy"].max(), run.history["accuracy"].iloc[-1]
+    assert best > last
+    assert f"{run.best['stage']} {run.best['epoch']}, " in run.summary()["best epoch"]
+    run.learn.load("best")
+    assert qv.get_preds(run.learn).accuracy.value == pytest.approx(best)
+    state = torch.load(run.path / "models" / "best.pth", weights_only=True)
+    assert set(state) == set(run.learn.model.state_dict())

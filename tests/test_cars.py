@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.io import loadmat, savemat
+
+import quickvision as qv
+from quickvision.cars import find_devkit, find_names, read_cars
+
+NAMES = ["AM General Hummer SUV 2000", "Ram C/V Cargo Van Minivan 2012", "Audi TTS Coupe 2012"]
+
+
+def save_annotations(file, pairs, fields=("class", "fname")):
+    """As the authors: a struct array [1, n], boxes in uint16, classes in uint8, names as text."""
+    boxes = ["bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2"]
+    rows = np.empty((1, len(pairs)), dtype=[(name, object) for name in (*boxes, *fields)])
+    for i, (label, name) in enumerate(pairs):
+        given = {"class": np.uint8(label), "fname": name, "test": np.uint8(0)}
+        for box in boxes:
+            rows[box][0, i] = np.uint16(30)
+        for field in fields:
+            rows[field][0, i] = given[field]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    savemat(file, {"annotations": rows})
+
+
+def save_names(file, names=NAMES):
+    cells = np.empty((1, len(names)), dtype=object)
+    cells[0, :] = names
+    file.parent.mkdir(parents=True, exist_ok=True)
+    savemat(file, {"class_names": cells})
+
+
+@pytest.fixture
+def cars(tmp_path):
+    root = tmp_path / "stanford-cars"
+    (root / "cars_train").mkdir(parents=True)
+    save_names(root / "devkit" / "cars_meta.mat")
+    pairs = [(3, "00001.jpg"), (2, "00002.jpg"), (1, "00003.jpg")]
+    save_annotations(root / "devkit" / "cars_train_annos.mat", pairs)
+    return root
+
+
+def test_the_files_are_nested_as_the_authors(cars):
+    meta = loadmat(cars / "devkit" / "cars_meta.mat")
+    annotations = loadmat(cars / "devkit" / "cars_train_annos.mat")
+    assert meta["class_names"][0][1][0] == NAMES[1]
+    assert annotations["annotations"][0][1]["fname"][0] == "00002.jpg"
+    assert annotations["annotations"][0][1]["class"][0][0] == 2
+
+
+class TestRead:
+    def test_classes_count_from_one(self, cars):
+        table = read_cars(cars)
+        assert table["file"].tolist() == [f"cars_train/0000{i}.jpg" for i in (1, 2, 3)]
+        assert table["label"].tolist() == NAMES[::-1]
+        assert not table["is_test"].any()
+
+    def test_test_pictures_are_there_where_their_labels_are(self, cars):
+        save_annotations(cars / "devkit" / "cars_test_annos.mat", [(0, "00001.jpg")], ("fname",))
+        assert len(read_cars(cars)) == 3
+        for folder in (cars / "devkit", cars):
+            save_annotations(folder / "cars_test_annos_withlabels.mat", [(1, "00001.jpg")])
+            table = read_cars(cars)
+            assert table.iloc[3].tolist() == ["cars_test/00001.jpg", NAMES[0], True]
+
+    def test_one_row_and_one_name_are_lists_too(self, cars):
+        save_names(cars / "devkit" / "cars_meta.mat", NAMES[:1])
+        save_annotations(cars / "devkit" / "cars_train_annos.mat", [(1, "a.jpg")])
+        assert read_cars(cars)["label"].tolist() == NAMES[:1]
+
+    def test_kaggle_puts_a_folder_in_the_folder(self, cars):
+        (cars / "cars_train" / "cars_train").mkdir()
+        assert read_cars(cars)["file"][0] == "cars_train/cars_train/00001.jpg"
+
+    def test_names_do_not_lead_elsewhere(self, cars):
+        save_annotations(cars / "devkit" / "cars_train_annos.mat", [(1, "../../secret.jpg")] * 2)
+        assert read_cars(cars)["file"][0] == "cars_train/secret.jpg"
+
+
+class TestDevkit:
+    def test_it_may_be_in_or_beside_the_folder(self, cars):
+        assert find_devkit(cars) == cars / "devkit"
+        (cars / "devkit").rename(cars.parent / "devkit")
+        assert find_devkit(cars) == cars.parent / "devkit"
+        assert len(read_cars(cars)) == 3
+        (cars.parent / "devkit").rename(cars.parent / "elsewhere")
+        assert find_devkit(cars) is None
+        assert len(read_cars(cars, cars.parent / "elsewhere")) == 3
+
+    def test_without_it_the_message_says_what_to_fetch(self, cars):
+        (cars / "devkit" / "cars_train_annos.mat").unlink()
+        with pytest.raises(qv.DataError, match="expected devkit/cars_train_annos.mat .*devkit"):
+            read_cars(cars)
+
+
+class TestBadAnnotations:
+    def test_no_matlab_file(self, cars):
+        (cars / "devkit" / "cars_train_annos.mat").write_bytes(b"<html>log in first</html>" * 99)
+        with pytest.raises(qv.DataError, match="expected a MATLAB file with 'annotations', got"):
+            read_cars(cars)
+
+    def test_a_file_that_was_cut(self, cars):
+        file = cars / "devkit" / "cars_train_annos.mat"
+        file.write_bytes(file.read_bytes()[:-300])
+        with pytest.raises(qv.DataError, match="expected a MATLAB file with 'annotations', got"):
+            read_cars(cars)
+
+    def test_another_variable(self, cars):
+        savemat(cars / "devkit" / "cars_meta.mat", {"names": 1})
+        with pytest.raises(qv.DataError, match="expected a MATLAB file with 'class_names', got"):
+            read_cars(cars)
+
+    @pytest.mark.parametrize("fields", [("fname",), ("class",), ("fname", "test")])
+    def test_missing_fields(self, cars, fields):
+        file = cars / "devkit" / "cars_train_annos.mat"
+        save_annotations(file, [(1, "00001.jpg")] * 2, fields)
+        with pytest.raises(qv.DataError, match="expected the fields fname and class in"):
+            read_cars(cars)
+
+    def test_no_fields_at_all(self, cars):
+        savemat(cars / "devkit" / "cars_train_annos.mat", {"annotations": [1, 2]})
+        with pytest.raises(qv.DataError, match="fname and class in .* got no fields"):
+            read_cars(cars)
+
+    @pytest.mark.parametrize("label", [0, 4])
+    def test_classes_without_a_name(self, cars, label):
+        save_annotations(cars / "devkit" / "cars_train_annos.mat", [(label, "00001.jpg")])
+        with pytest.raises(qv.DataError, match=f"expected classes from 1 to 3 in .* got {label};"):
+            read_cars(cars)
+
+
+class TestNames:
+    @pytest.mark.parametrize("where", [".", "car_data", "car_data/car_data"])
+    def test_they_are_in_or_above_numbered_folders(self, tmp_path, where):
+        root = tmp_path / "car_data" / "car_data"
+        for side in ("train", "test"):
+            (root / side / "1").mkdir(parents=True)
+        assert find_names(root) is None
+        (tmp_path / where / "names.csv").write_text("a\n")
+        assert find_names(root).samefile(tmp_path / where / "names.csv")
+
+    def test_folders_with_names_need_none(self, tmp_path):
+        (tmp_path / "train" / "Audi TTS Coupe 2012").mkdir(parents=True)
+        (tmp_path / "train" / "2012").mkdir(parents=True)
+        (tmp_path / "names.csv").write_text("a\nb\n")
+        assert find_names(tmp_path) is None

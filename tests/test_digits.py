@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+import quickvision as qv
+from quickvision.digits import DIGIT_NAMES
+
+
+@pytest.fixture(scope="module")
+def digits_run(tmp_path_factory):
+    return qv.train_digits(out=tmp_path_factory.mktemp("demo") / "runs", verbose=False)
+
+
+@pytest.mark.slow
+class TestDigits:
+    def test_transfer_really_wins(self, digits_run):
+        scratch = digits_run.baseline
+        assert digits_run.accuracy.n == scratch.accuracy.n == 796
+        assert digits_run.accuracy.interval[0] > scratch.accuracy.interval[1]
+        assert digits_run.accuracy.value > 0.8
+
+    def test_both_had_the_same_budget_and_pictures(self, digits_run):
+        scratch = digits_run.baseline
+        assert len(digits_run.history) == len(scratch.history) == 5
+        assert digits_run.learn.dls.train.items == scratch.learn.dls.train.items
+        assert digits_run.preds.paths == scratch.preds.paths
+        assert len(digits_run.learn.dls.train_ds) == 100
+
+    def test_the_run_shows_its_baseline(self, digits_run):
+        assert f"baseline     {digits_run.baseline.accuracy}" in str(digits_run)
+
+    def test_the_pictures_are_scikit_learns_scans(self, digits_run):
+        folder = digits_run.path.parent / "digits"
+        digits = load_digits()
+        for number in (0, 5, 1000, 1796):
+            (file,) = folder.rglob(f"*_{number:04d}.png")
+            scan = np.asarray(Image.open(file)) * (16 / 255)
+            np.testing.assert_array_equal(scan.round(), digits.images[number])
+            assert file.parent.name == DIGIT_NAMES[digits.target[number]]
+        assert len(list(folder.rglob("*.png"))) == 1797

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from fastai.vision.learner import create_head
+from torch import nn
+
+from quickvision.heads import ACTIVATIONS, make_head
+
+MAPS, VECTORS = torch.rand(4, 8, 5, 5), torch.rand(4, 8)
+
+
+def kinds(head):
+    return [type(layer).__name__ for layer in head]
+
+
+def test_fastais_head_is_the_default():
+    assert str(make_head(8, 3)) == str(create_head(8, 3))
+    assert make_head(8, 3)(MAPS).shape == (4, 3)
+
+
+def test_linear_is_average_pooling_and_one_layer():
+    head = make_head(8, 3, head="linear")
+    assert kinds(head) == ["AdaptiveAvgPool2d", "Flatten", "Linear"]
+    expected = nn.functional.linear(MAPS.mean((2, 3)), head[-1].weight, head[-1].bias)
+    torch.testing.assert_close(head(MAPS), expected)
+    assert "Dropout" in kinds(make_head(8, 3, head="linear", dropout=0.2))
+
+
+@pytest.mark.parametrize("head", ["fastai", "linear"])
+def test_features_that_are_pooled_are_not_pooled_again(head):
+    made = make_head(8, 3, head=head, pooled=True)
+    assert made(VECTORS).shape == (4, 3)
+    assert made[-1].in_features == (8 if head == "linear" else 512)
+
+
+def test_hidden_layers_dropout_and_activation():
+    head = make_head(8, 3, hidden=(32, 16), dropout=0.4, activation="gelu")
+    assert [layer.out_features for layer in head if isinstance(layer, nn.Linear)] == [32, 16, 3]
+    assert [layer.p for layer in head if isinstance(layer, nn.Dropout)] == [0.2, 0.2, 0.4]
+    assert kinds(head).count("GELU") == 2
+    assert "ReLU" not in kinds(head)
+    assert head(MAPS).shape == (4, 3)
+
+
+def test_no_hidden_layer():
+    assert [layer for layer in kinds(make_head(8, 3, hidden=())) if layer == "Linear"] == ["Linear"]
+
+
+@pytest.mark.parametrize("activation", [*ACTIVATIONS, lambda: nn.Softplus(beta=2)])
+def test_every_activation_trains(activation):
+    head = make_head(8, 3, activation=activation)
+    head(MAPS).sum().backward()
+    assert all(p.grad is not None for p in head.parameters())
+
+
+def test_a_module_is_taken_as_it_is():
+    own = nn.Linear(8, 3)
+    assert make_head(8, 3, head=own) is own
