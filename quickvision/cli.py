@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import typer
 
@@ -93,6 +93,22 @@ def _time(text: str | None) -> str | None:
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None
     return text
+
+
+def _opts(names: list[str] | None) -> list[str] | None:
+    return _among(names, get_args(Opt))
+
+
+def _schedules(names: list[str] | None) -> list[str] | None:
+    return _among(names, get_args(Schedule))
+
+
+def _among(names: list[str] | None, known: tuple[str, ...]) -> list[str] | None:
+    """Check each of several choices: Typer does so for single ones only."""
+    for name in names or ():
+        if name not in known:
+            raise typer.BadParameter(f"expected {', '.join(known)}, got {name!r}")
+    return names
 
 
 PATTERN_HELP = r"Labels are in the names: a regex with one group, as '^(.+)_\d+\.jpg$'."
@@ -234,6 +250,53 @@ def train(
         seed=seed,
         out=out,
     )
+
+
+@app.command()
+def compare(
+    path: Where,
+    archs: Annotated[list[str], typer.Argument(help="Models of torchvision or timm.")],
+    pattern: Pattern = None,
+    weights: Annotated[
+        str, typer.Option(help="'default' (downloaded), 'none', or a file.")
+    ] = "default",
+    size: Annotated[
+        int | None, typer.Option(min=1, help="Pixels of a side; by default what each model wants.")
+    ] = None,
+    bs: Annotated[int, typer.Option(min=2, help="Pictures in a batch.")] = 64,
+    frozen_epochs: Annotated[int, typer.Option(min=0, help="Epochs of the head alone.")] = 4,
+    unfrozen_epochs: Annotated[int, typer.Option(min=0, help="Epochs of all layers.")] = 2,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each.")] = 1,
+    opt: Annotated[
+        list[str] | None, typer.Option(callback=_opts, help="Optimisers; may be repeated.")
+    ] = None,
+    schedule: Annotated[
+        list[str] | None, typer.Option(callback=_schedules, help="Schedules; may be repeated.")
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option(callback=_time, help="Time for all of it, as 30min.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder in which `compare` is made.")] = RUNS,
+) -> None:
+    """Train several models on the same split, and say which differ; go on where it was cut."""
+    if not frozen_epochs + unfrozen_epochs:
+        raise typer.BadParameter("expected epochs to train, got 0 frozen and 0 unfrozen")
+    found = quickvision.compare(
+        path,
+        archs,
+        **({} if pattern is None else {"pat": pattern}),
+        **({} if size is None else {"size": size}),
+        weights=None if weights.lower() == "none" else weights,
+        bs=bs,
+        frozen_epochs=frozen_epochs,
+        unfrozen_epochs=unfrozen_epochs,
+        seeds=seeds,
+        opts=opt,
+        schedules=schedule,
+        budget=budget,
+        out=out,
+    )
+    typer.echo(f"\n{found}")
 
 
 @app.command()

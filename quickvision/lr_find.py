@@ -124,7 +124,7 @@ def _longest_fall(losses: np.ndarray) -> tuple[int, int]:
     for i in range(1, n):
         before = np.flatnonzero(losses[:i] > losses[i])
         if len(before):
-            best = before[length[before].argmax()]
+            best = before[::-1][length[before[::-1]].argmax()]  # the latest of equals
             length[i], start[i] = length[best] + 1, start[best]
     end = int(length.argmax())
     return int(start[end]), end

@@ -156,6 +156,44 @@ def plot_lr_find(found: LRFind | Mapping[str, LRFind], *, ax: Axes | None = None
     return ax
 
 
+def plot_comparison(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Draw each candidate's error, with its interval, over the seconds that its training took.
+
+    Args:
+        table: Of a `Comparison`; those that failed are left out.
+        ax: Axes to draw in.
+    """
+    ax = ax or _axes(7.2, 4.4)
+    done = table[table["failed"] == ""]
+    for kept, label in ((True, "not to be told apart from the best"), (False, "worse")):
+        rows = done[done["same"] == kept]
+        if not len(rows):
+            continue
+        error = 100 * rows["error"]
+        bars = np.abs(100 * rows[["low", "high"]].to_numpy().T - error.to_numpy())
+        face = COLOURS[0] if kept else "white"
+        x, y = rows["seconds"], error
+        ax.errorbar(x, y, yerr=bars, fmt="none", ecolor=COLOURS[0], capsize=3)
+        ax.plot(x, y, "o", color=COLOURS[0], markerfacecolor=face, label=label)
+    middle = done["seconds"].median()
+    for row in done.to_dict("records"):
+        left = row["seconds"] > middle
+        ax.annotate(
+            _short(row["name"], 34),
+            (row["seconds"], 100 * row["error"]),
+            xytext=(-7 if left else 7, 5),
+            textcoords="offset points",
+            ha="right" if left else "left",
+            fontsize=9,
+            parse_math=False,
+        )
+    ax.margins(x=0.2)
+    ax.set(xlabel="seconds of training", ylabel="error, %, with its 95 % interval")
+    ax.set_ylim(bottom=0)
+    ax.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, 1.14), ncols=2)
+    return ax
+
+
 def save_plot(ax: Axes, path: Path) -> Path:
     """Save the figure that `ax` is in, and close it."""
     figure = cast(Figure, ax.figure)

@@ -14,7 +14,7 @@ LEVELS = {
         (
             "errors accuracy memory cache __init__",
             "images paths splits progress lr_find rows files twins options heads losses optimisers"
-            " schedules groups weights best centre_crop",
+            " schedules groups weights best centre_crop paired peak_memory",
             "labels parallel class_names cells models downloads cifar cars",
             "listings scan copies",
             "tables holdout",
@@ -23,10 +23,10 @@ LEVELS = {
             "plots config script_model",
             "script",
             "run",
-            "results",
+            "results comparison",
             "job",
             "workflow",
-            "recipes digits",
+            "recipes digits candidates",
             "cli",
             "__main__",
         )

@@ -1,0 +1,182 @@
+"""The same split and the same recipe for several models: which is better, and is it sure?"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from fastai.data.core import DataLoaders
+from torch import nn
+
+from quickvision.accuracy import Accuracy
+from quickvision.comparison import Comparison, tabled
+from quickvision.errors import RunError, some
+from quickvision.files import write_whole
+from quickvision.models import find_arch
+from quickvision.optimisers import find_opt
+from quickvision.pace import to_seconds
+from quickvision.peak_memory import peak_memory
+from quickvision.predictor import Predictor
+from quickvision.progress import say
+from quickvision.run import Run
+from quickvision.schedules import check_schedule
+from quickvision.workflow import train
+
+LOOKS = 10  # pictures that the latency is the median of
+
+Arch = str | Callable[..., nn.Module]
+
+
+def compare(
+    data: str | Path | DataLoaders,
+    archs: Arch | Sequence[Arch],
+    *,
+    opts: Sequence[str] | None = None,
+    schedules: Sequence[str] | None = None,
+    seeds: int | Sequence[int] = 1,
+    budget: str | float | None = None,
+    out: str | Path = "runs",
+    name: str = "compare",
+    verbose: bool = True,
+    **options: Any,
+) -> Comparison:
+    """Train candidates on the same split with the same recipe, and say which differ.
+
+    All archs with all `opts` and all `schedules`. What is done is written down at once: a second
+    call with the same data and options trains only what is missing or failed. A candidate that
+    fails is a row with its reason.
+
+    Args:
+        data: As in `train`, but no `Learner`. From a folder each arch gets pictures of its own
+            size; who is held out is the same for all of them and for all seeds.
+        archs: Names, or functions that build a model.
+        opts: Optimisers to compare, as `opt` in `cnn_learner`.
+        schedules: Schedules to compare, as in `train`.
+        seeds: How many, from 0, or which ones.
+        budget: Time for all of it, as "30min", shared out evenly: `train` then picks the epochs.
+        out: Folder in which `NAME` is made, or found from an earlier call.
+        name: Name of the comparison.
+        verbose: Say a line a candidate.
+        **options: Go to `train`: weights, epochs, size, ...
+
+    Returns:
+        The table, the best first. Several seeds: the mean error; for McNemar's test a picture
+        counts as right where most of the seeds (at least half) get it right.
+
+    Raises:
+        ModelError: An arch is unknown.
+        RunError: All candidates failed, or `out` cannot be written.
+        TypeError: `data` is a `Learner`, or an option belongs to `compare` itself.
+        ValueError: No archs or seeds, or an unknown optimiser or schedule.
+    """
+    archs = [archs] if isinstance(archs, str) or callable(archs) else list(archs)
+    numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    if not archs or not numbers:
+        raise ValueError(f"expected archs and seeds, got {len(archs)} and {len(numbers)}")
+    if not isinstance(data, str | Path | DataLoaders):
+        raise TypeError(f"expected a folder or DataLoaders, got {type(data).__name__}")
+    if own := {"opt", "schedule", "seed", "arch"} & set(options):
+        raise TypeError(f"{some(sorted(own))}: give them as archs=, opts=, schedules=, seeds=")
+    for arch in archs:
+        find_arch(arch)
+    for opt in opts or ():
+        find_opt(opt)
+    for schedule in schedules or ():
+        check_schedule(schedule)
+    deadline = None if budget is None else time.perf_counter() + to_seconds(budget)
+    folder = Path(out).expanduser() / name
+    # None leaves the choice to `train`.
+    usual: list[Any] = [None]
+    wanted = list(itertools.product(archs, opts or usual, schedules or usual, numbers))
+    rows = []
+    for place, (arch, opt, schedule, seed) in enumerate(wanted):
+        label = " ".join(filter(None, (_name(arch), opt, schedule)))
+        chosen = {"budget": budget, "opt": opt, "schedule": schedule}
+        given = {key: value for key, value in chosen.items() if value is not None}
+        given |= {**options, "seed": seed}
+        file = folder / f"{_key(data, label, given)}.json"
+        row: dict[str, Any] = {"failed": "new"}
+        row = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else row
+        if row["failed"]:
+            if deadline is not None:
+                left = max(deadline - time.perf_counter(), 1.0)
+                given["budget"] = left / (len(wanted) - place)
+            row = _trained(data, arch, given, folder)
+            write_whole(file, partial(_write, row))
+        rows.append({**row, "name": label, "seed": seed})
+        count = f"{place + 1}/{len(wanted)}"
+        result = row["failed"] or f"{Accuracy(sum(row['right']), len(row['right']))}"
+        say(f"{count:<6}{label:<28}{result}", verbose=verbose)
+    failures = [f"{row['name']}: {row['failed']}" for row in rows if row["failed"]]
+    if len(failures) == len(rows):
+        raise RunError(f"expected a candidate that can be trained, got none: {some(failures)}")
+    return Comparison(tabled(rows), folder)
+
+
+def _trained(data: Any, arch: Arch, options: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Train one candidate; what goes wrong is its result, too."""
+    split = folder / "split.csv"
+    if isinstance(data, str | Path) and split.is_file():
+        options = {**options, "valid": split}
+    try:
+        with peak_memory() as peak:
+            run = train(data, arch=arch, out=folder, name=_name(arch), verbose=False, **options)
+        row = _measured(run)
+    except Exception as error:  # whatever it is, the other candidates are not lost
+        return {"failed": " ".join(f"{type(error).__name__}: {error}".split())}
+    if not split.is_file() and (run.path / "split.csv").is_file():
+        text = (run.path / "split.csv").read_text(encoding="utf-8")
+        write_whole(split, lambda part: part.write_text(text, encoding="utf-8"))
+    return {**row, "memory": peak[0] if peak else None, "failed": ""}
+
+
+def _measured(run: Run) -> dict[str, Any]:
+    order = np.argsort([str(path) for path in run.preds.paths], kind="stable")
+    right = (run.preds.predicted == run.preds.targs)[order]
+    latency = None
+    if next(run.learn.model.parameters()).device.type == "cpu":
+        ask, times = Predictor(run.learn), []
+        pictures = [path for path in run.preds.paths if path.is_file()]
+        for path in itertools.islice(itertools.cycle(pictures), 1 + LOOKS if pictures else 0):
+            start = time.perf_counter()
+            ask.predict(path)
+            times.append(1000 * (time.perf_counter() - start))
+        latency = statistics.median(times[1:]) if times else None
+    return {
+        "right": right.astype(int).tolist(),
+        "seconds": sum(run.timing.values()),
+        "parameters": sum(p.numel() for p in run.learn.model.parameters()),
+        "latency": latency,
+        "run": str(run.path),
+    }
+
+
+def _name(arch: Arch) -> str:
+    return arch if isinstance(arch, str) else getattr(arch, "__name__", "custom")
+
+
+def _key(data: Any, label: str, options: dict[str, Any]) -> str:
+    """Name a candidate by all that it is made of, so that a changed recipe is another one."""
+    where = str(data.path if isinstance(data, DataLoaders) else Path(data).expanduser().resolve())
+    size = len(data.train_ds) if isinstance(data, DataLoaders) else _seen(Path(where))
+    parts = [where, size, label, *sorted(f"{k}={v!r}" for k, v in options.items())]
+    digest = hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:12]
+    plain = "".join(c if c.isalnum() or c in "-_." else "-" for c in label)
+    return f"{plain}-{options['seed']}-{digest}"
+
+
+def _seen(path: Path) -> int:
+    """Count what is in the folder: pictures that come or go make another comparison."""
+    return path.stat().st_mtime_ns if path.is_file() else sum(1 for _ in path.rglob("*"))
+
+
+def _write(row: dict[str, Any], part: Path) -> None:
+    part.write_text(json.dumps(row), encoding="utf-8")

@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+import quickvision as qv
+from quickvision import candidates as room
+from quickvision import comparison
+from quickvision.accuracy import Accuracy
+from quickvision.comparison import tabled
+from quickvision.peak_memory import peak_memory
+
+QUICK = {"frozen_epochs": 1, "unfrozen_epochs": 1, "lr": 3e-3, "size": 32, "bs": 6}
+
+
+def broken(pretrained=False):
+    raise RuntimeError("out of order")
+
+
+@pytest.fixture
+def compared(class_folders, tiny_net, tmp_path):
+    def go(archs=None, **options):
+        options = {**QUICK, "out": tmp_path / "o", "verbose": False, **options}
+        return qv.compare(class_folders, archs or [tiny_net, "timm/test_resnet"], **options)
+
+    return go
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """Count them."""
+    seen, train = [], room.train
+
+    def counted(*args, **options):
+        seen.append(options)
+        return train(*args, **options)
+
+    monkeypatch.setattr(room, "train", counted)
+    return seen
+
+
+@pytest.fixture(autouse=True)
+def _no_downloads(monkeypatch):
+    import timm
+
+    create = timm.create_model
+    offline = lambda name, pretrained=False, **options: create(name, **options)  # noqa: E731
+    monkeypatch.setattr("quickvision.bodies.timm.create_model", offline)
+
+
+def test_all_archs_with_all_optimisers_on_the_same_split(compared, trainings):
+    found = compared(opts=["adamw", "sgd"], seeds=2)
+    assert sorted(found.table["name"]) == [
+        "timm/test_resnet adamw", "timm/test_resnet sgd", "tiny adamw", "tiny sgd",
+    ]  # fmt: skip
+    assert len(trainings) == 8
+    splits = [pd.read_csv(file) for file in sorted(found.path.glob("*/split.csv"))]
+    assert len(splits) == 8
+    held = [set(split["path"][split["valid"]]) for split in splits]
+    assert all(one == held[0] for one in held)
+    assert (found.table["seeds"] == 2).all()
+    assert found.table["error"].is_monotonic_increasing
+    assert np.isnan(found.table["p_value"].iloc[0])
+    assert found.table["p_value"].iloc[1:].between(0, 1).all()
+
+
+def test_the_figures_are_those_of_the_runs(compared, trainings):
+    found = compared()
+    for row in found.table.to_dict("records"):
+        assert row["n"] == 7
+        right = round((1 - row["error"]) * 7)
+        low, high = Accuracy(right, 7).interval
+        assert (row["low"], row["high"]) == (pytest.approx(1 - high), pytest.approx(1 - low))
+        assert row["seconds"] > 0
+        assert 0 < row["latency"] < 10_000
+    tables = [pd.read_csv(file) for file in found.path.glob("*/predictions.csv")]
+    errors = sorted((table["actual"] != table["predicted"]).mean() for table in tables)
+    assert found.table["error"].tolist() == pytest.approx(errors)
+
+
+def test_one_that_fails_does_not_lose_the_others(compared):
+    found = compared(["timm/test_resnet", broken])
+    failed = found.table[found.table["failed"] != ""]
+    assert failed["name"].tolist() == ["broken"]
+    assert "out of order" in failed["failed"].iloc[0]
+    assert found.best == "timm/test_resnet"
+    assert "failed" in str(found)
+    assert not failed["same"].any()
+
+
+def test_a_second_call_trains_only_what_is_missing_or_failed(compared, tiny_net, trainings):
+    first = compared(["timm/test_resnet", broken])
+    trainings.clear()
+    again = compared(["timm/test_resnet", broken, tiny_net])
+    assert [options["arch"] for options in trainings] == [broken, tiny_net]
+    row = first.table.set_index("name").loc["timm/test_resnet"]
+    same = again.table.set_index("name").loc["timm/test_resnet"]
+    assert row["seconds"] == same["seconds"]
+    trainings.clear()
+    compared(["timm/test_resnet"], lr=1e-3)
+    assert len(trainings) == 1
+
+
+def test_a_budget_is_shared_out(compared, trainings):
+    compared(budget="20s")
+    budgets = [options["budget"] for options in trainings]
+    assert budgets[0] == pytest.approx(10, abs=0.5)
+    assert 10 < budgets[1] <= 20
+
+
+def test_schedules_and_loaders(class_folders, tiny_net, tmp_path):
+    dls = qv.from_folder(class_folders, size=32, bs=6)
+    options = {k: v for k, v in QUICK.items() if k not in ("size", "bs")}
+    found = qv.compare(
+        dls, tiny_net, schedules=["one_cycle", "step"], out=tmp_path, verbose=False, **options
+    )
+    assert set(found.table["name"]) == {"tiny one_cycle", "tiny step"}
+
+
+def test_what_differs_is_told_from_what_does_not():
+    def row(name, right):
+        cost = {"seconds": 1.0, "memory": None, "parameters": 9, "latency": 2.0}
+        return {"name": name, "failed": "", "right": right, **cost}
+
+    good, close = [1] * 60 + [0] * 4, [1] * 58 + [0] * 6
+    bad = [1] * 30 + [0] * 34
+    table = tabled([row("bad", bad), row("good", good), row("close", close)]).set_index("name")
+    assert table["same"].to_dict() == {"good": True, "close": True, "bad": False}
+    assert table.index.tolist() == ["good", "close", "bad"]
+    assert np.isnan(table.loc["good", "memory"])
+
+
+def test_holms_correction():
+    assert comparison._holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert comparison._holm([]) == []
+
+
+def test_it_is_shown_as_text_page_and_picture(compared, tmp_path):
+    found = compared(["timm/test_resnet", broken])
+    assert max(map(len, str(found).splitlines())) <= 200
+    assert "n=7" in str(found)
+    assert "<table" in found._repr_html_()
+    assert repr(found).startswith("<Comparison of 2: best timm/test_resnet")
+    ax = found.plot()
+    assert "error" in ax.get_ylabel()
+    plt.close(ax.figure)
+
+
+def test_peak_memory_sees_what_was_taken():
+    with peak_memory(every=0.01) as seen:
+        block = np.ones(30 * 2**20, dtype=np.uint8)
+        import time
+
+        time.sleep(0.1)
+    assert block.nbytes == 30 * 2**20
+    assert not seen or seen[0] > 20
+
+
+@pytest.mark.parametrize(
+    ("archs", "options", "error", "match"),
+    [
+        ([], {}, ValueError, "expected archs and seeds"),
+        (["timm/test_resnet"], {"seeds": 0}, ValueError, "expected archs and seeds"),
+        (["timm/test_resnte"], {}, qv.ModelError, "did you mean 'test_resnet'"),
+        (["timm/test_resnet"], {"opts": ["adma"]}, ValueError, "no such optimiser"),
+        (["timm/test_resnet"], {"schedules": ["one"]}, ValueError, "no such schedule"),
+        (["timm/test_resnet"], {"opt": "sgd"}, TypeError, "give them as archs="),
+        (["timm/test_resnet"], {"budget": "soon"}, ValueError, "budget: expected a time"),
+        ([broken], {}, qv.RunError, "expected a candidate that can be trained, got none: broken"),
+    ],
+)
+def test_bad_input(class_folders, tmp_path, archs, options, error, match):
+    with pytest.raises(error, match=match):
+        qv.compare(class_folders, archs, out=tmp_path / "o", verbose=False, **QUICK, **options)
+
+
+def test_on_the_command_line(class_folders, tmp_path):
+    command = [sys.executable, "-m", "quickvision", "compare", str(class_folders)]
+    options = ["--weights", "none", "--size", "32", "--bs", "6", "--frozen-epochs", "0"]
+    options += ["--unfrozen-epochs", "1", "--opt", "sgd", "--opt", "adamw"]
+    done = subprocess.run(
+        [*command, "timm/test_resnet", *options], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert "timm/test_resnet sgd" in done.stdout
+    assert "written to runs/compare" in done.stdout
