@@ -31,6 +31,11 @@ SMALLER = {
     "head, 4,": "head, 1,",
     "images/beagle_1.jpg": "images/five_0938.jpg",
     "learn, 2,": "learn, 1,",
+    "*resnet*": "*test_resnet*",
+    'arch="inception_v3",': 'arch="resnet34", size=32, bs=16, frozen_epochs=1,',
+    '["resnet18", "resnet50", "timm/convnext_tiny"], seeds=3, budget="2h"': (
+        '["resnet34"], seeds=2, size=32, bs=16, frozen_epochs=1, unfrozen_epochs=0'
+    ),
 }
 QUICK = ["--size", "32", "--bs", "16", "--frozen-epochs", "1", "--unfrozen-epochs", "0"]
 
@@ -50,8 +55,9 @@ def folder(tmp_path_factory):
     (folder / "names.csv").write_text("\n".join(names))
     kept = folder / "torch" / "hub" / "checkpoints"
     kept.mkdir(parents=True)
-    name = torchvision.models.ResNet34_Weights.DEFAULT.url.rsplit("/", 1)[1]
-    torch.save(torchvision.models.resnet34().state_dict(), kept / name)
+    for arch in ("resnet18", "resnet34", "mobilenet_v3_small"):
+        name = torchvision.models.get_model_weights(arch).DEFAULT.url.rsplit("/", 1)[1]
+        torch.save(torchvision.models.get_model(arch).state_dict(), kept / name)
     torch.save(torchvision.models.mobilenet_v2().state_dict(), folder / "mobilenet_v2.pth")
     return folder
 
@@ -72,7 +78,7 @@ def blocks(language):
 @pytest.mark.slow
 def test_the_python_blocks_run_one_after_the_other(here):
     names: dict[str, object] = {}
-    assert len(blocks("python")) == 6
+    assert len(blocks("python")) == 8
     for block in blocks("python"):
         for big, small in SMALLER.items():
             block = block.replace(big, small)
@@ -85,9 +91,11 @@ def test_the_python_blocks_run_one_after_the_other(here):
 @pytest.mark.slow
 def test_the_commands_run(here):
     commands = re.findall(r"^\$ quickvision (.*)$", "\n".join(blocks("console")), re.MULTILINE)
-    assert [c.split()[0] for c in commands] == ["demo", "train", "train", "check"]
+    assert [c.split()[0] for c in commands] == [
+        *("demo", "train", "train", "check", "models", "compare")
+    ]
     for command in commands[1:]:  # the demo has tests of its own
-        quick = QUICK if command.startswith("train") else []
+        quick = QUICK if command.startswith(("train", "compare")) else []
         args = [sys.executable, "-m", "quickvision", *shlex.split(command), *quick]
         done = subprocess.run(args, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
