@@ -289,3 +289,40 @@ def test_predicting_forgets_the_last_fit(dls, tiny_net):
     with learn.no_bar(), learn.no_logging():
         learn.get_preds()
     assert len(learn.recorder.values) == 1
+
+
+@pytest.fixture
+def adadelta(class_folders, tiny_net):
+    """A plain learner with an optimiser of torch's own, which has no momentum."""
+    import quickvision as qv
+
+    dls = qv.from_folder(class_folders, size=32, bs=6)
+    opt_func = partial(OptimWrapper, opt=torch.optim.Adadelta)
+    return vision_learner(dls, tiny_net, pretrained=False, opt_func=opt_func)
+
+
+def test_one_cycle_asks_torchs_adadelta_for_a_momentum(adadelta):
+    """`schedules.fit_scheduled` moves the rate alone."""
+    with adadelta.no_bar(), adadelta.no_logging(), pytest.raises(KeyError, match="mom"):
+        adadelta.fit_one_cycle(1, 1e-3)
+
+
+def test_reduce_lr_on_plateau_changes_a_copy_of_torchs_rates(adadelta):
+    """`schedules.Plateau` sets them."""
+    adadelta.create_opt()
+    before = adadelta.opt.hypers[-1]["lr"]
+    for hypers in adadelta.opt.hypers:  # as ReduceLROnPlateau.after_epoch does
+        hypers["lr"] = before / 10
+    assert adadelta.opt.hypers[-1]["lr"] == before
+
+
+def test_swins_channels_last_are_taken_for_feature_maps():
+    """`bodies.make_body` looks at what the body gives."""
+    import timm
+    from fastai.vision.learner import TimmBody
+
+    body = TimmBody(timm.create_model("swin_tiny_patch4_window7_224", num_classes=0))
+    with torch.no_grad():
+        out = body.eval()(torch.zeros(1, 3, 224, 224))
+    assert body.needs_pool
+    assert out.shape == (1, 7, 7, body.model.num_features)

@@ -75,4 +75,4 @@ def test_a_learner_of_one_group_may_use_it(named_files):
     history = qv.fit_frozen(qv.feature_learner(learn), 1, lr_max=1e-3, verbose=False)
     assert history["train_loss"].notna().all()
     qv.fit_unfrozen(learn, 1, lr_max=slice(1e-4, 1e-3), verbose=False)
-    assert len(learn.opt.hypers) == 2
+    assert len(learn.opt.hypers) == 3
