@@ -80,7 +80,7 @@ def test_the_body_says_what_the_whole_model_says_before_its_classifier(name, mon
         part = getattr(whole, BEHIND[name])
         part.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
     else:
-        whole.features.register_forward_hook(lambda _, args, out: seen.append(out))
+        whole.features.register_forward_hook(lambda _, args, out: seen.append(out.clone()))
     with torch.no_grad():
         whole.eval()(x)
     monkeypatch.setattr("quickvision.models._TORCHVISION", {})
