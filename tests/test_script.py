@@ -106,7 +106,7 @@ def test_what_is_yours_is_left_to_fill_in(class_folders, tiny_net, tmp_path):
 @pytest.mark.filterwarnings("ignore::quickvision.DataWarning", "ignore::UserWarning")
 def test_on_real_photos_too(real_data, tmp_path):
     run = qv.train(
-        real_data / "data" / "hymenoptera", arch="mobilenet_v2", size=96, bs=32, lr=2e-3,
+        real_data / "data" / "hymenoptera", arch="mobilenet_v2", size=192, bs=32, lr=2e-3,
         weights=real_data / "weights" / "mobilenet_v2_imagenet.pth", unfrozen_epochs=1,
         out=tmp_path, verbose=False,
     )  # fmt: skip
