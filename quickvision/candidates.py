@@ -85,6 +85,8 @@ def compare(
         raise TypeError(f"expected a folder or DataLoaders, got {type(data).__name__}")
     if own := {"opt", "schedule", "seed", "arch"} & set(options):
         raise TypeError(f"{some(sorted(own))}: give them as archs=, opts=, schedules=, seeds=")
+    if len({*map(_name, archs)}) < len(archs):
+        raise ValueError(f"archs: expected each name once, got {', '.join(map(_name, archs))}")
     for arch in archs:
         find_arch(arch)
     for opt in opts or ():
@@ -109,7 +111,7 @@ def compare(
             if deadline is not None:
                 left = max(deadline - time.perf_counter(), 1.0)
                 given["budget"] = left / (len(wanted) - place)
-            row = _trained(data, arch, given, folder)
+            row = _trained(data, arch, given, folder, _split(data, options, folder))
             write_whole(file, partial(_write, row))
         rows.append({**row, "name": label, "seed": seed})
         count = f"{place + 1}/{len(wanted)}"
@@ -121,9 +123,10 @@ def compare(
     return Comparison(tabled(rows), folder)
 
 
-def _trained(data: Any, arch: Arch, options: dict[str, Any], folder: Path) -> dict[str, Any]:
+def _trained(
+    data: Any, arch: Arch, options: dict[str, Any], folder: Path, split: Path
+) -> dict[str, Any]:
     """Train one candidate; what goes wrong is its result, too."""
-    split = folder / "split.csv"
     if isinstance(data, str | Path) and split.is_file():
         options = {**options, "valid": split}
     try:
@@ -165,12 +168,23 @@ def _name(arch: Arch) -> str:
 
 def _key(data: Any, label: str, options: dict[str, Any]) -> str:
     """Name a candidate by all that it is made of, so that a changed recipe is another one."""
+    plain = "".join(c if c.isalnum() or c in "-_." else "-" for c in label)
+    return f"{plain}-{options['seed']}-{_digest(data, {'label': label, **options})}"
+
+
+def _split(data: Any, options: dict[str, Any], folder: Path) -> Path:
+    """Name the file of who is held out: one for each data set and way to hold out."""
+    ways: dict[str, Any] = {
+        name: options[name] for name in ("valid", "groups", "pat") if name in options
+    }
+    return folder / f"split-{_digest(data, ways)}.csv"
+
+
+def _digest(data: Any, options: dict[str, Any]) -> str:
     where = str(data.path if isinstance(data, DataLoaders) else Path(data).expanduser().resolve())
     size = len(data.train_ds) if isinstance(data, DataLoaders) else _seen(Path(where))
-    parts = [where, size, label, *sorted(f"{k}={v!r}" for k, v in options.items())]
-    digest = hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:12]
-    plain = "".join(c if c.isalnum() or c in "-_." else "-" for c in label)
-    return f"{plain}-{options['seed']}-{digest}"
+    parts = [where, size, *sorted(f"{k}={v!r}" for k, v in options.items())]
+    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:12]
 
 
 def _seen(path: Path) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,9 @@ _HERE = {
     "normalize": "always done",
     "n_in": "seen from the pictures",
 }
+# What torch (a wrong checksum is a RuntimeError, too) and timm raise where a model cannot take a
+# picture: they have no common parent.
+_MISFITS = (RuntimeError, AssertionError, ValueError)
 _OF_FASTAI = set(inspect.signature(Learner.__init__).parameters) - {"self", "dls", "model"}
 
 
@@ -115,17 +118,9 @@ def cnn_learner(
     """
     if not (weights is None or isinstance(weights, str | Path)):
         raise TypeError(f"weights: expected 'default', None or a file, got {weights!r}")
-    check_options(
-        head=head,
-        hidden=hidden,
-        dropout=dropout,
-        activation=activation,
-        layer_groups=layer_groups,
-        loss=loss,
-        opt=opt,
-        momentum=momentum,
-        **kwargs,
-    )
+    shape = {"head": head, "hidden": hidden, "dropout": dropout, "activation": activation}
+    chosen = {"layer_groups": layer_groups, "loss": loss, "opt": opt, "momentum": momentum}
+    check_options({**shape, **chosen, **kwargs})
     if not len(dls.loaders[-1].dataset):
         raise DataError(
             "expected validation pictures in dls, got none; hold some out with valid=0.2"
@@ -145,9 +140,9 @@ def cnn_learner(
     if metrics is None:
         macro_f1 = [F1Score(average="macro")] if is_uneven(getattr(dls, "split", None)) else []
         metrics = [error_rate, accuracy, *macro_f1]
-    own = _normalised(dls, found.settings)
-    shape = {"head": head, "hidden": hidden, "dropout": dropout, "activation": activation}
-    model = _model(own, found, weights, shape)
+    picture = _one_picture(dls)
+    own = _normalised(dls, found.settings, channels=picture.shape[1])
+    model = _model(own, found, weights, shape, picture)
     meta = {} if isinstance(found.source, str) else model_meta.get(found.source, {})
     known = meta.get("split") if layer_groups == 3 else None
     kwargs.setdefault("splitter", known or partial(split_into, n=layer_groups))
@@ -164,53 +159,50 @@ def cnn_learner(
 LEARNER_OPTIONS = _OF_FASTAI | set(inspect.signature(cnn_learner).parameters) - {"dls", "kwargs"}
 
 
-def check_options(
-    *,
-    head: Head = "fastai",
-    hidden: Sequence[int] | None = None,
-    dropout: float | None = None,
-    activation: Activation = None,
-    layer_groups: int | None = 3,
-    loss: Loss = None,
-    opt: Opt = None,
-    momentum: float | None = None,
-    **others: Any,
-) -> None:
+def check_options(options: Mapping[str, Any]) -> None:
     """See that options of `cnn_learner` go together, as far as that needs no data and no model.
 
     Raises:
         TypeError: One is unknown, or two say the same.
         ValueError: One is out of range.
     """
-    if unknown := [name for name in others if name not in LEARNER_OPTIONS]:
+    if unknown := [name for name in options if name not in LEARNER_OPTIONS]:
         name = unknown[0]
-        near = (
-            f"; here it is {_HERE[name]}" if name in _HERE else did_you_mean(name, LEARNER_OPTIONS)
-        )
+        here = f"; here it is {_HERE[name]}" if name in _HERE else ""
+        near = here or did_you_mean(name, LEARNER_OPTIONS)
         raise TypeError(f"{name}: neither cnn_learner nor fastai's Learner has that{near}")
-    for ours, fastais, given in (("loss", "loss_func", loss), ("opt", "opt_func", opt)):
-        if fastais in others and given is not None:
+    for ours, fastais in (("loss", "loss_func"), ("opt", "opt_func")):
+        if fastais in options and options.get(ours) is not None:
             raise TypeError(f"{fastais}: says the same as {ours}=; give one of them")
-    if layer_groups is not None and not (isinstance(layer_groups, int) and layer_groups > 1):
-        raise ValueError(f"layer_groups: expected 2 or more, or None, got {layer_groups!r}")
-    check_head(head, hidden, dropout, activation)
-    find_opt(opt, momentum)
+    groups = options.get("layer_groups", 3)
+    if groups is not None and not (isinstance(groups, int) and groups > 1):
+        raise ValueError(f"layer_groups: expected 2 or more, or None, got {groups!r}")
+    shape = (options.get(name) for name in ("hidden", "dropout", "activation"))
+    check_head(options.get("head", "fastai"), *shape)
+    find_opt(options.get("opt"), options.get("momentum"))
+
+
+def _one_picture(dls: DataLoaders) -> torch.Tensor:
+    """Read one validation picture, float32 [1, channels, height, width]."""
+    with no_random(reproducible=False):  # building a loader draws from Python's generator
+        picture = dls.loaders[-1].new(bs=1, shuffle=False, num_workers=0).one_batch()[0]
+    return picture.as_subclass(torch.Tensor).cpu()
 
 
 def _model(
-    dls: DataLoaders, arch: Arch, weights: str | Path | None, shape: dict[str, Any]
+    dls: DataLoaders,
+    arch: Arch,
+    weights: str | Path | None,
+    shape: dict[str, Any],
+    picture: torch.Tensor,
 ) -> nn.Sequential:
     """Put body and head together, and see that a picture of this size goes through."""
-    with no_random(reproducible=False):
-        picture = dls.loaders[-1].new(bs=1, shuffle=False, num_workers=0).one_batch()[0]
-        picture = picture.as_subclass(torch.Tensor).cpu()
     n_out, name = get_c(dls), arch.name
     try:
         body, features, pooled = make_body(arch, weights, picture)
     except StopIteration as error:
         raise ModelError(f"cannot tell {name}'s body from its head: no pooling layer") from error
-    # Shapes that do not fit (torch, timm), a ModuleList in the body, a wrong checksum.
-    except (RuntimeError, AssertionError, ValueError, NotImplementedError) as error:
+    except _MISFITS as error:
         raise _misfit(arch, picture, error) from error
     except OSError as error:  # URLError, and Hugging Face's offline error, are both of this kind
         raise ModelError(
@@ -225,7 +217,7 @@ def _model(
     try:
         with no_random(reproducible=False), torch.no_grad():
             out = model.eval()(picture)
-    except (RuntimeError, AssertionError, ValueError, NotImplementedError) as error:
+    except _MISFITS as error:
         if isinstance(shape["head"], nn.Module):
             raise ModelError(
                 f"head: it cannot take the {features} features of {name}: {error}"
@@ -251,12 +243,11 @@ def _misfit(arch: Arch, picture: torch.Tensor, error: Exception) -> ModelError:
     )
 
 
-def _normalised(dls: DataLoaders, settings: ModelSettings) -> DataLoaders:
+def _normalised(dls: DataLoaders, settings: ModelSettings, *, channels: int) -> DataLoaders:
     """Copy `dls` with these statistics in place of any that were put in earlier."""
     own = copy.copy(dls)
     with no_random(reproducible=False):  # building a loader draws from Python's generator
-        picture = dls.loaders[-1].new(bs=1, shuffle=False, num_workers=0).one_batch()[0]
-        fits = picture.shape[1] == len(settings.mean)  # grey pictures have no statistics
+        fits = channels == len(settings.mean)  # grey pictures have no statistics
         own.loaders = []
         for dl in dls.loaders:
             tfms = [tfm for tfm in dl.after_batch.fs if not isinstance(tfm, Normalize)]

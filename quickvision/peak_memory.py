@@ -49,7 +49,7 @@ def peak_memory(every: float = 0.05) -> Iterator[list[float]]:
     finally:
         done.set()
         watcher.join()
-        seen.append(max(peak[0], 0.0))
+        seen.append(max(peak[0], _resident() - start, 0.0))
 
 
 def _resident() -> float:

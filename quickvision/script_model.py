@@ -36,9 +36,9 @@ def model_lines(learn: Learner, made: Mapping[str, Any]) -> list[str]:
     model, weights = dict(made["model"]), made["weights"]
     arch = find_arch(made["arch"])
     options = [f"loss_func={_loss(learn, model)}"] if _own_loss(model) else []
-    if "opt" in model or "momentum" in model:
+    if model.get("opt") is not None or model.get("momentum") is not None:
         options.append(f"opt_func={_opt(model)}")
-    if "momentum" in model:
+    if model.get("momentum") is not None:
         options.append(f"moms=({model['momentum']!r},) * 3")
     metrics = "..." if "metrics" in model else "[error_rate, accuracy]"
     options.append(f"metrics={metrics}")
@@ -117,9 +117,7 @@ def _new_head(learn: Learner, arch: Arch, model: Mapping[str, Any]) -> list[str]
         ps = f", ps={model['dropout']!r}" if model.get("dropout") is not None else ""
         lines = [f"head = create_head({n}, dls.c{hidden}{ps}, pool={not pooled})"]
         if model.get("activation") is not None:
-            act = next(
-                m for m in learn.model[1] if "activation" in type(m).__module__ and m is not None
-            )
+            act = next(m for m in learn.model[1] if "activation" in type(m).__module__)
             new = f"nn.{type(act).__name__}()"
             swap = f"[{new} if isinstance(m, nn.ReLU) else m for m in head]"
             lines.append(f"head = nn.Sequential(*{swap})")

@@ -146,7 +146,7 @@ def train(
         if isinstance(data, str | Path):
             settings = find_arch(arch).settings  # a typo should not cost a look at all the pictures
             check_precision(model.get("precision", "auto"), default_device())
-            check_options(**model)
+            check_options(model)
             if "item_tfms" not in pictures:
                 wanted = ("interpolation", "crop_pct") if "batch_tfms" not in pictures else ()
                 given = {name: getattr(settings, name) for name in wanted}
