@@ -5,11 +5,36 @@ from __future__ import annotations
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any
 
 import typer
 
 import quickvision
+from quickvision.cli_options import (
+    Balance,
+    BatchSize,
+    Budget,
+    ClassNames,
+    FrozenEpochs,
+    Head,
+    MaxBad,
+    MaybeSize,
+    Opt,
+    Opts,
+    Pattern,
+    Precision,
+    Rate,
+    Resizing,
+    Schedule,
+    Schedules,
+    Seed,
+    Size,
+    UnfrozenEpochs,
+    Valid,
+    Weights,
+    Where,
+    fraction,
+)
 from quickvision.errors import DataWarning, ModelError, QuickvisionError
 
 RUNS = Path("runs")
@@ -47,92 +72,6 @@ def demo(
     quickvision.train_digits(out=out)
 
 
-def _pattern(text: str | None) -> str | None:
-    if text is not None:
-        from quickvision.labels import NameLabel  # it loads numpy
-
-        try:
-            NameLabel(text)
-        except ValueError as error:
-            raise typer.BadParameter(str(error)) from None
-    return text
-
-
-def _valid(text: str) -> float | str:
-    """Read a fraction; anything else is a folder or a split file."""
-    try:
-        value = float(text)
-    except ValueError:
-        return text
-    if not 0 < value < 1:
-        raise typer.BadParameter(f"expected a fraction such as 0.2 (20 %), got {value:g}")
-    return value
-
-
-def _positive(text: str) -> str:
-    _valid(text)
-    return text
-
-
-def _rate(text: str) -> str:
-    try:
-        good = text == "find" or float(text) > 0
-    except ValueError:
-        good = False
-    if not good:
-        raise typer.BadParameter(f"expected 'find' or a rate such as 1e-3, got {text!r}")
-    return text
-
-
-def _time(text: str | None) -> str | None:
-    if text is not None:
-        from quickvision.pace import to_seconds  # it loads torch
-
-        try:
-            to_seconds(text)
-        except ValueError as error:
-            raise typer.BadParameter(str(error)) from None
-    return text
-
-
-def _opts(names: list[str] | None) -> list[str] | None:
-    return _among(names, get_args(Opt))
-
-
-def _schedules(names: list[str] | None) -> list[str] | None:
-    return _among(names, get_args(Schedule))
-
-
-def _among(names: list[str] | None, known: tuple[str, ...]) -> list[str] | None:
-    """Check each of several choices: Typer does so for single ones only."""
-    for name in names or ():
-        if name not in known:
-            raise typer.BadParameter(f"expected {', '.join(known)}, got {name!r}")
-    return names
-
-
-PATTERN_HELP = r"Labels are in the names: a regex with one group, as '^(.+)_\d+\.jpg$'."
-VALID_HELP = "Fraction, folder or split.csv that is held out; a folder such as val is found."
-NAMES_HELP = "CSV file with the names of classes that are numbers."
-
-Resizing = Literal["crop", "squish", "pad"]
-Balance = Literal["weights", "oversample"]
-Schedule = Literal["one_cycle", "flat_cos", "cosine", "step", "plateau", "constant"]
-Opt = Literal[
-    "adamw", "adam", "sgd", "rmsprop", "radam", "qhadam", "larc", "lamb", "ranger", "adadelta",
-    "adagrad",
-]  # fmt: skip
-Head = Literal["fastai", "linear"]
-Precision = Literal["auto", "float32", "bf16", "fp16"]
-Where = Annotated[Path, typer.Argument(help="Class folders, train and val, names, or a CSV file.")]
-Pattern = Annotated[str | None, typer.Option(callback=_pattern, help=PATTERN_HELP)]
-Valid = Annotated[str, typer.Option(callback=_positive, help=VALID_HELP)]
-ClassNames = Annotated[Path | None, typer.Option(help=NAMES_HELP)]
-Size = Annotated[int, typer.Option(min=1, help="Pixels of a side.")]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of split, head and augmentation.")]
-MaxBad = Annotated[float, typer.Option(min=0, max=1, help="Fraction of bad files that is allowed.")]
-
-
 @app.command()
 def check(
     path: Where,
@@ -148,7 +87,7 @@ def check(
     found = quickvision.check(
         path,
         pat=pattern,
-        valid=_valid(valid),
+        valid=fraction(valid),
         class_names=class_names,
         size=size,
         seed=seed,
@@ -163,24 +102,18 @@ def train(
     path: Where,
     pattern: Pattern = None,
     arch: Annotated[str, typer.Option(help="A torchvision or timm model.")] = "resnet34",
-    weights: Annotated[
-        str, typer.Option(help="'default' (downloaded), 'none', or a file.")
-    ] = "default",
-    size: Annotated[
-        int | None, typer.Option(min=1, help="Pixels of a side; by default what the model wants.")
-    ] = None,
+    weights: Weights = "default",
+    size: MaybeSize = None,
     resize: Annotated[Resizing, typer.Option(help="How pictures come to that shape.")] = "crop",
-    bs: Annotated[int, typer.Option(min=2, help="Pictures in a batch.")] = 64,
+    bs: BatchSize = 64,
     valid: Valid = "0.2",
     class_names: ClassNames = None,
     balance: Annotated[Balance | None, typer.Option(help="What to do for uneven classes.")] = None,
     max_bad: MaxBad = 0.05,
     cache: Annotated[bool, typer.Option("--cache", help="Keep resized copies on disk.")] = False,
-    frozen_epochs: Annotated[int, typer.Option(min=0, help="Epochs of the head alone.")] = 4,
-    unfrozen_epochs: Annotated[int, typer.Option(min=0, help="Epochs of all layers.")] = 2,
-    lr: Annotated[
-        str, typer.Option(callback=_rate, help="'find', or the rate of the frozen stage.")
-    ] = "find",
+    frozen_epochs: FrozenEpochs = 4,
+    unfrozen_epochs: UnfrozenEpochs = 2,
+    lr: Rate = "find",
     schedule: Annotated[Schedule, typer.Option(help="How the rate moves.")] = "one_cycle",
     opt: Annotated[Opt | None, typer.Option(help="Optimiser; fastai's AdamW by default.")] = None,
     gradual: Annotated[bool, typer.Option("--gradual", help="Unfreeze group by group.")] = False,
@@ -192,9 +125,7 @@ def train(
     mixup: Annotated[float, typer.Option(min=0, help="Blend pictures: as 0.4.")] = 0.0,
     cutmix: Annotated[float, typer.Option(min=0, help="Paste pieces of others: as 1.0.")] = 0.0,
     tta: Annotated[int, typer.Option(min=0, help="Augmented looks in the final report.")] = 0,
-    budget: Annotated[
-        str | None, typer.Option(callback=_time, help="Time for all, as 10min: picks the epochs.")
-    ] = None,
+    budget: Budget = None,
     cache_features: Annotated[
         bool, typer.Option(help="Train the head on features that are computed once.")
     ] = True,
@@ -234,7 +165,7 @@ def train(
         tta=tta,
         resize=resize,
         bs=bs,
-        valid=_valid(valid),
+        valid=fraction(valid),
         class_names=class_names,
         balance=balance,
         max_bad=max_bad,
@@ -257,25 +188,15 @@ def compare(
     path: Where,
     archs: Annotated[list[str], typer.Argument(help="Models of torchvision or timm.")],
     pattern: Pattern = None,
-    weights: Annotated[
-        str, typer.Option(help="'default' (downloaded), 'none', or a file.")
-    ] = "default",
-    size: Annotated[
-        int | None, typer.Option(min=1, help="Pixels of a side; by default what each model wants.")
-    ] = None,
-    bs: Annotated[int, typer.Option(min=2, help="Pictures in a batch.")] = 64,
-    frozen_epochs: Annotated[int, typer.Option(min=0, help="Epochs of the head alone.")] = 4,
-    unfrozen_epochs: Annotated[int, typer.Option(min=0, help="Epochs of all layers.")] = 2,
+    weights: Weights = "default",
+    size: MaybeSize = None,
+    bs: BatchSize = 64,
+    frozen_epochs: FrozenEpochs = 4,
+    unfrozen_epochs: UnfrozenEpochs = 2,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each.")] = 1,
-    opt: Annotated[
-        list[str] | None, typer.Option(callback=_opts, help="Optimisers; may be repeated.")
-    ] = None,
-    schedule: Annotated[
-        list[str] | None, typer.Option(callback=_schedules, help="Schedules; may be repeated.")
-    ] = None,
-    budget: Annotated[
-        str | None, typer.Option(callback=_time, help="Time for all of it, as 30min.")
-    ] = None,
+    opt: Opts = None,
+    schedule: Schedules = None,
+    budget: Budget = None,
     out: Annotated[Path, typer.Option(help="Folder in which `compare` is made.")] = RUNS,
 ) -> None:
     """Train several models on the same split, and say which differ; go on where it was cut."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Any, SupportsFloat
 
 from quickvision.pace import to_seconds
 from quickvision.schedules import check_schedule
@@ -37,17 +39,25 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         whole = {"frozen_epochs": self.frozen_epochs, "unfrozen_epochs": self.unfrozen_epochs}
-        for name, value in {**whole, "views": self.views, "tta": self.tta}.items():
+        more = {"views": self.views, "tta": self.tta, "seed": self.seed}
+        for name, value in {**whole, **more}.items():
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
                 raise ValueError(f"{name}: expected a whole number from 0, got {value!r}")
         if not any(whole.values()):
             raise ValueError("expected epochs to train, got 0 frozen and 0 unfrozen ones")
         for name, rate in (("lr", self.lr), ("lr_unfrozen", self.lr_unfrozen)):
-            if not isinstance(rate, str | slice | None):  # what find_lr found is a number too
-                object.__setattr__(self, name, rate := float(rate))
-            number = isinstance(rate, int | float) and rate > 0
-            if not (number or rate == "find" or isinstance(rate, slice) or rate is None):
-                raise ValueError(f"{name}: expected 'find' or a rate such as 1e-3, got {rate!r}")
+            if isinstance(rate, SupportsFloat):  # what find_lr found is a number too
+                with suppress(TypeError):  # but an array is none
+                    object.__setattr__(self, name, rate := float(rate))
+            good = _is_rate(rate) or (rate is None and name == "lr_unfrozen")
+            if isinstance(rate, str):
+                good = rate == "find"
+            if isinstance(rate, slice):
+                good = _is_rate(rate.stop) and (rate.start is None or _is_rate(rate.start))
+            if not good:
+                raise ValueError(
+                    f"{name}: expected 'find', a rate such as 1e-3 or a slice of two, got {rate!r}"
+                )
         for name, alpha in (("mixup", self.mixup), ("cutmix", self.cutmix)):
             if not isinstance(alpha, int | float) or alpha < 0:
                 raise ValueError(f"{name}: expected a strength such as 0.4, got {alpha!r}")
@@ -74,3 +84,7 @@ class RunConfig:
         epochs = self.frozen_epochs + self.unfrozen_epochs
         lr = self.lr if self.lr_unfrozen is None else self.lr_unfrozen
         return replace(self, frozen_epochs=0, unfrozen_epochs=epochs, lr_unfrozen=lr)
+
+
+def _is_rate(rate: Any) -> bool:
+    return isinstance(rate, int | float) and rate > 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from dataclasses import dataclass, field
@@ -19,18 +18,17 @@ from fastai.torch_core import set_seed
 from quickvision.best import Best
 from quickvision.bottleneck import Watch
 from quickvision.config import Rate, RunConfig
-from quickvision.errors import ModelError, QuickvisionError, RunError
+from quickvision.errors import ModelError
 from quickvision.features import feature_learner, why_not
 from quickvision.files import write_whole
 from quickvision.interpret import get_preds
-from quickvision.lr_find import FROZEN_LR, LRFind, find_lr, search_steps
-from quickvision.pace import Pace, Plan, clocked, measure_pace, spoken
+from quickvision.lr_find import FROZEN_LR, LRFind, find_lr
+from quickvision.pace import clocked
+from quickvision.planning import make_plan, plan_lines
 from quickvision.progress import Bar, say
 from quickvision.results import save_results
 from quickvision.run import Run, Stage, arch_name
 from quickvision.training import UNFROZEN_LR, count_groups, fit_frozen, fit_unfrozen, spread
-
-UNKNOWN = Pace(0, 0, 0, 0)
 
 
 @dataclass
@@ -85,13 +83,21 @@ class Job:
         reason = why_not(self.learn, [*L(self.cbs), *self.mixed])
         reason = reason if config.cache_features else "cache_features=False"
         with clocked(self.timing, "estimate"):
-            plan = self._plan(not reason, (pretrained and lr == "find", second == "find"))
+            searches = (pretrained and lr == "find", second == "find")
+            plan = make_plan(
+                self.learn,
+                config,
+                cached=not reason,
+                searches=searches,
+                budgeted=self.deadline is not None,
+            )
         if self.deadline is not None:
             left = self.deadline - time.perf_counter()
             wanted = unfrozen_epochs
             frozen_epochs, unfrozen_epochs = plan.fit(left, frozen_epochs)
             unfrozen_epochs = unfrozen_epochs if wanted else 0
-        self._say_plan(plan, frozen_epochs, unfrozen_epochs)
+        epochs = (frozen_epochs, unfrozen_epochs)
+        self.say(plan_lines(self.learn, plan, epochs, self.path, self.deadline))
         if frozen_epochs and config.cache_features and reason:
             self.say(f"{'frozen':<13}sees the pictures in each epoch, because of {reason}")
         if frozen_epochs:
@@ -116,52 +122,6 @@ class Job:
                 f"gradual: expected at least {steps} unfrozen epochs, one for each layer group that"
                 f" is unfrozen, got {self.config.unfrozen_epochs}"
             )
-
-    def _plan(self, cached: bool, searches: tuple[bool, bool]) -> Plan:
-        dls = self.learn.dls
-        steps = [search_steps(len(dls.train)) * search for search in searches]
-        try:
-            pace = measure_pace(self.learn)
-        except QuickvisionError:
-            raise
-        except Exception as error:  # callbacks of its own may be what makes its batches fit
-            if self.deadline is not None:
-                raise RunError(
-                    f"budget: expected a learner whose steps can be timed, got: {error}; give the"
-                    " epochs instead"
-                ) from error
-            self.say(f"{'time':<13}no estimate: {error}")
-            pace = UNKNOWN
-        return Plan(
-            pace,
-            n_train=len(dls.train_ds),
-            n_valid=len(dls.valid_ds),
-            bs=dls.train.bs,
-            cached=cached,
-            views=self.config.views,
-            looks=1 + self.config.tta,
-            searched=(steps[0], steps[1]),
-        )
-
-    def _say_plan(self, plan: Plan, frozen_epochs: int, unfrozen_epochs: int) -> None:
-        dls, n_batches = self.learn.dls, len(self.learn.dls.train)
-        millions = sum(p.numel() for p in self.learn.model.parameters()) / 1e6
-        frozen = f"{frozen_epochs} frozen{' (on cached features)' if plan.cached else ''}"
-        seconds = plan.total(frozen_epochs, unfrozen_epochs)
-        stages = [frozen] * bool(frozen_epochs) + [f"{unfrozen_epochs} unfrozen"]
-        lines = {
-            "data": f"{plan.n_train:,} train, {plan.n_valid:,} valid, {len(dls.vocab)} classes",
-            "model": f"{arch_name(self.learn)}, {millions:.1f} M parameters",
-            "plan": f"{' + '.join(stages)} epochs of {n_batches} steps, into {self.path}",
-        }
-        if plan.pace != UNKNOWN:
-            lines["time"] = f"about {spoken(seconds)}"
-        if self.deadline is not None and seconds > self.deadline - time.perf_counter():
-            lines["budget"] = "too short: this is the least that can be done"
-        bs = max(4, 2 ** int(math.log2(max(plan.n_train, 10) / 10)))
-        if n_batches < 6 and bs < plan.bs:
-            lines["advice"] = f"{n_batches} steps an epoch are few: bs={bs} makes more of them"
-        self.say("\n".join(f"{name:<13}{text}" for name, text in lines.items()))
 
     def _frozen(self, epochs: int, lr: Rate, *, cached: bool) -> None:
         """Train the head: on features that the body gives once, or on the pictures."""

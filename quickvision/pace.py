@@ -53,6 +53,7 @@ class Plan:
         views: Augmented feature passes beside the plain one.
         looks: Passes over the validation pictures at the end.
         searched: Steps of the rate finders: of the frozen stage, and of the unfrozen one.
+        why: Why no pace could be measured; empty where it was.
     """
 
     pace: Pace
@@ -63,6 +64,7 @@ class Plan:
     views: int = 0
     looks: int = 1
     searched: tuple[int, int] = (0, 0)
+    why: str = ""
 
     @property
     def look(self) -> float:

@@ -23,10 +23,10 @@ LEVELS = {
             "plots config script_model",
             "script",
             "run",
-            "results comparison",
+            "results comparison planning",
             "job",
             "workflow",
-            "recipes digits candidates",
+            "recipes digits candidates cli_options",
             "cli",
             "__main__",
         )

@@ -23,7 +23,7 @@ from fastai.data.transforms import Normalize, RandomSplitter, get_image_files, p
 from fastai.interpret import ClassificationInterpretation
 from fastai.learner import Learner
 from fastai.metrics import accuracy
-from fastai.optimizer import OptimWrapper
+from fastai.optimizer import SGD, OptimWrapper
 from fastai.vision.augment import Resize
 from fastai.vision.core import PILImage
 from fastai.vision.data import ImageBlock, ImageDataLoaders
@@ -305,6 +305,16 @@ def test_one_cycle_asks_torchs_adadelta_for_a_momentum(adadelta):
     """`schedules.fit_scheduled` moves the rate alone."""
     with adadelta.no_bar(), adadelta.no_logging(), pytest.raises(KeyError, match="mom"):
         adadelta.fit_one_cycle(1, 1e-3)
+
+
+def test_fastais_sgd_has_no_momentum_whatever_a_fit_cycles(dls, tiny_net):
+    """`optimisers.OPTS` gives it 0.9."""
+    learn = vision_learner(dls, tiny_net, pretrained=False, opt_func=SGD)
+    quietly(learn, epochs=1)
+    assert "grad_avg" not in set().union(*(state for state in learn.opt.state.values()))
+    learn = vision_learner(dls, tiny_net, pretrained=False, opt_func=partial(SGD, mom=0.9))
+    quietly(learn, epochs=1)
+    assert "grad_avg" in set().union(*(state for state in learn.opt.state.values()))
 
 
 def test_reduce_lr_on_plateau_changes_a_copy_of_torchs_rates(adadelta):

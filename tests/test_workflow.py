@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -178,8 +179,14 @@ def test_a_number_for_the_unfrozen_stage_is_spread_over_the_groups(
         ({"crop_pct": 87.5}, ValueError, "crop_pct: expected a fraction"),
         ({"ps": 0.5}, TypeError, "ps: no such option"),
         ({"label_smothing": 0.1}, TypeError, "did you mean 'label_smoothing'"),
-        ({"lr": "auto"}, ValueError, "expected 'find' or a rate"),
-        ({"lr": 0}, ValueError, "expected 'find' or a rate"),
+        ({"lr": "auto"}, ValueError, "expected 'find', a rate"),
+        ({"lr": 0}, ValueError, "expected 'find', a rate"),
+        ({"lr": None}, ValueError, "expected 'find', a rate"),
+        ({"lr": [1e-3, 1e-2]}, ValueError, "expected 'find', a rate"),
+        ({"lr": np.array([1e-3, 1e-2])}, ValueError, "expected 'find', a rate"),
+        ({"lr_unfrozen": slice(None)}, ValueError, "expected 'find', a rate"),
+        ({"lr_unfrozen": slice(-1e-4, 1e-3)}, ValueError, "expected 'find', a rate"),
+        ({"seed": "a"}, ValueError, "seed: expected a whole number"),
         ({"valid": 5}, ValueError, "expected a fraction"),
         ({"views": -1}, ValueError, "views: expected a whole number"),
         ({"budget": "soon"}, ValueError, "budget: expected a time"),
