@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test fmt check nb bench clean
+.PHONY: demo test fmt check nb soak bench clean
 
 demo: .venv/.installed
 	$(BIN)/quickvision demo
@@ -21,6 +21,9 @@ check: .venv/.installed-dev
 fmt: .venv/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+soak: .venv/.installed-dev
+	QUICKVISION_KILLS=30 $(BIN)/python -m pytest tests/test_kills.py
 
 nb: .venv/.installed-dev
 	$(BIN)/python -m pytest tests/test_notebooks.py

@@ -51,6 +51,7 @@ _ROOMS = {
     "quickvision.predictor": ("Prediction", "Predictor"),
     "quickvision.run": ("Run",),
     "quickvision.workflow": ("train",),
+    "quickvision.resuming": ("resume",),
     "quickvision.digits": ("train_digits",),
     "quickvision.recipes": ("train_ants_bees", "train_cars", "train_cifar10", "train_pets"),
     "fastai.interpret": ("ClassificationInterpretation",),

@@ -184,6 +184,20 @@ def train(
 
 
 @app.command()
+def resume(
+    path: Annotated[Path, typer.Argument(help="Folder of the run, as runs/pets-001.")],
+    data: Annotated[
+        Path | None, typer.Option(help="The pictures, where they are elsewhere now.")
+    ] = None,
+    before: Annotated[
+        bool, typer.Option("--before", help="From the checkpoint before the last.")
+    ] = False,
+) -> None:
+    """Go on with a run that was stopped."""
+    quickvision.resume(path, data=data, before=before)
+
+
+@app.command()
 def compare(
     path: Where,
     archs: Annotated[list[str], typer.Argument(help="Models of torchvision or timm.")],

@@ -1,33 +1,37 @@
-"""One training from plan to report: what `train` gathers on its way."""
+"""One training from plan to report, from its start or from a checkpoint."""
 
 from __future__ import annotations
 
 import random
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 from fastai.callback.mixup import CutMix, MixUp
 from fastai.learner import L, Learner
 from fastai.torch_core import set_seed
 
 from quickvision.best import Best
 from quickvision.bottleneck import Watch
+from quickvision.checkpointer import Checkpointer
+from quickvision.checkpoints import BEFORE, BEST, FOLDER
 from quickvision.config import Rate, RunConfig
-from quickvision.errors import ModelError
+from quickvision.errors import ModelError, RunError
 from quickvision.features import feature_learner, why_not
 from quickvision.files import write_whole
+from quickvision.in_parts import InParts
 from quickvision.interpret import get_preds
-from quickvision.lr_find import FROZEN_LR, LRFind, find_lr
-from quickvision.pace import clocked
+from quickvision.lr_find import FROZEN_LR, find_lr
+from quickvision.pace import Plan, clocked
 from quickvision.planning import make_plan, plan_lines
 from quickvision.progress import Bar, say
 from quickvision.results import save_results
 from quickvision.run import Run, Stage, arch_name
+from quickvision.run_state import RunState
 from quickvision.training import UNFROZEN_LR, count_groups, fit_frozen, fit_unfrozen, spread
 
 
@@ -44,6 +48,7 @@ class Job:
         deadline: When the budget is spent, by `time.perf_counter`; None without one.
         timing: Seconds by stage, in their order.
         made: The options that data and model were made with, for `Run.show_code`.
+        state: A checkpoint to go on from; None to begin.
     """
 
     learn: Learner
@@ -54,15 +59,25 @@ class Job:
     deadline: float | None = None
     timing: dict[str, float] = field(default_factory=dict)
     made: dict[str, Any] = field(default_factory=dict)
-    history: list[pd.DataFrame] = field(default_factory=list)
-    stages: list[Stage] = field(default_factory=list)
-    lr_finds: dict[str, LRFind] = field(default_factory=dict)
+    state: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        self.learn.path, self.learn.model_dir = self.path, "models"
+        self.learn.path, self.learn.model_dir = self.path, FOLDER
         self.watch, self.best = Watch(self.say), Best(self.learn.model)
+        self.in_parts = InParts(self.say)
         mixes = [(MixUp, self.config.mixup), (CutMix, self.config.cutmix)]
         self.mixed = [mix(alpha) for mix, alpha in mixes if alpha]
+        if self.state is None:
+            self.at = RunState((0, 0), timing=self.timing)
+        else:
+            self.at = RunState.from_plain(self.state)
+            for name, seconds in self.timing.items():
+                self.at.timing[name] = self.at.timing.get(name, 0.0) + seconds
+            self.best.row = self.state["best"]
+            self.learn.model.load_state_dict(self.state["model"])
+        self.checkpoint = Checkpointer(
+            self.path, self.learn.model, self.best, self.at.to_plain, self.state
+        )
 
     def say(self, text: str) -> None:
         """Say a line, unless asked to be quiet."""
@@ -78,40 +93,63 @@ class Job:
         if self.config.gradual:
             self._check_gradual(pretrained)
         config = self.config if pretrained else self.config.from_scratch()
-        frozen_epochs, unfrozen_epochs = config.frozen_epochs, config.unfrozen_epochs
         lr, second = config.lr, config.second_lr
         reason = why_not(self.learn, [*L(self.cbs), *self.mixed])
         reason = reason if config.cache_features else "cache_features=False"
-        with clocked(self.timing, "estimate"):
-            searches = (pretrained and lr == "find", second == "find")
+        plan = None
+        if self.state is None:
+            self.at.epochs = (config.frozen_epochs, config.unfrozen_epochs)
+            plan = self._plan(not reason, (pretrained and lr == "find", second == "find"))
+        if self.at.epochs[0] and config.cache_features and reason:
+            self.say(f"{'frozen':<13}sees the pictures in each epoch, because of {reason}")
+        try:
+            if self.at.epochs[0]:
+                self._frozen(self.at.epochs[0], lr, cached=not reason)
+            if plan and all(self.at.epochs) and self.deadline is not None:
+                self._plan_again(plan)
+            if not pretrained:
+                self.say("no weights to build on: all layers train from the start, at one rate")
+            if self.at.epochs[1]:
+                self._unfrozen(self.at.epochs[1], second, pretrained)
+            return self._finish()
+        except RunError:
+            self._keep_best()
+            raise
+        except KeyboardInterrupt:
+            self._keep_best()
+            self.say(f"{'stopped':<13}to go on: quickvision resume {self.path}")
+            raise
+
+    def _keep_best(self) -> None:
+        """Leave a model that can be used, and say where it is."""
+        with suppress(RunError):  # the folder cannot be written, as somebody is being told
+            self.checkpoint.save_best()
+        if self.best.row is not None:
+            at = f"{self.best.row['stage']} epoch {self.best.row['epoch']}"
+            self.say(f"{'kept':<13}the best so far, {at}: {self.path / FOLDER / BEST}")
+
+    def _plan(self, cached: bool, searches: tuple[bool, bool]) -> Plan:
+        """Time a few steps, pick the epochs where there is a budget, and say what will be done."""
+        with clocked(self.at.timing, "estimate"):
             plan = make_plan(
                 self.learn,
-                config,
-                cached=not reason,
+                self.config,
+                cached=cached,
                 searches=searches,
                 budgeted=self.deadline is not None,
             )
         if self.deadline is not None:
-            left = self.deadline - time.perf_counter()
-            wanted = unfrozen_epochs
-            frozen_epochs, unfrozen_epochs = plan.fit(left, frozen_epochs)
-            unfrozen_epochs = unfrozen_epochs if wanted else 0
-        epochs = (frozen_epochs, unfrozen_epochs)
-        self.say(plan_lines(self.learn, plan, epochs, self.path, self.deadline))
-        if frozen_epochs and config.cache_features and reason:
-            self.say(f"{'frozen':<13}sees the pictures in each epoch, because of {reason}")
-        if frozen_epochs:
-            self._frozen(frozen_epochs, lr, cached=not reason)
-        if frozen_epochs and unfrozen_epochs and self.deadline is not None:
-            planned = unfrozen_epochs
-            unfrozen_epochs = plan.left_over(self.deadline - time.perf_counter())
-            if unfrozen_epochs != planned:
-                self.say(f"{'budget':<13}{unfrozen_epochs} unfrozen epochs fit now")
-        if not pretrained:
-            self.say("no weights to build on: all layers train from the start, at one rate")
-        if unfrozen_epochs:
-            self._unfrozen(unfrozen_epochs, second, pretrained)
-        return self._finish()
+            frozen, unfrozen = plan.fit(self.deadline - time.perf_counter(), self.at.epochs[0])
+            self.at.epochs = (frozen, unfrozen if self.at.epochs[1] else 0)
+        self.say(plan_lines(self.learn, plan, self.at.epochs, self.path, self.deadline))
+        return plan
+
+    def _plan_again(self, plan: Plan) -> None:
+        """Pick the unfrozen epochs once more, now that the frozen stage's time is known."""
+        unfrozen = plan.left_over((self.deadline or 0) - time.perf_counter())
+        if unfrozen != self.at.epochs[1]:
+            self.say(f"{'budget':<13}{unfrozen} unfrozen epochs fit now")
+        self.at.epochs = (self.at.epochs[0], unfrozen)
 
     def _check_gradual(self, pretrained: bool) -> None:
         steps = count_groups(self.learn) - 1
@@ -126,97 +164,117 @@ class Job:
     def _frozen(self, epochs: int, lr: Rate, *, cached: bool) -> None:
         """Train the head: on features that the body gives once, or on the pictures."""
         self.learn.freeze()
+        if self.at.is_done("frozen"):
+            return
         learn, cbs = self.learn, [*L(self.cbs), *self.mixed, self.watch]
         if cached:
+            self._seed(learn)  # views are drawn
             try:
-                with clocked(self.timing, "features"):
+                with clocked(self.at.timing, "features"):
                     learn = feature_learner(self.learn, views=self.config.views)
                 cbs = [*L(self.cbs)]
-                self.say(f"{'frozen':<13}features of all pictures  {self.timing['features']:.0f} s")
+                self.say(
+                    f"{'frozen':<13}features of all pictures  {self.at.timing['features']:.0f} s"
+                )
             except ModelError as error:
                 cached = False
                 self.say(f"{'frozen':<13}sees the pictures in each epoch: {error}")
         rate = self._rate(learn, "frozen", lr, FROZEN_LR, cached)
-        self._seed(learn)
-        with clocked(self.timing, "frozen"):
-            table = fit_frozen(learn, epochs, lr_max=rate, cbs=[*cbs, self.best], **self._how())
+        how = self._begin(learn, rate, cbs, cached)
+        with clocked(self.at.timing, "frozen"):
+            fit_frozen(learn, epochs, past=self._rows("frozen"), **how)
         if cached:
             seen = {k: v for k, v in vars(learn.recorder).items() if k != "learn"}
             vars(self.learn.recorder).update(seen)  # for learn.recorder.plot_loss() and the like
             learn.dls = None  # a learner and its callbacks hold each other, and so the features
-        self._keep(table, "stage-1", Stage("frozen", epochs, rate, cached))
+        self._keep("stage-1", Stage("frozen", epochs, rate, cached))
 
     def _unfrozen(self, epochs: int, lr: Rate, sliced: bool) -> None:
         """Train all layers; `sliced` spreads a single rate over them."""
         self.learn.unfreeze()
+        if self.at.is_done("unfrozen"):
+            return
         rate = self._rate(self.learn, "unfrozen", lr, UNFROZEN_LR.stop)
         if sliced and not isinstance(rate, slice):
             rate = spread(rate)
         gradual = self.config.gradual and epochs >= count_groups(self.learn) - 1
-        self._seed(self.learn)
-        with clocked(self.timing, "unfrozen"):
-            cbs = [*L(self.cbs), *self.mixed, self.watch, self.best]
-            table = fit_unfrozen(
-                self.learn, epochs, lr_max=rate, cbs=cbs, gradual=gradual, **self._how()
-            )
-        self._keep(table, "stage-2", Stage("unfrozen", epochs, rate, cached=False, gradual=gradual))
+        how = self._begin(self.learn, rate, [*L(self.cbs), *self.mixed, self.watch])
+        with clocked(self.at.timing, "unfrozen"):
+            past = self._rows("unfrozen")
+            fit_unfrozen(self.learn, epochs, gradual=gradual, past=past, **how)
+        self._keep("stage-2", Stage("unfrozen", epochs, rate, cached=False, gradual=gradual))
+
+    def _rows(self, stage: str) -> list[dict[str, Any]]:
+        """Return the rows of a stage that have been written before; gradual steps are unfrozen."""
+        return [r for r in self.checkpoint.rows if (r["stage"] == "frozen") == (stage == "frozen")]
+
+    def _begin(self, learn: Learner, rate: Any, cbs: list[Any], cached: bool = False) -> Any:
+        """Begin a stage at a known place, so that it can be done again without those before it."""
+        self._seed(learn)
+        self.checkpoint.cached = cached
+        if self.checkpoint.state is None:
+            self.checkpoint.save()
+        config = self.config
+        ours = [self.in_parts, self.best, self.checkpoint]
+        how = {"schedule": config.schedule, "patience": config.patience, "verbose": self.verbose}
+        return {**how, "lr_max": rate, "cbs": [*cbs, *ours]}
 
     def _seed(self, learn: Learner) -> None:
-        """Begin a stage at a known place, so that it can be done again without those before it."""
         set_seed(self.config.seed)
-        learn.dls.train.rng = random.Random(self.config.seed)
-
-    def _how(self) -> dict[str, Any]:
-        config = self.config
-        how = {"schedule": config.schedule, "patience": config.patience}
-        return {**how, "verbose": self.verbose}
+        for dl in learn.dls.loaders:
+            dl.rng = random.Random(self.config.seed)
 
     def _rate(
         self, learn: Learner, name: str, lr: Rate, default: float, cached: bool = False
     ) -> Any:
-        """Find a rate where one is asked for."""
+        """Find a rate where one is asked for, and has not been found."""
         if lr != "find":
             return lr
+        if name in self.at.rates:
+            return self.at.rates[name]
         if not cached:
             self.say(f"{name:<13}trying learning rates")
-        bar = Bar(f"{name} rates") if self.verbose else None
-        with clocked(self.timing, f"{name} rates"):
+        cbs = [self.in_parts, *([Bar(f"{name} rates")] if self.verbose else [])]
+        self._seed(learn)
+        with clocked(self.at.timing, f"{name} rates"):
             steps = 100 if cached else None  # they cost next to nothing there
-            found = self.lr_finds[name] = find_lr(learn, num_it=steps, default=default, cbs=bar)
-        seconds = self.timing[f"{name} rates"]
+            found = self.at.lr_finds[name] = find_lr(learn, num_it=steps, default=default, cbs=cbs)
+        seconds = self.at.timing[f"{name} rates"]
         self.say(f"{name:<13}rate {found.lr:.1e}: {found.reason}  {seconds:.0f} s")
+        self.at.rates[name] = found.lr
+        table = pd.DataFrame({"lr": found.lrs, "loss": found.losses})
+        write_whole(self.path / f"lr_find-{name}.csv", partial(table.to_csv, index=False))
         return found.lr
 
-    def _keep(self, table: pd.DataFrame, checkpoint: str, stage: Stage) -> None:
-        """Save the weights and the history so far."""
-        self.stages.append(stage)
-        self.history.append(table.assign(cached=stage.cached))
-        models = self.path / "models"
+    def _keep(self, name: str, stage: Stage) -> None:
+        """Save a stage's weights, and that it is done."""
+        self.at.stages.append(stage)
         save = self.learn.save
-        write_whole(models / f"{checkpoint}.pth", lambda part: save(part.with_suffix("").resolve()))
-        if self.best.row is not None and self.best.row["stage"] in set(table["stage"]):
-            write_whole(models / "best.pth", partial(torch.save, self.best.weights))
-        history = pd.concat(self.history, ignore_index=True)
-        write_whole(self.path / "history.csv", partial(history.to_csv, index=False))
+        file = self.path / FOLDER / f"{name}.pth"
+        write_whole(file, lambda part: save(part.with_suffix("").resolve()))
+        self.checkpoint.save()
 
     def _finish(self) -> Run:
         """Look at the validation pictures once and write down what was seen."""
         skipped = getattr(self.learn.dls, "skipped", None)
-        with clocked(self.timing, "report"):
+        self._seed(self.learn)  # augmented looks are drawn
+        count_groups(self.learn)
+        with clocked(self.at.timing, "report"):
             run = Run(
                 learn=self.learn,
-                history=pd.concat(self.history, ignore_index=True),
+                history=pd.DataFrame(self.checkpoint.rows),
                 preds=get_preds(self.learn, tta=self.config.tta),
-                lr_finds=self.lr_finds,
+                lr_finds=self.at.lr_finds,
                 arch=arch_name(self.learn),
                 path=self.path,
                 skipped=pd.DataFrame(columns=["path", "reason"]) if skipped is None else skipped,
                 config=self.config,
-                stages=tuple(self.stages),
+                stages=tuple(self.at.stages),
                 made=self.made,
                 best=self.best.row or {},
-                timing=self.timing,
+                timing=self.at.timing,
             )
             save_results(run)
+        (self.path / FOLDER / BEFORE).unlink(missing_ok=True)
         self.say(f"\n{run}")
         return run

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,7 +16,6 @@ from fastai.callback.core import Callback
 from tqdm.std import tqdm
 
 from quickvision.accuracy import Accuracy
-from quickvision.errors import RunError
 
 T = TypeVar("T")
 
@@ -86,6 +85,11 @@ class EpochLog(Callback):
 
     fastai's recorder forgets everything at the next fit or rate finder; these rows do not.
 
+    Args:
+        stage: What is trained, in a word.
+        verbose: Say the lines.
+        past: Rows of epochs before, where a fit goes on.
+
     Attributes:
         rows: One dict an epoch: `stage`, `epoch` (from 1), `train_loss`, `valid_loss`, the metrics,
             `lr` (the head's largest in this epoch) and `seconds`.
@@ -93,9 +97,11 @@ class EpochLog(Callback):
 
     order = 61  # after the Recorder, whose values it reads
 
-    def __init__(self, stage: str, *, verbose: bool = True) -> None:
+    def __init__(
+        self, stage: str, *, verbose: bool = True, past: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
         self.stage, self.verbose = stage, verbose
-        self.rows: list[dict[str, Any]] = []
+        self.rows: list[dict[str, Any]] = [dict(row) for row in past]
 
     def before_epoch(self) -> None:
         """Start the clock."""
@@ -103,7 +109,7 @@ class EpochLog(Callback):
         self.first = len(self.recorder.lrs)
 
     def after_epoch(self) -> None:
-        """Keep the row and say the line; stop where the loss is no number any more."""
+        """Keep the row and say the line."""
         if len(self.recorder.lrs) == self.first:  # skipped by `start_epoch`
             return
         names = [name for name in self.recorder.metric_names[1:] if name != "time"]
@@ -111,11 +117,6 @@ class EpochLog(Callback):
         row |= dict(zip(names, map(_number, self.recorder.values[-1]), strict=True))
         row["lr"] = float(max(self.recorder.lrs[self.first :]))
         row["seconds"] = time.perf_counter() - self.start
-        if not np.isfinite(row["train_loss"]):
-            raise RunError(
-                f"expected a loss that is a number, got {row['train_loss']} in {self.stage} epoch"
-                f" {row['epoch']} at a rate of {row['lr']:.1e}; try a tenth of that rate"
-            )
         self.rows.append(row)
         parts = [_shown(name, row[name], len(self.dls.valid_ds)) for name in names]
         counter = f"{self.stage} {row['epoch']}/{self.n_epoch}"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
-import pandas as pd
+import numpy as np
 
 from quickvision.files import write_whole
-from quickvision.holdout import save_split
-from quickvision.plots import save_plot
+from quickvision.plots import plot_lr_find, save_plot
 from quickvision.run import Run
 
 
@@ -19,15 +19,13 @@ def save_results(run: Run) -> None:
         RunError: They cannot be written.
     """
     tables = {"predictions": run.preds.to_frame(), "confused": run.most_confused()}
-    if len(run.skipped):
-        tables["skipped"] = run.skipped
-    if isinstance(getattr(run.learn.dls, "split", None), pd.DataFrame):  # made by our doors
-        save_split(run.learn.dls, run.path / "split.csv")
     for name, table in tables.items():
         write_whole(run.path / f"{name}.csv", partial(table.to_csv, index=False))
+    arrays: dict[str, Any] = {"probs": run.preds.probs, "targs": run.preds.targs}
+    write_whole(run.path / "predictions.npz", lambda part: np.savez_compressed(part, **arrays))
     plots = {"confusion": run.plot_confusion(), "history": run.plot_history()}
     plots["top_losses"] = run.plot_top_losses()
-    if run.lr_finds:
-        plots["lr_find"] = run.plot_lr_find()
+    for name, found in run.lr_finds.items():
+        plots[f"lr_find-{name}"] = plot_lr_find({name: found})
     for name, ax in plots.items():
         write_whole(run.path / f"{name}.png", partial(save_plot, ax))

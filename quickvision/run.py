@@ -203,30 +203,6 @@ class Run:
         return f"<table>{rows}</table>"
 
 
-def new_run_folder(out: str | Path, name: str) -> Path:
-    """Make the next free `out/NAME-001`, `NAME-002`, ...
-
-    Raises:
-        RunError: It cannot be made there.
-    """
-    out = Path(out).expanduser()
-    plain = "".join(c if c.isalnum() or c in "-_." else "-" for c in name).strip(".-") or "run"
-    number = 1
-    while True:
-        path = out / f"{plain}-{number:03d}"
-        try:
-            path.mkdir(parents=True)
-            return path
-        except FileExistsError:
-            if not out.is_dir():
-                raise RunError(f"expected a folder to write runs in, got a file: {out}") from None
-            number += 1
-        except OSError as error:
-            raise RunError(
-                f"expected to write in {out}, got: {error}; give another out="
-            ) from error
-
-
 def arch_name(learn: Learner) -> str:
     """Return the name of a learner's architecture, or of its model's class."""
     arch = getattr(learn, "arch", None) or type(learn.model)

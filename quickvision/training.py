@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -10,6 +11,8 @@ import pandas as pd
 from fastai.learner import L, Learner
 
 from quickvision.errors import RunError
+from quickvision.finite import Finite
+from quickvision.in_parts import InParts
 from quickvision.lr_find import FROZEN_LR, LRFind, count_batches
 from quickvision.progress import Bar, EpochLog, say
 from quickvision.schedules import Patience, check_schedule, fit_scheduled
@@ -18,6 +21,7 @@ from quickvision.schedules import Patience, check_schedule, fit_scheduled
 UNFROZEN_LR = slice(1e-5, 1e-3)
 
 Rate = float | slice | Sequence[float] | LRFind
+Rows = Sequence[Mapping[str, Any]]
 
 
 def fit_frozen(
@@ -27,6 +31,7 @@ def fit_frozen(
     lr_max: Rate = FROZEN_LR,
     schedule: str = "one_cycle",
     patience: int | None = None,
+    past: Rows = (),
     verbose: bool = True,
     **kwargs: Any,
 ) -> pd.DataFrame:
@@ -43,6 +48,9 @@ def fit_frozen(
         patience: Stop after this many epochs without a lower validation loss. It fights one-cycle,
             whose rate and loss are high in the middle and whose last epochs do most of the work:
             give it with another schedule.
+        past: Rows of epochs that are done, as dicts of what this returns. The fit goes on after
+            them, at their place in the schedule; weights, optimiser and random states are the
+            caller's to put back, as `quickvision.resume` does.
         verbose: Say a line an epoch.
         **kwargs: Go to fastai's fit (`cbs`, `wd`, `pct_start`, ...).
 
@@ -57,7 +65,7 @@ def fit_frozen(
             schedule.
     """
     learn.freeze()
-    return _fit(learn, "frozen", epochs, lr_max, schedule, patience, verbose, kwargs)
+    return _fit(learn, "frozen", epochs, lr_max, schedule, patience, past, verbose, kwargs)
 
 
 def fit_unfrozen(
@@ -68,6 +76,7 @@ def fit_unfrozen(
     schedule: str = "one_cycle",
     patience: int | None = None,
     gradual: bool = False,
+    past: Rows = (),
     verbose: bool = True,
     **kwargs: Any,
 ) -> pd.DataFrame:
@@ -84,6 +93,7 @@ def fit_unfrozen(
         gradual: Unfreeze group by group: first train the head and the last group of the body, then
             one group more, and so on, with about as many epochs each. The stage is "top 2 groups"
             in the table then, and "unfrozen" at the end.
+        past: As in `fit_frozen`.
         verbose: Say a line an epoch.
         **kwargs: Go to fastai's fit.
 
@@ -98,14 +108,18 @@ def fit_unfrozen(
     rate = spread(lr_max.lr) if isinstance(lr_max, LRFind) else lr_max
     if not gradual:
         learn.unfreeze()
-        return _fit(learn, "unfrozen", epochs, rate, schedule, patience, verbose, kwargs)
-    tables = []
+        return _fit(learn, "unfrozen", epochs, rate, schedule, patience, past, verbose, kwargs)
+    tables, seen = [], [row["stage"] for row in past]
     for open_groups, part in gradual_steps(learn, epochs):
-        learn.freeze_to(-open_groups)
         whole = open_groups == count_groups(learn)
         stage = "unfrozen" if whole else f"top {open_groups} groups"
+        mine = [row for row in past if row["stage"] == stage]
+        if mine and seen[-1] != stage:  # a later step has begun
+            tables.append(pd.DataFrame(mine))
+            continue
+        learn.freeze_to(-open_groups)
         options = dict(kwargs)
-        tables.append(_fit(learn, stage, part, rate, schedule, patience, verbose, options))
+        tables.append(_fit(learn, stage, part, rate, schedule, patience, mine, verbose, options))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -148,6 +162,7 @@ def _fit(
     lr_max: Rate,
     schedule: str,
     patience: int | None,
+    past: Rows,
     verbose: bool,
     kwargs: dict[str, Any],
 ) -> pd.DataFrame:
@@ -160,12 +175,15 @@ def _fit(
     if not all(lr is None or lr > 0 for lr in rates):
         raise ValueError(f"lr_max: expected rates above 0, got {lr_max!r}")
     count_batches(learn)
-    log = EpochLog(stage, verbose=verbose)
-    cbs = [*L(kwargs.pop("cbs", None)), log, *([Bar(stage)] if verbose else [])]
+    log = EpochLog(stage, verbose=verbose, past=past)
+    cbs = [*L(kwargs.pop("cbs", None)), Finite(stage), log, *([Bar(stage)] if verbose else [])]
+    if not any(isinstance(cb, InParts) for cb in cbs):
+        cbs.append(InParts(partial(say, verbose=verbose)))
+    losses = [row["valid_loss"] for row in past]
     if patience is not None:
-        cbs.append(Patience(patience))
+        cbs.append(Patience(patience, losses))
     with learn.no_bar(), learn.no_logging():
-        fit_scheduled(learn, schedule, epochs, rate, cbs, **kwargs)
+        fit_scheduled(learn, schedule, epochs, rate, cbs, past=losses, **kwargs)
     if not log.rows:
         raise RunError(f"expected a finished epoch, got none: a callback stopped the {stage} stage")
     if patience is not None and len(log.rows) < epochs:

@@ -5,28 +5,21 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
-from fastai.torch_core import default_device, no_random
+from fastai.torch_core import no_random
 from torch import nn
 
+from quickvision.building import build, sorted_out
 from quickvision.config import Rate, RunConfig
-from quickvision.data import load_data
-from quickvision.errors import did_you_mean
 from quickvision.job import Job
-from quickvision.learner import LEARNER_OPTIONS, check_options, cnn_learner
-from quickvision.models import find_arch
-from quickvision.options import Options
-from quickvision.pace import clocked, to_seconds
-from quickvision.run import Run, new_run_folder
-from quickvision.speed import check_precision
-
-_MODEL = LEARNER_OPTIONS - {"path", "model_dir"}  # the run's folder
-_DATA = {"pat", *(field.name for field in fields(Options))}
+from quickvision.lock import locked
+from quickvision.pace import to_seconds
+from quickvision.run import Run
+from quickvision.run_folder import new_run_folder, start_folder
 
 
 def train(
@@ -104,11 +97,13 @@ def train(
             (`size`, `bs`, `valid`, `pat`, ...).
 
     Returns:
-        The finished run. Its folder has `models/stage-1.pth` (after the frozen stage) and
-        `stage-2.pth` (after the unfrozen one), each where there was such a stage, `best.pth` (the
-        best epoch of both), the tables `history.csv`, `predictions.csv`, `confused.csv`,
-        `split.csv` (see `save_split`) and, where pictures were left out, `skipped.csv`, and the
-        plots.
+        The finished run. Its folder has `config.json`, what the run was asked for, with versions
+        and a hash of the split; `log.csv`, a row an epoch, written as they end; `checkpoints`,
+        with `last.pt` for `resume`, and for `learn.load` `stage-1.pth` (after the frozen stage),
+        `stage-2.pth` (after the unfrozen one) and `best.pth` (the best epoch of both); the tables
+        `predictions.csv` (and `predictions.npz`, all probabilities), `confused.csv`, `split.csv`
+        (see `save_split`), where rates were searched `lr_find-STAGE.csv`, where pictures were
+        left out `skipped.csv`; and the plots.
 
     Raises:
         DataError: The data cannot be trained on.
@@ -135,55 +130,22 @@ def train(
     )
     deadline = None if budget is None else time.perf_counter() + to_seconds(budget)
     timing: dict[str, float] = {}
-    model = {name: value for name, value in options.items() if name in _MODEL}
-    pictures = {name: value for name, value in options.items() if name not in _MODEL}
-    if unknown := [name for name in pictures if name not in _DATA]:
-        known = {*inspect.signature(train).parameters, *_MODEL, *_DATA}
-        raise TypeError(f"{unknown[0]}: no such option{did_you_mean(unknown[0], known)}")
+    model, pictures = sorted_out(options, inspect.signature(train).parameters)
     made = {"data": data, "arch": arch, "weights": weights, "model": model, "pictures": pictures}
     made["cbs"] = cbs is not None
     with no_random(seed, reproducible=False):
-        if isinstance(data, str | Path):
-            settings = find_arch(arch).settings  # a typo should not cost a look at all the pictures
-            check_precision(model.get("precision", "auto"), default_device())
-            check_options(model)
-            if "item_tfms" not in pictures:
-                wanted = ("interpolation", "crop_pct") if "batch_tfms" not in pictures else ()
-                given = {name: getattr(settings, name) for name in wanted}
-                pictures = {"size": settings.input_size, **given, **pictures}
-            made["pictures"] = pictures
-            with clocked(timing, "data"):
-                data = load_data(data, verbose=verbose, **{"seed": seed, **pictures})
-        elif pictures:
-            raise TypeError(
-                f"{', '.join(pictures)}: goes with a folder; here the data is"
-                f" {type(data).__name__} already"
+        learn = build(made, seed=seed, verbose=verbose, timing=timing)
+        folder = new_run_folder(out, name or learn.dls.path.resolve().name)
+        with locked(folder):
+            start_folder(folder, config, made, learn.dls)
+            job = Job(
+                learn,
+                folder,
+                config,
+                cbs=cbs,
+                verbose=verbose,
+                deadline=deadline,
+                timing=timing,
+                made=made,
             )
-        with clocked(timing, "model"):
-            learn = _learner(data, arch, weights, model)
-        job = Job(
-            learn,
-            new_run_folder(out, name or learn.dls.path.resolve().name),
-            config,
-            cbs=cbs,
-            verbose=verbose,
-            deadline=deadline,
-            timing=timing,
-            made=made,
-        )
-        return job.train()
-
-
-def _learner(data: Any, arch: Any, weights: str | Path | None, model: dict[str, Any]) -> Learner:
-    """Build the learner, unless there is one already."""
-    if isinstance(data, DataLoaders):
-        return cnn_learner(data, arch, weights=weights, **model)
-    if not isinstance(data, Learner):
-        raise TypeError(f"expected a folder, DataLoaders or a Learner, got {type(data).__name__}")
-    asked, defaults = {"arch": arch, "weights": weights}, inspect.signature(train).parameters
-    given = [name for name, value in asked.items() if value != defaults[name].default]
-    if given := [*given, *model]:
-        raise TypeError(
-            f"{', '.join(given)}: goes with a folder or DataLoaders; a Learner has its own"
-        )
-    return data
+            return job.train()

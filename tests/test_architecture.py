@@ -12,20 +12,20 @@ LEVELS = {
     room: level
     for level, rooms in enumerate(
         (
-            "errors accuracy memory cache __init__",
+            "errors accuracy memory cache randomness __init__",
             "images paths splits progress lr_find rows files twins options heads losses optimisers"
-            " schedules groups weights best centre_crop paired peak_memory",
-            "labels parallel class_names cells models downloads cifar cars",
+            " schedules groups weights best centre_crop paired peak_memory lock finite in_parts",
+            "checkpoints labels parallel class_names cells models downloads cifar cars",
             "listings scan copies",
             "tables holdout",
             "layouts loaders findings speed fused bottleneck bodies",
             "data checks learner training interpret features pace predictor",
             "plots config script_model",
-            "script",
-            "run",
-            "results comparison planning",
+            "script run_config building",
+            "run checkpointer",
+            "results comparison planning run_folder run_state",
             "job",
-            "workflow",
+            "workflow resuming",
             "recipes digits candidates cli_options",
             "cli",
             "__main__",

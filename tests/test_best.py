@@ -45,5 +45,5 @@ def test_a_run_keeps_the_best_of_both_stages(class_folders, tiny_net, tmp_path):
     assert f"{run.best['stage']} {run.best['epoch']}, " in run.summary()["best epoch"]
     run.learn.load("best")
     assert qv.get_preds(run.learn).accuracy.value == pytest.approx(best)
-    state = torch.load(run.path / "models" / "best.pth", weights_only=True)
+    state = torch.load(run.path / "checkpoints" / "best.pth", weights_only=True)
     assert set(state) == set(run.learn.model.state_dict())

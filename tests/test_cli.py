@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 
@@ -129,7 +130,41 @@ def test_training_choices_reach_the_run(class_folders, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "mean of 2 looks, 1 of them augmented" in done.stdout
-    assert "best.pth" in [p.name for p in (tmp_path / "runs/colours-001/models").iterdir()]
+    assert "best.pth" in [p.name for p in (tmp_path / "runs/colours-001/checkpoints").iterdir()]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one process there")
+def test_ctrl_c_says_how_to_go_on_and_exits_130(class_folders, tmp_path):
+    args = (
+        "train", class_folders, "--arch", "timm/test_resnet", "--weights", "none", "--size", "32",
+        "--bs", "6", "--frozen-epochs", "0", "--unfrozen-epochs", "30", "--lr", "0.01",
+    )  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-m", "quickvision", *map(str, args)],
+        cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if line.startswith("unfrozen 2/30"):
+            process.send_signal(signal.SIGINT)
+            break
+    rest, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    said = "".join(said) + rest
+    assert re.search(r"kept +the best so far, unfrozen epoch \d+: .*best.pth", said)
+    command = re.search(r"stopped +to go on: quickvision (resume \S+)", said)[1]
+    done = run(*command.split(), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "unfrozen 30/30" in done.stdout
+    assert "unfrozen 1/30" not in done.stdout
+
+
+def test_what_cannot_be_resumed_is_one_line(tmp_path):
+    done = run("resume", "runs/pets-001", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: expected the folder of a run, got runs/pets-001")
 
 
 @pytest.mark.parametrize(

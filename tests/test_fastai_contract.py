@@ -17,6 +17,7 @@ import torchvision
 from fastai.callback.core import CancelFitException
 from fastai.callback.data import WeightedDL
 from fastai.callback.schedule import LRFinder
+from fastai.callback.tracker import EarlyStoppingCallback
 from fastai.data.block import CategoryBlock, DataBlock
 from fastai.data.core import DataLoader, DataLoaders
 from fastai.data.transforms import Normalize, RandomSplitter, get_image_files, parent_label
@@ -324,6 +325,41 @@ def test_reduce_lr_on_plateau_changes_a_copy_of_torchs_rates(adadelta):
     for hypers in adadelta.opt.hypers:  # as ReduceLROnPlateau.after_epoch does
         hypers["lr"] = before / 10
     assert adadelta.opt.hypers[-1]["lr"] == before
+
+
+def test_start_epoch_goes_through_epochs_that_have_no_losses(dls, tiny_net):
+    """`schedules._starting_at` begins later."""
+    learn = vision_learner(dls, tiny_net, pretrained=False)
+    with learn.no_bar(), learn.no_logging(), pytest.raises(IndexError):
+        learn.fit(2, cbs=EarlyStoppingCallback(patience=3), start_epoch=1)
+
+
+def test_fit_flat_cos_forgets_where_it_starts(dls, tiny_net):
+    """As above."""
+    learn = vision_learner(dls, tiny_net, pretrained=False)
+    with learn.no_bar(), learn.no_logging():
+        learn.fit_flat_cos(2, 1e-3, start_epoch=1)
+    assert len([row for row in learn.recorder.values if len(row)]) == 2
+
+
+def test_saving_writes_over_the_file_that_is_there(dls, tiny_net, tmp_path, monkeypatch):
+    """Met by `files.write_whole`."""
+    learn = vision_learner(dls, tiny_net, pretrained=False, path=tmp_path)
+    file = learn.save("model", with_opt=False)
+    names = []
+    monkeypatch.setattr("fastai.learner.torch.save", lambda state, path, **_: names.append(path))
+    learn.save("model", with_opt=False)
+    assert names == [file]
+
+
+def test_torch_load_looks_at_no_checksum(tmp_path):
+    """Met by `checkpoints.read_checkpoint`."""
+    file = tmp_path / "weights.pt"
+    torch.save({"w": torch.zeros(1000)}, file)
+    data = bytearray(file.read_bytes())
+    data[data.index(bytes(400)) + 200] = 64
+    file.write_bytes(data)
+    assert torch.load(file, weights_only=True)["w"].any()
 
 
 def test_swins_channels_last_are_taken_for_feature_maps():

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from quickvision.errors import RunError
-from quickvision.run import new_run_folder
+from quickvision.run_folder import new_run_folder
 
 
 def test_folders_are_numbered_and_never_reused(tmp_path):

@@ -115,9 +115,26 @@ def test_the_same_seed_trains_the_same_weights(class_folders, tiny_net, tmp_path
 
 def test_a_loss_that_is_no_number_stops_and_says_what_to_try(learn):
     with pytest.raises(
-        qv.RunError, match=r"got nan in unfrozen epoch 1 .*try a tenth of that rate"
+        qv.RunError, match=r"got nan in unfrozen epoch 1, batch 2, .*try a tenth of that rate"
     ):
-        qv.fit_unfrozen(learn, 2, lr_max=1e30, verbose=False)
+        qv.fit_unfrozen(learn, 2, lr_max=1e30, schedule="constant", verbose=False)
+
+
+def test_weights_are_as_they_were_before_a_batch_without_a_loss(learn):
+    class Spoil(Callback):
+        def after_pred(self):
+            if self.training and self.epoch == 1 and self.iter == 2:
+                self.learn.pred = self.pred * float("inf")
+
+        def before_batch(self):
+            weights.append([p.detach().clone() for p in self.model.parameters()])
+
+    weights = []
+    with pytest.raises(qv.RunError, match=r"in unfrozen epoch 2, batch 3, at a rate of"):
+        qv.fit_unfrozen(learn, 2, lr_max=1e-3, cbs=Spoil(), verbose=False)
+    assert all(
+        torch.equal(a, b) for a, b in zip(weights[-1], learn.model.parameters(), strict=True)
+    )
 
 
 def test_a_callback_that_stops_the_first_epoch_is_no_history(learn):

@@ -32,18 +32,21 @@ def run(class_folders, tiny_net, tmp_path):
 def test_the_whole_job_leaves_everything_it_promises(run, tmp_path):
     assert run.path == tmp_path / "runs" / "net-001"
     assert {path.name for path in run.path.iterdir()} == {
-        "models", "history.csv", "predictions.csv", "confused.csv", "split.csv",
-        "confusion.png", "history.png", "top_losses.png", "lr_find.png",
+        "config.json", "lock", "checkpoints", "log.csv", "split.csv",
+        "predictions.csv", "predictions.npz", "confused.csv",
+        "lr_find-frozen.csv", "lr_find-unfrozen.csv", "lr_find-frozen.png", "lr_find-unfrozen.png",
+        "confusion.png", "history.png", "top_losses.png",
     }  # fmt: skip
-    assert sorted(path.name for path in (run.path / "models").iterdir()) == [
-        "best.pth",
-        "stage-1.pth",
-        "stage-2.pth",
-    ]
+    assert sorted(path.name for path in (run.path / "checkpoints").iterdir()) == [
+        "best.pth", "last.pt", "stage-1.pth", "stage-2.pth",
+    ]  # fmt: skip
     assert run.history["stage"].tolist() == ["frozen", "frozen", "unfrozen"]
-    pd.testing.assert_frame_equal(pd.read_csv(run.path / "history.csv"), run.history)
+    pd.testing.assert_frame_equal(pd.read_csv(run.path / "log.csv"), run.history)
     assert set(run.lr_finds) == {"frozen", "unfrozen"}
     assert len(pd.read_csv(run.path / "predictions.csv")) == len(run.preds) == 7
+    with np.load(run.path / "predictions.npz") as arrays:
+        np.testing.assert_array_equal(arrays["probs"], run.preds.probs)
+        np.testing.assert_array_equal(arrays["targs"], run.preds.targs)
     assert run.accuracy == run.preds.accuracy
 
 
@@ -96,7 +99,7 @@ def test_without_weights_all_layers_train_from_the_start(class_folders, tiny_net
         out=tmp_path / "runs", **QUICK,
     )  # fmt: skip
     assert run.history["stage"].tolist() == ["unfrozen", "unfrozen"]
-    assert [p.name for p in (run.path / "models").glob("stage*")] == ["stage-2.pth"]
+    assert [p.name for p in (run.path / "checkpoints").glob("stage*")] == ["stage-2.pth"]
     out = capsys.readouterr().out
     assert "no weights to build on" in out
     assert str(run.accuracy) in out
@@ -225,7 +228,7 @@ def test_the_users_own_files_are_not_written_over(class_folders, tiny_net, tmp_p
         learn, lr=rate, frozen_epochs=1, unfrozen_epochs=0, out=tmp_path / "o", verbose=False
     )
     assert (mine / "stage-1.pth").read_text() == "mine"
-    assert (run.path / "models" / "stage-1.pth").exists()
+    assert (run.path / "checkpoints" / "stage-1.pth").exists()
 
 
 def test_plain_fastai_loaders_are_trained_on(class_folders, tiny_net, tmp_path):

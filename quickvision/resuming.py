@@ -1,0 +1,136 @@
+"""Go on with a run that was stopped, from its folder alone."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from fastai.data.core import DataLoaders
+from fastai.learner import Learner
+from fastai.torch_core import no_random
+
+from quickvision.building import build, sorted_out
+from quickvision.checkpoints import FOLDER, load_checkpoint
+from quickvision.config import RunConfig
+from quickvision.errors import RunError, some
+from quickvision.job import Job
+from quickvision.lock import locked
+from quickvision.pace import to_seconds
+from quickvision.progress import say
+from quickvision.rows import read_rows
+from quickvision.run import Run
+from quickvision.run_config import read_config, split_hash
+
+
+def resume(
+    path: str | Path,
+    *,
+    data: str | Path | DataLoaders | Learner | None = None,
+    before: bool = False,
+    cbs: Any = None,
+    verbose: bool = True,
+    **options: Any,
+) -> Run:
+    """Go on with a run that was stopped, in whatever way: killed, out of power, by Ctrl-C.
+
+    Data and model are built as they were, and training goes on after the last epoch that was
+    written down, at its place in the schedule. On the same CPU, with the same versions, it ends
+    with the very weights that it would have had. A run that is complete is looked at once more.
+
+    Args:
+        path: The run's folder, which has its `config.json`.
+        data: The pictures, where they are elsewhere now, or where the run was given `DataLoaders`
+            or a `Learner`: these, built anew in the same way.
+        before: Go on from the checkpoint before the last one, where that is damaged.
+        cbs: fastai callbacks, where the run had some. They begin anew: what a callback has counted
+            is not in a checkpoint.
+        verbose: Say what happens.
+        **options: What no file can hold, as it was given to `train`: functions, transforms, losses.
+
+    Returns:
+        The finished run, as `train` returns it.
+
+    Raises:
+        DataError: The pictures cannot be had.
+        RunError: `path` is no run's folder, another process is at it, pictures have come or gone,
+            something is to be given again, or a checkpoint is damaged.
+        TypeError: An option that the run was not given, or that is no option.
+    """
+    path = Path(path).expanduser()
+    found = read_config(path)
+    config: RunConfig = found["train"]
+    made = _made(path, found, data, cbs, options)
+    with locked(path):
+        for part in path.rglob(".[0-9]*-*"):  # what a killed process had begun to write
+            part.unlink(missing_ok=True)
+        state = load_checkpoint(path / FOLDER, before=before)
+        timing: dict[str, float] = {}
+        with no_random(config.seed, reproducible=False):
+            learn = build(made, seed=config.seed, verbose=verbose, timing=timing)
+            _check_same(path, found, learn)
+            budget = None if config.budget is None or state else to_seconds(config.budget)
+            where = _said(state)
+            say(f"{'resumed':<13}{path}, {where}", verbose=verbose)
+            job = Job(
+                learn,
+                path,
+                config,
+                cbs=cbs,
+                verbose=verbose,
+                deadline=None if budget is None else time.perf_counter() + budget,
+                timing=timing,
+                made=made,
+                state=state,
+            )
+            return job.train()
+
+
+def _made(
+    path: Path, found: dict[str, Any], data: Any, cbs: Any, options: dict[str, Any]
+) -> dict[str, Any]:
+    """Put together what was written down and what is given again."""
+    lacking = set(found["lacking"])
+    given = {**options, **({} if cbs is None else {"cbs": cbs})}
+    given |= {} if data is None else {"data": data}
+    names = {name.rpartition(".")[2] for name in lacking}
+    if lost := sorted(names - set(given)):
+        raise RunError(
+            f"expected {some(lost)} as the run was given, which no file can hold: resume"
+            f"({str(path)!r}, {', '.join(f'{name}=...' for name in lost)})"
+        )
+    if strange := sorted(set(given) - names - {"data"}):
+        raise TypeError(f"{some(strange)}: the run goes on as it began; it has its own")
+    made = {name: found.get(name, options.get(name)) for name in ("arch", "weights")}
+    more = {name: part for name, part in options.items() if name not in made}
+    model, pictures = sorted_out(more)
+    made |= {"model": found["model"] | model, "pictures": found["pictures"] | pictures}
+    return made | {"data": found.get("data") if data is None else data, "cbs": cbs is not None}
+
+
+def _check_same(path: Path, found: dict[str, Any], learn: Learner) -> None:
+    """See that the pictures are those of the run, on the same sides."""
+    dls = learn.dls
+    seen = [[str(name) for name in dls.vocab], len(dls.train_ds), split_hash(dls)]
+    if seen == [found["vocab"], found["n_train"], found["split_sha256"]]:
+        return
+    text = f"{len(dls.train_ds):,} to train on instead of {found['n_train']:,}"
+    split = getattr(dls, "split", None)
+    if (path / "split.csv").is_file() and isinstance(split, pd.DataFrame):
+        was = {row[0] for row in read_rows(path / "split.csv", errors="surrogateescape")[1:]}
+        now = {name.strip() for name in split["path"]}
+        new, gone = sorted(now - was), sorted(was - now)
+        text = f"{len(new):,} new ones ({some(new)}) and {len(gone):,} gone ({some(gone)})"
+    raise RunError(
+        f"expected the pictures of {path / 'split.csv'}, got others: {text}; put them back, or"
+        " begin a new run"
+    )
+
+
+def _said(state: dict[str, Any] | None) -> str:
+    """Say where it goes on."""
+    if state is None or not state["rows"]:
+        return "from its start"
+    last = state["rows"][-1]
+    return f"after {last['stage']} epoch {last['epoch']}"

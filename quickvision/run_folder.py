@@ -1,0 +1,55 @@
+"""The folder of a run: made where nothing is, and what is in it from the start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from fastai.data.core import DataLoaders
+
+from quickvision.config import RunConfig
+from quickvision.errors import RunError
+from quickvision.files import write_whole
+from quickvision.holdout import save_split
+from quickvision.run_config import write_config
+
+
+def new_run_folder(out: str | Path, name: str) -> Path:
+    """Make the next free `out/NAME-001`, `NAME-002`, ...
+
+    Raises:
+        RunError: It cannot be made there.
+    """
+    out = Path(out).expanduser()
+    plain = "".join(c if c.isalnum() or c in "-_." else "-" for c in name).strip(".-") or "run"
+    number = 1
+    while True:
+        path = out / f"{plain}-{number:03d}"
+        try:
+            path.mkdir(parents=True)
+            return path
+        except FileExistsError:
+            if not out.is_dir():
+                raise RunError(f"expected a folder to write runs in, got a file: {out}") from None
+            number += 1
+        except OSError as error:
+            raise RunError(
+                f"expected to write in {out}, got: {error}; give another out="
+            ) from error
+
+
+def start_folder(path: Path, config: RunConfig, made: Mapping[str, Any], dls: DataLoaders) -> None:
+    """Write what is known before training: `config.json`, `split.csv`, `skipped.csv`.
+
+    Raises:
+        RunError: They cannot be written.
+    """
+    if isinstance(getattr(dls, "split", None), pd.DataFrame):  # made by our doors
+        save_split(dls, path / "split.csv")
+    skipped = getattr(dls, "skipped", None)
+    if isinstance(skipped, pd.DataFrame) and len(skipped):
+        write_whole(path / "skipped.csv", partial(skipped.to_csv, index=False))
+    write_config(path, config, made, dls)  # last: what has it can be resumed
