@@ -18,7 +18,7 @@ from torch import nn
 
 from quickvision.accuracy import Accuracy
 from quickvision.comparison import Comparison, tabled
-from quickvision.errors import RunError, some
+from quickvision.errors import DataError, RunError, as_path, expect, some
 from quickvision.files import write_whole
 from quickvision.models import find_arch
 from quickvision.optimisers import find_opt
@@ -77,7 +77,8 @@ def compare(
         TypeError: `data` is a `Learner`, or an option belongs to `compare` itself.
         ValueError: No archs or seeds, or an unknown optimiser or schedule.
     """
-    archs = [archs] if isinstance(archs, str) or callable(archs) else list(archs)
+    archs = [archs] if isinstance(archs, str) or not isinstance(archs, Sequence) else [*archs]
+    expect(seeds, (int, list, tuple, range), "seeds")
     numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
     if not archs or not numbers:
         raise ValueError(f"expected archs and seeds, got {len(archs)} and {len(numbers)}")
@@ -85,16 +86,16 @@ def compare(
         raise TypeError(f"expected a folder or DataLoaders, got {type(data).__name__}")
     if own := {"opt", "schedule", "seed", "arch"} & set(options):
         raise TypeError(f"{some(sorted(own))}: give them as archs=, opts=, schedules=, seeds=")
-    if len({*map(_name, archs)}) < len(archs):
-        raise ValueError(f"archs: expected each name once, got {', '.join(map(_name, archs))}")
     for arch in archs:
         find_arch(arch)
+    if len({*map(_name, archs)}) < len(archs):
+        raise ValueError(f"archs: expected each name once, got {', '.join(map(_name, archs))}")
     for opt in opts or ():
         find_opt(opt)
     for schedule in schedules or ():
         check_schedule(schedule)
     deadline = None if budget is None else time.perf_counter() + to_seconds(budget)
-    folder = Path(out).expanduser() / name
+    folder = as_path(out, "out") / name
     # None leaves the choice to `train`.
     usual: list[Any] = [None]
     wanted = list(itertools.product(archs, opts or usual, schedules or usual, numbers))
@@ -133,6 +134,8 @@ def _trained(
         with peak_memory() as peak:
             run = train(data, arch=arch, out=folder, name=_name(arch), verbose=False, **options)
         row = _measured(run)
+    except DataError:  # the others have the same data
+        raise
     except Exception as error:  # whatever it is, the other candidates are not lost
         return {"failed": " ".join(f"{type(error).__name__}: {error}".split())}
     if not split.is_file() and (run.path / "split.csv").is_file():

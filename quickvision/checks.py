@@ -13,7 +13,7 @@ import pandas as pd
 from fastai.data.core import DataLoaders
 
 from quickvision.class_names import read_class_names
-from quickvision.errors import DataError, DataWarning, some
+from quickvision.errors import DataError, DataWarning, as_path, some
 from quickvision.files import write_whole
 from quickvision.findings import Finding, beside, find
 from quickvision.holdout import hold_out
@@ -76,7 +76,7 @@ class DataCheck:
             RunError: It cannot be written.
         """
         text = self.to_json().encode("utf-8", "replace")  # a file's name need not be proper text
-        return write_whole(Path(path).expanduser(), lambda part: part.write_bytes(text))
+        return write_whole(as_path(path, "path"), lambda part: part.write_bytes(text))
 
     def summary(self) -> dict[str, str]:
         """Say what is there in a few named lines of text."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from quickvision.errors import DataError, DataWarning, some
+from quickvision.errors import DataError, DataWarning, as_path, some
 from quickvision.rows import read_rows
 
 HEADERS = frozenset({"name", "names", "class", "classes", "class_name", "class_names", "label"})
@@ -41,7 +41,7 @@ def read_class_names(
         names = {str(key): name for key, name in source.items()}
     else:
         if isinstance(source, str | Path):
-            rows = read_rows(Path(source).expanduser())
+            rows = read_rows(as_path(source, "class_names"))
         else:
             rows = [[str(name)] for name in source]
         keyed = _keyed(rows, {_plain(label) for label in labels})

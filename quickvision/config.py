@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, SupportsFloat
@@ -38,6 +39,9 @@ class RunConfig:
     seed: int = 42
 
     def __post_init__(self) -> None:
+        for name, flag in (("gradual", self.gradual), ("cache_features", self.cache_features)):
+            if not isinstance(flag, bool):
+                raise ValueError(f"{name}: expected True or False, got {flag!r}")
         whole = {"frozen_epochs": self.frozen_epochs, "unfrozen_epochs": self.unfrozen_epochs}
         more = {"views": self.views, "tta": self.tta, "seed": self.seed}
         for name, value in {**whole, **more}.items():
@@ -59,7 +63,7 @@ class RunConfig:
                     f"{name}: expected 'find', a rate such as 1e-3 or a slice of two, got {rate!r}"
                 )
         for name, alpha in (("mixup", self.mixup), ("cutmix", self.cutmix)):
-            if not isinstance(alpha, int | float) or alpha < 0:
+            if not isinstance(alpha, int | float) or not 0 <= alpha < math.inf:
                 raise ValueError(f"{name}: expected a strength such as 0.4, got {alpha!r}")
         if self.mixup and self.cutmix:
             raise TypeError("mixup and cutmix: expected one of them, got both")
@@ -87,4 +91,4 @@ class RunConfig:
 
 
 def _is_rate(rate: Any) -> bool:
-    return isinstance(rate, int | float) and rate > 0
+    return isinstance(rate, int | float) and 0 < rate < math.inf

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class QuickvisionError(Exception):
@@ -41,3 +43,39 @@ def some(items: Collection[object], *, limit: int = 3) -> str:
     """List at most `limit` items and the count of the rest: `a.jpg, b.jpg, c.jpg and 12 more`."""
     shown = ", ".join(str(item) for item, _ in zip(items, range(limit), strict=False))
     return shown + (f" and {len(items) - limit:,} more" if len(items) > limit else "")
+
+
+def expect(value: object, kinds: type | tuple[type, ...], name: str) -> None:
+    """Raise a TypeError unless an argument is of this kind.
+
+    >>> expect(3, str, "pattern")
+    Traceback (most recent call last):
+    TypeError: pattern: expected str, got 3
+    """
+    kinds = kinds if isinstance(kinds, tuple) else (kinds,)
+    if not isinstance(value, kinds):
+        wanted = " or ".join(kind.__name__ for kind in kinds)
+        raise TypeError(f"{name}: expected {wanted}, got {_short(value)}")
+
+
+def as_path(value: object, name: str) -> Path:
+    """Turn a path that a user gave into a `Path`, with `~` in it resolved.
+
+    Raises:
+        TypeError: It is neither text nor a path.
+        ValueError: It is empty, or no file can be called so.
+    """
+    if not isinstance(value, str | os.PathLike):
+        raise TypeError(f"{name}: expected a path, as text or Path, got {_short(value)}")
+    text = os.fspath(value)
+    if not isinstance(text, str) or not text.strip() or "\0" in text:
+        raise ValueError(f"{name}: expected a path, got {text!r}")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:  # ~somebody who has no home
+        raise ValueError(f"{name}: expected a path, got {text!r}: {error}") from error
+
+
+def _short(value: object) -> str:
+    plain = isinstance(value, str | int | float | bool | bytes | None)
+    return f"{value!r:.60}" if plain else type(value).__name__

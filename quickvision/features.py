@@ -30,7 +30,7 @@ from fastai.torch_core import no_random, params
 from torch import nn
 
 from quickvision.cache import cache_folder
-from quickvision.errors import DataError, ModelError, RunError
+from quickvision.errors import DataError, ModelError, RunError, expect
 from quickvision.memory import keep_freed_memory
 from quickvision.progress import counted
 from quickvision.speed import autocast, device_of, folded, half_precision
@@ -102,6 +102,7 @@ def feature_learner(learn: Learner, *, views: int = 0, cbs: Any = None) -> Learn
         RunError: The temporary file cannot be written.
         ValueError: `views` is below 0.
     """
+    expect(learn, Learner, "learn")
     if not isinstance(views, int) or views < 0:
         raise ValueError(f"views: expected a whole number from 0, got {views!r}")
     if reason := why_not(learn, cbs):

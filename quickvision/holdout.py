@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from fastai.data.core import DataLoaders
 
-from quickvision.errors import DataError, DataWarning, some
+from quickvision.errors import DataError, DataWarning, as_path, some
 from quickvision.files import write_whole
 from quickvision.labels import NameLabel
 from quickvision.listings import Listing, valid_folder
@@ -89,7 +89,7 @@ def _asked_for(names: Sequence[str], root: Path, valid: Any) -> tuple[list[bool]
     if top := valid_folder(valid):
         return [name.startswith(f"{top}/") for name in names], f"folder {str(root / top)!r}"
     if isinstance(valid, str | Path):
-        return _read_split(names, root, Path(valid).expanduser()), str(valid)
+        return _read_split(names, root, as_path(valid, "valid")), str(valid)
     known = set(names)
     asked = {_name(file, root, known) for file in valid}
     if strange := sorted(asked - known):
@@ -170,7 +170,7 @@ def save_split(dls: DataLoaders, path: str | Path) -> Path:
         ValueError: The name does not end in `.csv`.
         RunError: It cannot be written.
     """
-    split, path = getattr(dls, "split", None), Path(path).expanduser()
+    split, path = getattr(dls, "split", None), as_path(path, "path")
     if not isinstance(split, pd.DataFrame):
         raise TypeError("expected DataLoaders of from_folder or another of our doors, got others")
     if path.suffix.lower() != ".csv":

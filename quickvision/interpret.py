@@ -16,7 +16,7 @@ from fastai.torch_core import no_random
 from torch import softmax
 
 from quickvision.accuracy import Accuracy
-from quickvision.errors import DataError
+from quickvision.errors import DataError, expect
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -95,7 +95,6 @@ def get_preds(learn: Learner, *, ds_idx: int = 1, dl: Any = None, tta: int = 0) 
         ds_idx: 1 for the validation pictures, 0 for the training pictures.
         dl: A loader of labelled pictures instead, such as `learn.dls.test_dl(files,
             with_labels=True)`.
-
         tta: Augmented looks besides the plain one; the probabilities are the mean, of which the
             plain look has a quarter (test-time augmentation, fastai's `Learner.tta`). The losses
             are those of these probabilities then: minus the logarithm of the actual class's.
@@ -106,6 +105,7 @@ def get_preds(learn: Learner, *, ds_idx: int = 1, dl: Any = None, tta: int = 0) 
     Source: `Learner.get_preds(with_loss=True)`; the same pass that fastai's
     `ClassificationInterpretation.from_learner` makes.
     """
+    expect(learn, Learner, "learn")
     if dl is None:
         dls = learn.dls  # fastai augments the training pictures even here; its test_dl does not
         clean = dls.test_dl(dls.train.items, with_labels=True) if ds_idx == 0 else dls[ds_idx]
@@ -159,6 +159,7 @@ def confusion_matrix(preds: Predictions) -> np.ndarray:
 
     Source: `bincount` of `actual * c + predicted`; fastai compares c x c x n booleans.
     """
+    expect(preds, Predictions, "preds")
     c = len(preds.vocab)
     return np.bincount(preds.targs * c + preds.predicted, minlength=c * c).reshape(c, c)
 
@@ -178,6 +179,7 @@ def most_confused(preds: Predictions, *, min_val: int = 1) -> pd.DataFrame:
     `ClassificationInterpretation.most_confused`.
     """
     cm = confusion_matrix(preds)
+    expect(min_val, int, "min_val")
     np.fill_diagonal(cm, 0)
     rows, cols = np.nonzero(cm >= max(min_val, 1))
     worst = np.argsort(-cm[rows, cols], kind="stable")
@@ -198,6 +200,9 @@ def top_losses(preds: Predictions, k: int | None = 9) -> pd.DataFrame:
         Columns `path`, `actual`, `predicted`, `prob` (of the predicted class), `loss`; the index
         is the picture's place in `preds`.
     """
+    expect(preds, Predictions, "preds")
+    if k is not None and not (isinstance(k, int) and k >= 0):
+        raise ValueError(f"k: expected rows, a whole number, or None, got {k!r}")
     return (
         preds.to_frame()
         .sort_values("loss", ascending=False, kind="stable")

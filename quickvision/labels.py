@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from quickvision.errors import DataError
+from quickvision.errors import DataError, expect
 from quickvision.paths import relative
 
 
@@ -45,6 +45,7 @@ class NameLabel:
 
     def __init__(self, pat: str | re.Pattern[str]) -> None:
         self.__name__ = "NameLabel"
+        expect(pat, (str, re.Pattern), "pat")
         try:
             self.regex = re.compile(pat)
         except re.error as error:

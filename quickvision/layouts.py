@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from quickvision.errors import DataError, some
+from quickvision.errors import DataError, as_path, some
 from quickvision.labels import NameLabel
 from quickvision.listings import Listing, list_folder, list_names, valid_folder
 from quickvision.paths import find_files, folder, sides
@@ -47,7 +47,7 @@ def find_listing(
     Raises:
         DataError: Nothing there, or none of these.
     """
-    path = Path(path).expanduser()
+    path = as_path(path, "path")
     columns: dict[str, Any] = {
         "valid_col": valid_folder(valid),
         "groups": groups if isinstance(groups, str | int) else None,

@@ -19,7 +19,7 @@ from fastai.vision.learner import model_meta
 from torch import nn
 
 from quickvision.bodies import make_body
-from quickvision.errors import DataError, ModelError, did_you_mean
+from quickvision.errors import DataError, ModelError, as_path, did_you_mean, expect
 from quickvision.fused import FusedAdam
 from quickvision.groups import layer_groups as split_into
 from quickvision.heads import Activation, Head, check_head, make_head
@@ -116,6 +116,8 @@ def cnn_learner(
         TypeError: `arch` is a built model, or anything else that is no name and no function;
             `weights` is neither text nor a path; options that do not go together.
     """
+    expect(dls, DataLoaders, "dls")
+    path = as_path(path, "path")
     if not (weights is None or isinstance(weights, str | Path)):
         raise TypeError(f"weights: expected 'default', None or a file, got {weights!r}")
     shape = {"head": head, "hidden": hidden, "dropout": dropout, "activation": activation}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from quickvision.errors import DataError, DataWarning, some
+from quickvision.errors import DataError, DataWarning, as_path, expect, some
 from quickvision.labels import FolderLabel, NamedLabel, NameLabel
 from quickvision.paths import find_files, folder, relative, sides
 
@@ -120,7 +120,9 @@ def list_names(
         root = folder(path_or_files)
         names, others = find_files(root)
     else:
-        texts = (os.path.abspath(os.path.expanduser(file)) for file in path_or_files)
+        if isinstance(path_or_files, bytes) or not isinstance(path_or_files, Iterable):
+            expect(path_or_files, (str, Path, list), "path_or_files")
+        texts = (os.path.abspath(as_path(file, "path_or_files")) for file in path_or_files)
         files = [Path(text) for text in dict.fromkeys(texts)]
         missing = [file for file in files if not file.is_file()]
         if missing or not files:

@@ -24,7 +24,7 @@ from quickvision.cache import cache_folder
 from quickvision.centre_crop import CentreCrop
 from quickvision.class_names import read_class_names
 from quickvision.copies import Opener, make_copies
-from quickvision.errors import DataError, DataWarning, some
+from quickvision.errors import DataError, DataWarning, as_path, some
 from quickvision.holdout import hold_out
 from quickvision.listings import Listing
 from quickvision.options import Options, too_many
@@ -212,7 +212,7 @@ def needed_side(item_tfms: Any) -> int | None:
 def _copies_folder(cache: bool | str | Path, root: Path) -> Path | None:
     if cache is False or cache == "auto":
         return None
-    folder = cache_folder() / "copies" if cache is True else Path(cache).expanduser()
+    folder = cache_folder() / "copies" if cache is True else as_path(cache, "cache")
     if root.resolve() in (folder.resolve(), *folder.resolve().parents):
         raise ValueError(f"cache: expected a folder outside the pictures' own {root}, got {folder}")
     return folder

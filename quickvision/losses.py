@@ -52,7 +52,7 @@ def make_loss(
         if label_smoothing or class_weights is not None:
             raise TypeError("label_smoothing, class_weights: set in the loss that is given")
         return loss
-    if loss not in (None, *LOSSES):
+    if not (loss is None or isinstance(loss, str)) or loss not in (None, *LOSSES):
         near = did_you_mean(str(loss), LOSSES)
         raise ValueError(f"loss: expected 'cross_entropy', 'focal' or a loss, got {loss!r}{near}")
     if class_weights is None:  # those that balance="weights" has put on the data
@@ -84,7 +84,10 @@ def _weights(dls: DataLoaders, class_weights: Any) -> np.ndarray:
             odd = sorted(set(named) ^ set(vocab))
             raise ValueError(f"class_weights: expected a weight for each class, not for {odd[:3]}")
         class_weights = [named[name] for name in vocab]
-    weights = np.asarray(class_weights, dtype=np.float32)
+    try:
+        weights = np.asarray(class_weights, dtype=np.float32)
+    except (TypeError, ValueError):
+        weights = np.empty(0, dtype=np.float32)
     if weights.shape != (len(vocab),) or not (np.isfinite(weights) & (weights >= 0)).all():
         raise ValueError(
             f"class_weights: expected {len(vocab)} numbers from 0, got {class_weights!r}"

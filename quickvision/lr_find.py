@@ -16,7 +16,7 @@ from fastai.callback.schedule import LRFinder, ParamScheduler, valley
 from fastai.learner import L, Learner
 from fastai.torch_core import get_random_states, set_random_states
 
-from quickvision.errors import DataError
+from quickvision.errors import DataError, expect
 from quickvision.memory import keep_freed_memory
 
 FROZEN_LR = 2e-3  # fastai's `fine_tune(base_lr=)`
@@ -79,6 +79,7 @@ def find_lr(
 
     Source: Smith, "Cyclical Learning Rates" (2017); the pick is fastai's `valley`.
     """
+    expect(learn, Learner, "learn")
     if not 0 < start_lr < end_lr:
         raise ValueError(f"expected 0 < start_lr < end_lr, got {start_lr} and {end_lr}")
     if num_it is not None and num_it < 20:

@@ -9,10 +9,18 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import gc
 import sys
 
 # From malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
+
+
+def give_back_freed_memory() -> None:
+    """Give what is kept back to the system, once, so that what is taken from now on can be seen."""
+    gc.collect()
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
+        libc.malloc_trim(0)
 
 
 @functools.cache

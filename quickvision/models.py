@@ -19,7 +19,7 @@ from fastai.vision.learner import model_meta
 from torch import nn
 
 from quickvision.cache import cache_folder
-from quickvision.errors import ModelError, did_you_mean
+from quickvision.errors import ModelError, did_you_mean, expect
 from quickvision.files import write_whole
 from quickvision.progress import counted
 
@@ -143,6 +143,7 @@ def list_models(pattern: str = "*", *, pretrained: bool = False) -> pd.DataFrame
     timm does not say how many parameters a model has: each is built once, without memory for its
     weights (a twentieth of a second), and the number is kept in quickvision's cache folder.
     """
+    expect(pattern, str, "pattern")
     library, _, plain = pattern.rpartition("/")
     plain = plain if set(plain) & set("*?[") else f"*{plain}*"
     rows = []

@@ -11,6 +11,7 @@ from typing import Any
 from quickvision.errors import did_you_mean
 
 Size = int | tuple[int, int]
+MOST = 16_384  # pixels of a side
 INTERPOLATIONS = ("bilinear", "bicubic", "lanczos", "nearest")
 
 
@@ -50,8 +51,10 @@ class Options:
                 f" got {self.valid!r}"
             )
         sides = self.size if isinstance(self.size, tuple) else (self.size, self.size)
-        if len(sides) != 2 or not all(isinstance(s, int) and s > 0 for s in sides):
-            raise ValueError(f"size: expected pixels, as 224 or (224, 320), got {self.size!r}")
+        if len(sides) != 2 or not all(isinstance(s, int) and 0 < s <= MOST for s in sides):
+            raise ValueError(
+                f"size: expected pixels, as 224 or (224, 320), up to {MOST:,}, got {self.size!r}"
+            )
         if not isinstance(self.bs, int) or self.bs < 2:
             raise ValueError(f"bs: expected at least 2 (batch norm needs two), got {self.bs!r}")
         if not isinstance(self.seed, int) or not 0 <= self.seed < 2**63:
@@ -59,23 +62,35 @@ class Options:
         workers = self.num_workers
         if workers is not None and not (isinstance(workers, int) and workers >= 0):
             raise ValueError(f"num_workers: expected a whole number, 0 or more, got {workers!r}")
-        if self.resize not in ("crop", "squish", "pad"):
+        if not is_among(self.resize, ("crop", "squish", "pad")):
             raise ValueError(f"resize: expected 'crop', 'squish' or 'pad', got {self.resize!r}")
         if self.resize != "crop" and self.item_tfms is not None:
             raise ValueError("resize: goes with the item_tfms of our own, and item_tfms= is given")
-        if self.interpolation not in INTERPOLATIONS:
+        if not is_among(self.interpolation, INTERPOLATIONS):
             near = did_you_mean(str(self.interpolation), INTERPOLATIONS)
             known = ", ".join(map(repr, INTERPOLATIONS))
             raise ValueError(f"interpolation: expected {known}, got {self.interpolation!r}{near}")
         if not isinstance(self.crop_pct, Real) or not 0 < self.crop_pct <= 1:
             raise ValueError(f"crop_pct: expected a fraction such as 0.875, got {self.crop_pct!r}")
-        if self.balance not in (None, "weights", "oversample"):
+        if self.balance is not None and not is_among(self.balance, ("weights", "oversample")):
             got = repr(self.balance)
             raise ValueError(f"balance: expected None, 'weights' or 'oversample', got {got}")
         if not isinstance(self.max_bad, int | float) or not 0 <= self.max_bad <= 1:
             raise ValueError(f"max_bad: expected a fraction such as 0.05, got {self.max_bad!r}")
-        if not isinstance(self.cache, bool | Path) and not (self.cache and str(self.cache).strip()):
+        if not isinstance(self.check, bool):
+            raise ValueError(f"check: expected True or False, got {self.check!r}")
+        named = isinstance(self.cache, str) and self.cache.strip()
+        if not (isinstance(self.cache, bool | Path) or named):
             raise ValueError(f"cache: expected 'auto', True, False or a folder, got {self.cache!r}")
+
+        for name, given in (("item_tfms", self.item_tfms), ("batch_tfms", self.batch_tfms)):
+            several = given if isinstance(given, list | tuple) else [given]
+            if given is not None and not all(map(callable, several)):
+                raise TypeError(f"{name}: expected fastai transforms, in a list, got {given!r}")
+        kinds = (str, Path, Sequence, Mapping)
+        if self.class_names is not None and not isinstance(self.class_names, kinds):
+            got = repr(self.class_names)
+            raise TypeError(f"class_names: expected a file, a list or a dict, got {got}")
 
     @property
     def side(self) -> int:
@@ -95,6 +110,11 @@ def ask(options: Mapping[str, Any]) -> Options:
         hint = did_you_mean(unknown[0], known)
         raise TypeError(f"{unknown[0]}: no such option{hint or f'; there are {known}'}")
     return Options(**options)
+
+
+def is_among(value: Any, choices: Iterable[str]) -> bool:
+    """Say whether it is one of these words; anything else (an array, a table) is none."""
+    return isinstance(value, str) and value in choices
 
 
 def too_many(bad: int, total: int, max_bad: float) -> bool:

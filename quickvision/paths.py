@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from quickvision.errors import DataError, did_you_mean
+from quickvision.errors import DataError, as_path, did_you_mean
 
 # fastai takes its list from the machine's mime types, where .webp and others are missing. The
 # last line is what cameras and designers leave, which Pillow reads with a plug-in only: such files
@@ -48,7 +48,7 @@ def folder(path: str | Path) -> Path:
     Raises:
         DataError: It does not exist, or is a file.
     """
-    path = Path(path).expanduser()
+    path = as_path(path, "path")
     if path.is_dir():
         return path
     if path.exists():

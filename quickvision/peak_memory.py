@@ -10,6 +10,8 @@ from pathlib import Path
 
 import torch
 
+from quickvision.memory import give_back_freed_memory
+
 STATM = Path("/proc/self/statm")
 
 
@@ -18,7 +20,8 @@ def peak_memory(every: float = 0.05) -> Iterator[list[float]]:
     """Watch how much memory the block takes beyond what was in use before it.
 
     On CUDA what torch has asked of the GPU; else the process's resident memory, on Linux alone,
-    looked at 20 times a second, so that shorter peaks are missed.
+    looked at 20 times a second, so that shorter peaks are missed. What the process keeps of freed
+    memory is given back before.
 
     Args:
         every: Seconds between two looks.
@@ -36,6 +39,7 @@ def peak_memory(every: float = 0.05) -> Iterator[list[float]]:
     if not sys.platform.startswith("linux"):
         yield seen
         return
+    give_back_freed_memory()  # or the block would live on what earlier ones have left
     start, done, peak = _resident(), threading.Event(), [0.0]
 
     def look() -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from quickvision.errors import did_you_mean
+from quickvision.errors import did_you_mean, expect, some
 from quickvision.images import Picture
 from quickvision.interpret import Predictions, confusion_matrix, top_losses
 from quickvision.lr_find import LRFind
@@ -111,6 +111,11 @@ def plot_history(
     Raises:
         ValueError: No such column, or too many.
     """
+    expect(history, pd.DataFrame, "history")
+    if lost := {"stage", "train_loss"} - set(history):
+        raise ValueError(
+            f"history: expected the columns that fit_frozen returns, got no {some(sorted(lost))}"
+        )
     y = (y,) if isinstance(y, str) else y
     if unknown := [name for name in y if name not in history]:
         near = did_you_mean(unknown[0], history.columns)
@@ -141,6 +146,7 @@ def plot_lr_find(found: LRFind | Mapping[str, LRFind], *, ax: Axes | None = None
         found: One result of `find_lr`, or several by name.
         ax: Axes to draw in.
     """
+    expect(found, (LRFind, Mapping), "found")
     several = found if isinstance(found, Mapping) else {"": found}
     ax = ax or _axes(6.4, 4)
     for (name, one), colour in zip(several.items(), COLOURS, strict=False):
@@ -151,6 +157,9 @@ def plot_lr_find(found: LRFind | Mapping[str, LRFind], *, ax: Axes | None = None
         label = f"{name} {one.lr:.1e}".strip()
         height = np.interp(one.lr, one.lrs, one.losses) if len(one.lrs) else np.nan
         ax.plot(one.lr, height, "o", color=colour, markersize=8, label=label)
+    starts = [one.losses[0] for one in several.values() if len(one.losses)]
+    if starts and np.isfinite(starts).all():  # what explodes would flatten all else
+        ax.set_ylim(top=min(ax.get_ylim()[1], 1.5 * max(starts)))
     ax.set(xscale="log", xlabel="learning rate", ylabel="training loss (smoothed)")
     ax.legend(frameon=False, title="picked")
     return ax
@@ -163,6 +172,9 @@ def plot_comparison(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         table: Of a `Comparison`; those that failed are left out.
         ax: Axes to draw in.
     """
+    expect(table, pd.DataFrame, "table")
+    if lost := {"failed", "same", "error", "seconds"} - set(table):
+        raise ValueError(f"table: expected that of a Comparison, got no {some(sorted(lost))}")
     ax = ax or _axes(7.2, 4.4)
     done = table[table["failed"] == ""]
     for kept, label in ((True, "not to be told apart from the best"), (False, "worse")):

@@ -20,7 +20,7 @@ from fastai.torch_core import no_random
 from fastai.vision.core import TensorImage
 from PIL import Image
 
-from quickvision.errors import DataError
+from quickvision.errors import DataError, expect
 from quickvision.memory import keep_freed_memory
 from quickvision.progress import counted
 from quickvision.speed import autocast, device_of, folded, half_precision
@@ -64,6 +64,7 @@ class Predictor:
     """
 
     def __init__(self, learn: Learner) -> None:
+        expect(learn, Learner, "learn")
         valid, self._device = learn.dls.valid, device_of(learn)
         if not getattr(valid.dataset, "tls", None) or not len(valid.dataset):
             raise DataError("expected a learner with labelled pictures to validate on, got none")

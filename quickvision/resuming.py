@@ -14,7 +14,7 @@ from fastai.torch_core import no_random
 from quickvision.building import build, sorted_out
 from quickvision.checkpoints import FOLDER, load_checkpoint
 from quickvision.config import RunConfig
-from quickvision.errors import RunError, some
+from quickvision.errors import RunError, as_path, some
 from quickvision.job import Job
 from quickvision.lock import locked
 from quickvision.pace import to_seconds
@@ -58,7 +58,7 @@ def resume(
             something is to be given again, or a checkpoint is damaged.
         TypeError: An option that the run was not given, or that is no option.
     """
-    path = Path(path).expanduser()
+    path = as_path(path, "path")
     found = read_config(path)
     config: RunConfig = found["train"]
     made = _made(path, found, data, cbs, options)

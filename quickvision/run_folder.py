@@ -11,7 +11,7 @@ import pandas as pd
 from fastai.data.core import DataLoaders
 
 from quickvision.config import RunConfig
-from quickvision.errors import RunError
+from quickvision.errors import RunError, as_path, expect
 from quickvision.files import write_whole
 from quickvision.holdout import save_split
 from quickvision.run_config import write_config
@@ -23,7 +23,8 @@ def new_run_folder(out: str | Path, name: str) -> Path:
     Raises:
         RunError: It cannot be made there.
     """
-    out = Path(out).expanduser()
+    out = as_path(out, "out")
+    expect(name, str, "name")
     plain = "".join(c if c.isalnum() or c in "-_." else "-" for c in name).strip(".-") or "run"
     number = 1
     while True:

@@ -22,7 +22,7 @@ DROPS = 3  # parts of a "step" fit, each at a tenth of the rate of the one befor
 
 def check_schedule(schedule: str) -> None:
     """Raise a ValueError where there is no such schedule."""
-    if schedule not in SCHEDULES:
+    if not isinstance(schedule, str) or schedule not in SCHEDULES:
         known = ", ".join(map(repr, SCHEDULES))
         near = did_you_mean(str(schedule), SCHEDULES) or f"; there are {known}"
         raise ValueError(f"schedule: no such schedule {schedule!r}{near}")

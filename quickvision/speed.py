@@ -28,7 +28,7 @@ def check_precision(precision: str, device: torch.device) -> str:
         ModelError: The device does not have it.
         ValueError: No such precision.
     """
-    if precision not in PRECISIONS:
+    if not isinstance(precision, str) or precision not in PRECISIONS:
         known = ", ".join(map(repr, PRECISIONS))
         raise ValueError(f"precision: expected {known}, got {precision!r}")
     cuda = device.type == "cuda"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from quickvision.cells import LOOKED_AT, find_cell, guess_images, images_folder, suffixes
-from quickvision.errors import DataError, DataWarning, did_you_mean, some
+from quickvision.errors import DataError, DataWarning, as_path, did_you_mean, expect, some
 from quickvision.labels import TableLabel
 from quickvision.listings import Listing
 from quickvision.paths import TEST_NAMES, TRAIN_NAMES, VALID_NAMES, relative
@@ -37,7 +37,7 @@ def list_csv(
     suffix: str | None = None,
 ) -> Listing:
     """List the pictures of a CSV file; see `quickvision.from_csv`."""
-    path = Path(csv).expanduser()
+    path = as_path(csv, "csv")
     rows = read_rows(path)
     width = len(rows[0])
     if bad := [i + 1 for i, row in enumerate(rows) if len(row) != width]:
@@ -48,7 +48,7 @@ def list_csv(
     if images is None:
         base = guess_images(rows, suffix, path)
     else:
-        base = images_folder(Path(images), path.parent)
+        base = images_folder(as_path(images, "images"), path.parent)
     named = any(isinstance(col, str) for col in (fn_col, label_col, valid_col, groups))
     if header is None:
         tries = [end for ends in suffixes(suffix) for end in ends]
@@ -86,7 +86,7 @@ def list_df(
         raise DataError(f"expected a name of its own for each column, got two {twice!r}")
     table = pd.DataFrame({col: [_text(value) for value in df[col]] for col in df}, dtype=object)
     picks = {"fn_col": fn_col, "label_col": label_col, "valid_col": valid_col}
-    base = images_folder(Path(images), Path())
+    base = images_folder(as_path(images, "images"), Path())
     return _list(table, base, picks, groups, suffix, "the table", "")
 
 
@@ -166,6 +166,7 @@ def _list(
 def _pick(table: pd.DataFrame, column: Column | None, option: str, name: str) -> Column | None:
     """Return a column's own name; numbers count columns from 0 where none is named so."""
     columns = list(table.columns)
+    expect(column, Hashable, option)
     if column is None or column in columns:
         return column
     if isinstance(column, int) and 0 <= column < len(columns):

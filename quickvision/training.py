@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from fastai.learner import L, Learner
 
-from quickvision.errors import RunError
+from quickvision.errors import RunError, expect
 from quickvision.finite import Finite
 from quickvision.in_parts import InParts
 from quickvision.lr_find import FROZEN_LR, LRFind, count_batches
@@ -64,6 +64,7 @@ def fit_frozen(
         ValueError: `epochs` or `patience` is below 1, a rate is not above 0, or there is no such
             schedule.
     """
+    expect(learn, Learner, "learn")
     learn.freeze()
     return _fit(learn, "frozen", epochs, lr_max, schedule, patience, past, verbose, kwargs)
 
@@ -105,6 +106,7 @@ def fit_unfrozen(
         RunError: As `fit_frozen`.
         ValueError: As `fit_frozen`; or there are fewer epochs than groups to unfreeze.
     """
+    expect(learn, Learner, "learn")
     rate = spread(lr_max.lr) if isinstance(lr_max, LRFind) else lr_max
     if not gradual:
         learn.unfreeze()

@@ -10,7 +10,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from quickvision.errors import ModelError
+from quickvision.errors import ModelError, as_path
 
 # torchvision's published densenet files say `norm.1` where its models say `norm1`.
 _OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\.\w+)$")
@@ -31,7 +31,7 @@ def load_weights(model: nn.Module, body: nn.Module, file: str | Path, *, name: s
         ModelError: No such file, not a state dict, or one of another architecture; `model` is as it
             was.
     """
-    state = _read(Path(file).expanduser())
+    state = _read(as_path(file, "weights"))
     kept = {id(tensor) for tensor in body.state_dict(keep_vars=True).values()}
     tensors = model.state_dict(keep_vars=True).items()
     wanted = {name: tensor.shape for name, tensor in tensors if id(tensor) in kept}

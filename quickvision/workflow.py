@@ -135,7 +135,7 @@ def train(
     made["cbs"] = cbs is not None
     with no_random(seed, reproducible=False):
         learn = build(made, seed=seed, verbose=verbose, timing=timing)
-        folder = new_run_folder(out, name or learn.dls.path.resolve().name)
+        folder = new_run_folder(out, learn.dls.path.resolve().name if name is None else name)
         with locked(folder):
             start_folder(folder, config, made, learn.dls)
             job = Job(

@@ -92,7 +92,7 @@ def test_the_python_blocks_run_one_after_the_other(here):
 def test_the_commands_run(here):
     commands = re.findall(r"^\$ quickvision (.*)$", "\n".join(blocks("console")), re.MULTILINE)
     assert [c.split()[0] for c in commands] == [
-        *("demo", "train", "train", "check", "models", "compare")
+        *("demo", "train", "train", "resume", "check", "models", "compare")
     ]
     for command in commands[1:]:  # the demo has tests of its own
         quick = QUICK if command.startswith(("train", "compare")) else []
