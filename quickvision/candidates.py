@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import shutil
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -23,10 +24,12 @@ from quickvision.files import write_whole
 from quickvision.models import find_arch
 from quickvision.optimisers import find_opt
 from quickvision.pace import to_seconds
+from quickvision.paths import find_files
 from quickvision.peak_memory import peak_memory
 from quickvision.predictor import Predictor
 from quickvision.progress import say
 from quickvision.run import Run
+from quickvision.run_config import split_hash
 from quickvision.schedules import check_schedule
 from quickvision.workflow import train
 
@@ -84,6 +87,11 @@ def compare(
         raise ValueError(f"expected archs and seeds, got {len(archs)} and {len(numbers)}")
     if not isinstance(data, str | Path | DataLoaders):
         raise TypeError(f"expected a folder or DataLoaders, got {type(data).__name__}")
+    for name_, asked in (("opts", opts), ("schedules", schedules)):
+        if isinstance(asked, str) or len({*map(_told, asked or ())}) < len(asked or ()):
+            raise ValueError(f"{name_}: expected a list with each name once, got {asked!r}")
+    if len({*numbers}) < len(numbers):
+        raise ValueError(f"seeds: expected each once, got {seeds!r}")
     if own := {"opt", "schedule", "seed", "arch"} & set(options):
         raise TypeError(f"{some(sorted(own))}: give them as archs=, opts=, schedules=, seeds=")
     for arch in archs:
@@ -99,20 +107,21 @@ def compare(
     # None leaves the choice to `train`.
     usual: list[Any] = [None]
     wanted = list(itertools.product(archs, opts or usual, schedules or usual, numbers))
-    rows = []
+    rows, seen = [], _seen(data)
+    split = _split(seen, options, folder)
     for place, (arch, opt, schedule, seed) in enumerate(wanted):
         label = " ".join(filter(None, (_name(arch), opt, schedule)))
         chosen = {"budget": budget, "opt": opt, "schedule": schedule}
         given = {key: value for key, value in chosen.items() if value is not None}
         given |= {**options, "seed": seed}
-        file = folder / f"{_key(data, label, given)}.json"
+        file = folder / f"{_key(seen, label, given)}.json"
         row: dict[str, Any] = {"failed": "new"}
         row = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else row
         if row["failed"]:
             if deadline is not None:
                 left = max(deadline - time.perf_counter(), 1.0)
                 given["budget"] = left / (len(wanted) - place)
-            row = _trained(data, arch, given, folder, _split(data, options, folder))
+            row = _trained(data, arch, given, folder, split)
             write_whole(file, partial(_write, row))
         rows.append({**row, "name": label, "seed": seed})
         count = f"{place + 1}/{len(wanted)}"
@@ -139,8 +148,7 @@ def _trained(
     except Exception as error:  # whatever it is, the other candidates are not lost
         return {"failed": " ".join(f"{type(error).__name__}: {error}".split())}
     if not split.is_file() and (run.path / "split.csv").is_file():
-        text = (run.path / "split.csv").read_text(encoding="utf-8")
-        write_whole(split, lambda part: part.write_text(text, encoding="utf-8"))
+        write_whole(split, partial(shutil.copyfile, run.path / "split.csv"))
     return {**row, "memory": peak[0] if peak else None, "failed": ""}
 
 
@@ -169,30 +177,50 @@ def _name(arch: Arch) -> str:
     return arch if isinstance(arch, str) else getattr(arch, "__name__", "custom")
 
 
-def _key(data: Any, label: str, options: dict[str, Any]) -> str:
+def _key(seen: str, label: str, options: dict[str, Any]) -> str:
     """Name a candidate by all that it is made of, so that a changed recipe is another one."""
     plain = "".join(c if c.isalnum() or c in "-_." else "-" for c in label)
-    return f"{plain}-{options['seed']}-{_digest(data, {'label': label, **options})}"
+    return f"{plain}-{options['seed']}-{_digest(seen, {'label': label, **options})}"
 
 
-def _split(data: Any, options: dict[str, Any], folder: Path) -> Path:
+def _split(seen: str, options: dict[str, Any], folder: Path) -> Path:
     """Name the file of who is held out: one for each data set and way to hold out."""
     ways: dict[str, Any] = {
         name: options[name] for name in ("valid", "groups", "pat") if name in options
     }
-    return folder / f"split-{_digest(data, ways)}.csv"
+    return folder / f"split-{_digest(seen, ways)}.csv"
 
 
-def _digest(data: Any, options: dict[str, Any]) -> str:
-    where = str(data.path if isinstance(data, DataLoaders) else Path(data).expanduser().resolve())
-    size = len(data.train_ds) if isinstance(data, DataLoaders) else _seen(Path(where))
-    parts = [where, size, *sorted(f"{k}={v!r}" for k, v in options.items())]
-    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:12]
+def _digest(seen: str, options: dict[str, Any]) -> str:
+    parts = [seen, *sorted(f"{k}={_told(v)}" for k, v in options.items())]
+    return _hashed("\n".join(parts))
 
 
-def _seen(path: Path) -> int:
-    """Count what is in the folder: pictures that come or go make another comparison."""
-    return path.stat().st_mtime_ns if path.is_file() else sum(1 for _ in path.rglob("*"))
+def _hashed(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+
+
+def _told(value: Any) -> str:
+    """Name a value by what it is: a function's `repr` has its address, another in each process."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_told, value))}]"
+    if isinstance(value, Path) and value.is_file():
+        return f"{value} of {value.stat().st_mtime_ns}"
+    name = getattr(value, "__qualname__", None)
+    return f"{value.__module__}.{name}" if callable(value) and name else repr(value)
+
+
+def _seen(data: Any) -> str:
+    """Name the data by its pictures: where they come or go, or others are held out, it is new."""
+    if isinstance(data, DataLoaders):
+        parts = [f"{data.path}", f"bs={data.bs}", f"{split_hash(data)}"]
+        parts += [f"{dl.after_item} {dl.after_batch} {len(dl.dataset)}" for dl in data.loaders]
+        return "\n".join(parts)
+    path = as_path(data, "data").resolve()
+    if path.is_file():
+        return f"{path} of {path.stat().st_mtime_ns}"
+    names = find_files(path)[0] if path.is_dir() else []
+    return "\n".join([f"{path}", *names])
 
 
 def _write(row: dict[str, Any], part: Path) -> None:

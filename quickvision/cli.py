@@ -147,6 +147,8 @@ def train(
         raise typer.BadParameter("expected --mixup or --cutmix, got both")
     if gradual and not unfrozen_epochs:
         raise typer.BadParameter("--gradual goes with unfrozen epochs, got none")
+    if gradual and weights.lower() == "none":
+        raise typer.BadParameter("--gradual goes with weights, got --weights none")
     quickvision.train(
         path,
         pat=pattern,
@@ -216,6 +218,8 @@ def compare(
     """Train several models on the same split, and say which differ; go on where it was cut."""
     if not frozen_epochs + unfrozen_epochs:
         raise typer.BadParameter("expected epochs to train, got 0 frozen and 0 unfrozen")
+    if len({*archs}) < len(archs):
+        raise typer.BadParameter(f"expected each model once, got {' '.join(archs)}")
     found = quickvision.compare(
         path,
         archs,

@@ -72,8 +72,8 @@ class Comparison:
 
     def __str__(self) -> str:
         done = self.table[self.table["failed"] == ""].iloc[0]
-        seeds = f", mean of {done['seeds']} seeds" if done["seeds"] > 1 else ""
-        foot = f"n={done['n']:,}{seeds}; same: not to be told apart from the best (5 %)"
+        seeds = f", mean of {int(done['seeds'])} seeds" if done["seeds"] > 1 else ""
+        foot = f"n={int(done['n']):,}{seeds}; same: not to be told apart from the best (5 %)"
         return f"{self.shown().to_string(index=False)}\n{foot}\nwritten to {self.path}"
 
     def __repr__(self) -> str:

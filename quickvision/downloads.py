@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import lzma
 import os
 import shutil
 import tarfile
@@ -60,6 +61,9 @@ def untar_data(url: str) -> Path:
     return fetch(url, checksum=published[url])
 
 
+_NO_ARCHIVE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError)
+
+
 def fetch(url: str, *, checksum: Checksum) -> Path:
     """Download an archive to fastai's folders, check it and unpack it, once; say so.
 
@@ -98,9 +102,16 @@ def fetch(url: str, *, checksum: Checksum) -> Path:
                         f" again, or {BY_HAND}"
                     )
                 os.replace(part, archive)
-            _unpack(archive, target)
-    # No common parent: of the net and the disk, of HTTP, and of archives that are none.
-    except (OSError, HTTPException, tarfile.TarError, zipfile.BadZipFile, zlib.error) as error:
+            try:
+                _unpack(archive, target)
+            except _NO_ARCHIVE as error:
+                archive.unlink()
+                raise DataError(
+                    f"expected an archive from {url}, got: {' '.join(str(error).split())}; it is"
+                    f" deleted: call again, or {BY_HAND}"
+                ) from error
+    # No common parent: of the net and the disk, and of HTTP.
+    except (OSError, HTTPException) as error:
         kept = part.stat().st_size if part.is_file() else 0
         again = f"call again to go on after the {kept:,} bytes that came, or " if kept else ""
         got = " ".join(str(error).split()) or type(error).__name__

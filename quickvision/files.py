@@ -23,7 +23,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(part)
-        with open(part, "rb") as file:
+        with open(part, "r+b") as file:  # Windows syncs only what can be written
             os.fsync(file.fileno())
         os.replace(part, path)
     except (OSError, RuntimeError) as error:  # torch.save says RuntimeError where the disk is full

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
@@ -92,7 +93,7 @@ def make_head(
         A module from the body's output to [n, n_out]; its weights are torch's own.
     """
     if isinstance(head, nn.Module):
-        return head
+        return copy.deepcopy(head)  # another learner may be given the same
     if head == "linear":
         pool = [] if pooled else [nn.AdaptiveAvgPool2d(1), Flatten()]
         drop = [nn.Dropout(dropout)] if dropout else []

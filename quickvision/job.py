@@ -84,14 +84,8 @@ class Job:
         say(text, verbose=self.verbose)
 
     def train(self) -> Run:
-        """Plan, train in both stages, look.
-
-        Raises:
-            ValueError: `gradual` without weights, or with fewer epochs than groups.
-        """
+        """Plan, train in both stages, look."""
         pretrained = getattr(self.learn, "pretrained", True)
-        if self.config.gradual:
-            self._check_gradual(pretrained)
         config = self.config if pretrained else self.config.from_scratch()
         lr, second = config.lr, config.second_lr
         reason = why_not(self.learn, [*L(self.cbs), *self.mixed])
@@ -150,16 +144,6 @@ class Job:
         if unfrozen != self.at.epochs[1]:
             self.say(f"{'budget':<13}{unfrozen} unfrozen epochs fit now")
         self.at.epochs = (self.at.epochs[0], unfrozen)
-
-    def _check_gradual(self, pretrained: bool) -> None:
-        steps = count_groups(self.learn) - 1
-        if not pretrained:
-            raise ValueError("gradual: goes with weights; without them all layers train at once")
-        if self.deadline is None and self.config.unfrozen_epochs < steps:
-            raise ValueError(
-                f"gradual: expected at least {steps} unfrozen epochs, one for each layer group that"
-                f" is unfrozen, got {self.config.unfrozen_epochs}"
-            )
 
     def _frozen(self, epochs: int, lr: Rate, *, cached: bool) -> None:
         """Train the head: on features that the body gives once, or on the pictures."""

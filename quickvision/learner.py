@@ -122,6 +122,7 @@ def cnn_learner(
         raise TypeError(f"weights: expected 'default', None or a file, got {weights!r}")
     shape = {"head": head, "hidden": hidden, "dropout": dropout, "activation": activation}
     chosen = {"layer_groups": layer_groups, "loss": loss, "opt": opt, "momentum": momentum}
+    chosen |= {"label_smoothing": label_smoothing, "class_weights": class_weights}
     check_options({**shape, **chosen, **kwargs})
     if not len(dls.loaders[-1].dataset):
         raise DataError(
@@ -176,6 +177,11 @@ def check_options(options: Mapping[str, Any]) -> None:
     for ours, fastais in (("loss", "loss_func"), ("opt", "opt_func")):
         if fastais in options and options.get(ours) is not None:
             raise TypeError(f"{fastais}: says the same as {ours}=; give one of them")
+    weighed = options.get("label_smoothing") or options.get("class_weights") is not None
+    if "loss_func" in options and weighed:
+        raise TypeError("label_smoothing, class_weights: set in the loss_func that is given")
+    if "moms" in options and options.get("momentum") is not None:
+        raise TypeError("moms: says the same as momentum=; give one of them")
     groups = options.get("layer_groups", 3)
     if groups is not None and not (isinstance(groups, int) and groups > 1):
         raise ValueError(f"layer_groups: expected 2 or more, or None, got {groups!r}")

@@ -38,6 +38,9 @@ def make_loss(
         TypeError: Options that a loss of your own, or focal loss, does not take.
         ValueError: No such loss, or weights that do not fit the classes.
 
+    With weights, fastai's focal loss takes them into its factor, too: classes of large weight count
+    for more than in the paper.
+
     Source: Szegedy et al. (2015) for label smoothing; Lin et al., "Focal Loss" (2017); the balanced
     weights are scikit-learn's: n / (classes x pictures of the class).
     """

@@ -188,8 +188,14 @@ def _of_torchvision(name: str) -> ModelSettings:
 
 
 def _of_timm(name: str) -> ModelSettings:
-    cfg = timm.get_pretrained_cfg(name)
+    try:
+        cfg = timm.get_pretrained_cfg(name)
+    except RuntimeError as error:  # no weights of this tag
+        raise ModelError(f"expected weights of timm, got {name!r}: {error}") from error
     written = f"timm/{name}" if name in _TORCHVISION else name
+    today = getattr(timm.models._registry, "_deprecated_models", {}).get(name)
+    if cfg is None and today:  # an old name, whose settings timm keeps under today's
+        return _of_timm(today)
     if cfg is None:
         return ModelSettings(written, "timm")
     return ModelSettings(

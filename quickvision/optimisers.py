@@ -48,6 +48,7 @@ def find_opt(opt: Opt, momentum: float | None = None) -> Callable[..., Any]:
         return found
     if not (isinstance(momentum, int | float) and 0 <= momentum < 1):
         raise ValueError(f"momentum: expected a number from 0 to below 1, got {momentum!r}")
-    if opt in ("adadelta", "adagrad"):
-        raise TypeError(f"momentum: {opt} has none")
+    torchs = isinstance(found, partial) and found.func is OptimWrapper
+    if torchs:
+        raise TypeError(f"momentum: {opt if isinstance(opt, str) else 'torch optimisers'} has none")
     return partial(found, mom=momentum)

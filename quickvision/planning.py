@@ -13,6 +13,7 @@ from quickvision.errors import QuickvisionError, RunError
 from quickvision.lr_find import search_steps
 from quickvision.pace import Pace, Plan, measure_pace, spoken
 from quickvision.run import arch_name
+from quickvision.training import count_groups
 
 
 def make_plan(
@@ -94,3 +95,21 @@ def plan_lines(
     if n_batches < 6 and bs < plan.bs:
         lines["advice"] = f"{n_batches} steps an epoch are few: bs={bs} makes more of them"
     return "\n".join(f"{name:<13}{text}" for name, text in lines.items())
+
+
+def check_gradual(learn: Learner, config: RunConfig) -> None:
+    """See that `gradual` goes with this learner, before anything is written.
+
+    Raises:
+        ValueError: It has no weights to unfreeze, or fewer epochs than groups.
+    """
+    if not config.gradual:
+        return
+    if not getattr(learn, "pretrained", True):
+        raise ValueError("gradual: goes with weights; without them all layers train at once")
+    steps = count_groups(learn) - 1
+    if config.budget is None and config.unfrozen_epochs < steps:
+        raise ValueError(
+            f"gradual: expected at least {steps} unfrozen epochs, one for each layer group that"
+            f" is unfrozen, got {config.unfrozen_epochs}"
+        )

@@ -14,6 +14,7 @@ from quickvision.cars import find_devkit, find_names, read_cars
 from quickvision.cifar import find_batches, write_pictures
 from quickvision.data import from_df
 from quickvision.downloads import fetch, untar_data
+from quickvision.models import find_arch
 from quickvision.options import Options
 from quickvision.paths import folder, sides
 from quickvision.progress import say
@@ -194,6 +195,9 @@ def train_cars(
             table = table[~table["is_test"]].drop(columns="is_test")
         doors = {field.name for field in fields(Options)} & set(options)
         data |= {name: options[name] if name == "seed" else options.pop(name) for name in doors}
+        settings = find_arch(arch).settings
+        usual = {"interpolation": settings.interpolation, "crop_pct": settings.crop_pct}
+        data = {**usual, **data}
         dls = from_df(table, images=root, fn_col="file", label_col="label", **data)
         return train(dls, **options)
     if names := find_names(root):

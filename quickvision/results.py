@@ -20,7 +20,9 @@ def save_results(run: Run) -> None:
     """
     tables = {"predictions": run.preds.to_frame(), "confused": run.most_confused()}
     for name, table in tables.items():
-        write_whole(run.path / f"{name}.csv", partial(table.to_csv, index=False))
+        write_whole(
+            run.path / f"{name}.csv", partial(table.to_csv, index=False, errors="surrogateescape")
+        )
     arrays: dict[str, Any] = {"probs": run.preds.probs, "targs": run.preds.targs}
     write_whole(run.path / "predictions.npz", lambda part: np.savez_compressed(part, **arrays))
     plots = {"confusion": run.plot_confusion(), "history": run.plot_history()}

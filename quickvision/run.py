@@ -172,7 +172,7 @@ class Run:
 
     def _looks(self) -> str:
         tta = self.config.tta
-        return f", mean of {1 + tta} looks, {tta} of them augmented" if tta else ""
+        return f", with {tta} augmented looks" if tta else ""
 
     def _best(self) -> str:
         """Name the best epoch, where it was not the last."""

@@ -13,7 +13,7 @@ from fastai.data.core import DataLoaders
 from quickvision.config import RunConfig
 from quickvision.errors import RunError, as_path, expect
 from quickvision.files import write_whole
-from quickvision.holdout import save_split
+from quickvision.holdout import CSV, save_split
 from quickvision.run_config import write_config
 
 
@@ -52,5 +52,5 @@ def start_folder(path: Path, config: RunConfig, made: Mapping[str, Any], dls: Da
         save_split(dls, path / "split.csv")
     skipped = getattr(dls, "skipped", None)
     if isinstance(skipped, pd.DataFrame) and len(skipped):
-        write_whole(path / "skipped.csv", partial(skipped.to_csv, index=False))
+        write_whole(path / "skipped.csv", partial(skipped.to_csv, **CSV))
     write_config(path, config, made, dls)  # last: what has it can be resumed

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastai.optimizer import OptimWrapper
@@ -70,7 +71,7 @@ def write_script(
     for stage in stages:
         parts.append(["", *_stage(learn, config, stage, bool(made.get("cbs")))])
     n = config.tta
-    looks = f"learn.tta(n={n})  # the mean of 1 + {n} looks" if n else "learn.get_preds()"
+    looks = f"learn.tta(n={n})  # a quarter of it is the plain look" if n else "learn.get_preds()"
     parts.append(
         [
             "",
@@ -251,5 +252,5 @@ def _rates(lr: Any, groups: int) -> str:
     if lr.start is None:
         spread = [lr.stop / 10] * (groups - 1) + [lr.stop]
     else:
-        spread = list(even_mults(lr.start, lr.stop, groups))
+        spread = list(np.atleast_1d(even_mults(lr.start, lr.stop, groups)))
     return f"np.array({[float(rate) for rate in spread]})"

@@ -13,7 +13,9 @@ from torch import nn
 from torchvision.models import VisionTransformer
 
 from quickvision.bodies import kept_children
+from quickvision.heads import ACTIVATIONS
 from quickvision.models import Arch, find_arch
+from quickvision.speed import half_precision
 
 _OPTS = {
     "adamw": "Adam",
@@ -35,15 +37,17 @@ def model_lines(learn: Learner, made: Mapping[str, Any]) -> list[str]:
     """Write how body, head and learner are put together."""
     model, weights = dict(made["model"]), made["weights"]
     arch = find_arch(made["arch"])
-    options = [f"loss_func={_loss(learn, model)}"] if _own_loss(model) else []
-    if model.get("opt") is not None or model.get("momentum") is not None:
+    weighed = made["pictures"].get("balance") == "weights"
+    options = [f"loss_func={_loss(learn, model)}"] if weighed or _own_loss(model) else []
+    if {"opt", "opt_func", "momentum"} & {k for k, v in model.items() if v is not None}:
         options.append(f"opt_func={_opt(model)}")
     if model.get("momentum") is not None:
         options.append(f"moms=({model['momentum']!r},) * 3")
     metrics = "..." if "metrics" in model else "[error_rate, accuracy]"
     options.append(f"metrics={metrics}")
     shape = {"head", "hidden", "dropout", "activation", "loss", "label_smoothing", "class_weights"}
-    done = shape | {"opt", "momentum", "metrics", "layer_groups", "precision", "compile"}
+    done = shape | {"opt", "opt_func", "momentum", "metrics", "layer_groups", "splitter"}
+    done |= {"precision", "compile"}
     for name, value in model.items():
         if name not in done:
             options.append(f"{name}={value!r}" if isinstance(value, _PLAIN) else f"{name}=...")
@@ -64,9 +68,10 @@ def model_lines(learn: Learner, made: Mapping[str, Any]) -> list[str]:
         lines.append(_call("learn = Learner(dls, model", [*options, "splitter=splitter"]))
         lines += ["learn.freeze()"] if weights is not None else []
     kernels = (p for p in learn.model.parameters() if p.ndim == 4 and min(p.shape[1:3]) > 1)
-    if all(p.is_contiguous() for p in kernels):
-        return lines
-    return [*lines, "learn.model.to(memory_format=torch.channels_last)  # faster"]
+    if not all(p.is_contiguous() for p in kernels):
+        lines.append("learn.model.to(memory_format=torch.channels_last)  # faster")
+    half = half_precision(learn)
+    return lines + ([f"learn.to_{'bf16' if half == torch.bfloat16 else 'fp16'}()"] if half else [])
 
 
 def _body(learn: Learner, arch: Arch, weights: Any) -> list[str]:
@@ -116,9 +121,9 @@ def _new_head(learn: Learner, arch: Arch, model: Mapping[str, Any]) -> list[str]
         hidden = f", lin_ftrs={list(model['hidden'])}" if model.get("hidden") is not None else ""
         ps = f", ps={model['dropout']!r}" if model.get("dropout") is not None else ""
         lines = [f"head = create_head({n}, dls.c{hidden}{ps}, pool={not pooled})"]
-        if model.get("activation") is not None:
-            act = next(m for m in learn.model[1] if "activation" in type(m).__module__)
-            new = f"nn.{type(act).__name__}()"
+        if model.get("activation") is not None and model.get("hidden") != ():
+            named = isinstance(model["activation"], str)
+            new = f"nn.{ACTIVATIONS[model['activation']].__name__}()" if named else "..."
             swap = f"[{new} if isinstance(m, nn.ReLU) else m for m in head]"
             lines.append(f"head = nn.Sequential(*{swap})")
         lines.append("apply_init(head, nn.init.kaiming_normal_)")
@@ -160,7 +165,8 @@ def _loss(learn: Learner, model: Mapping[str, Any]) -> str:
 
 
 def _opt(model: Mapping[str, Any]) -> str:
-    opt, momentum = model.get("opt") or "adamw", model.get("momentum")
+    opt = model.get("opt") or model.get("opt_func") or "adamw"
+    momentum = model.get("momentum")
     code = _OPTS[opt.lower()] if isinstance(opt, str) else "..."
     return code if momentum is None else f"partial({code}, mom={momentum!r})"
 

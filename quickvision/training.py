@@ -172,8 +172,14 @@ def _fit(
         raise ValueError(f"epochs: expected a whole number from 1, got {epochs!r}")
     check_patience(patience)
     check_schedule(schedule)
-    rate = lr_max if isinstance(lr_max, slice | list | tuple) else float(cast(float, lr_max))
+    several = isinstance(lr_max, slice | list | tuple | np.ndarray)
+    rate: Any = lr_max if several else float(cast(float, lr_max))
     rates = [rate.start, rate.stop] if isinstance(rate, slice) else np.atleast_1d(rate)
+    if isinstance(rate, slice) and rate.stop is None:
+        raise ValueError(f"lr_max: expected a slice that ends with a rate, got {lr_max!r}")
+    groups = count_groups(learn)
+    if len(rates) not in (1, 2 if isinstance(rate, slice) else groups):
+        raise ValueError(f"lr_max: expected a rate for each of {groups} groups, got {lr_max!r}")
     if not all(lr is None or lr > 0 for lr in rates):
         raise ValueError(f"lr_max: expected rates above 0, got {lr_max!r}")
     count_batches(learn)

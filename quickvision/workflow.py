@@ -18,6 +18,7 @@ from quickvision.config import Rate, RunConfig
 from quickvision.job import Job
 from quickvision.lock import locked
 from quickvision.pace import to_seconds
+from quickvision.planning import check_gradual
 from quickvision.run import Run
 from quickvision.run_folder import new_run_folder, start_folder
 
@@ -135,6 +136,7 @@ def train(
     made["cbs"] = cbs is not None
     with no_random(seed, reproducible=False):
         learn = build(made, seed=seed, verbose=verbose, timing=timing)
+        check_gradual(learn, config)
         folder = new_run_folder(out, learn.dls.path.resolve().name if name is None else name)
         with locked(folder):
             start_folder(folder, config, made, learn.dls)

@@ -200,3 +200,19 @@ def test_on_the_command_line(class_folders, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "timm/test_resnet sgd" in done.stdout
     assert "written to runs/compare" in done.stdout
+
+
+def test_as_many_other_pictures_are_another_comparison(class_folders, tmp_path, trainings):
+    for size in (32, 32, 40):
+        dls = qv.from_folder(class_folders, size=size, bs=6)
+        qv.compare(
+            dls, "timm/test_resnet", weights=None, lr=3e-3, frozen_epochs=0, unfrozen_epochs=1,
+            out=tmp_path, verbose=False,
+        )  # fmt: skip
+    assert len(trainings) == 2
+
+
+def test_data_that_nobody_can_train_on_is_said_at_once(tmp_path):
+    with pytest.raises(qv.DataError, match="expected a folder of pictures"):
+        qv.compare(tmp_path / "gone", ["timm/test_resnet"], out=tmp_path / "o", verbose=False)
+    assert not (tmp_path / "o").exists()

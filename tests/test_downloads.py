@@ -207,10 +207,11 @@ class TestWhatGoesWrong:
     def test_what_is_no_archive(self, kind, home):
         with (
             Site(b"<html>log in first</html>") as site,
-            pytest.raises(qv.DataError, match="expected to download .* pass path="),
+            pytest.raises(qv.DataError, match="expected an archive from .*deleted: .* pass path="),
         ):
             fetch(site.url(f"birds.{kind}"), checksum=site.checksum)
         assert list((home / "data").iterdir()) == []
+        assert not list((home / "archive").glob("birds*[gi][zp]"))
 
     def test_nothing_is_written_elsewhere_by_a_tar(self, home):
         evil = packed({"a/ok.txt": b"", "../../evil.txt": b"evil"})

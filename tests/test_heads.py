@@ -54,6 +54,12 @@ def test_every_activation_trains(activation):
     assert all(p.grad is not None for p in head.parameters())
 
 
-def test_a_module_is_taken_as_it_is():
-    own = nn.Linear(8, 3)
-    assert make_head(8, 3, head=own) is own
+def test_a_module_that_is_given_stays_as_it_is(class_folders, tiny_net):
+    import quickvision as qv
+
+    dls = qv.from_folder(class_folders, size=32, bs=6)
+    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 3))
+    before = head[2].weight.clone()
+    learn = qv.cnn_learner(dls, tiny_net, weights=None, head=head)
+    qv.fit_unfrozen(learn, 1, lr_max=1e-2, verbose=False)
+    assert torch.equal(head[2].weight, before)

@@ -103,3 +103,13 @@ class TestList:
 
     def test_nothing_found_is_an_empty_table(self):
         assert qv.list_models("nope*").empty
+
+
+def test_old_names_of_timm_have_the_settings_of_todays():
+    old, new = qv.model_settings("vit_base_patch16_224_in21k"), "vit_base_patch16_224.augreg_in21k"
+    assert old.mean == qv.model_settings(new).mean == (0.5, 0.5, 0.5)
+
+
+def test_weights_that_timm_does_not_have_are_an_error():
+    with pytest.raises(qv.ModelError, match="expected weights of timm, got 'resnet50.no_such_tag'"):
+        qv.model_settings("resnet50.no_such_tag")

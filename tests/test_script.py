@@ -53,6 +53,9 @@ CASES = {
     "nothing pretrained": {"weights": None, "patience": 1, "schedule": "plateau"},
     "fastai's resnet, from nothing": {"arch": "resnet18", "weights": None, "frozen_epochs": 1},
     "a group for each stage": {"layer_groups": None},
+    "weights on the classes of the data": {"balance": "weights"},
+    "slices of rates": {"lr": slice(1e-3, 4e-3), "lr_unfrozen": slice(1e-4, 1e-3)},
+    "an activation that no layer has": {"hidden": (), "activation": "gelu"},
 }  # fmt: skip
 
 
