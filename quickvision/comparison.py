@@ -27,13 +27,14 @@ class Comparison:
 
     Attributes:
         table: A row a candidate: `name` (arch, and optimiser and schedule where several were
-            asked for), `error` (a fraction, the mean over the seeds), `low` and `high` (its 95 %
-            Wilson interval for n pictures), `n`, `seeds`, `seconds` (of a training, everything in;
-            the median over the seeds), `memory` (MiB that it took at its peak; see
-            `peak_memory`), `parameters`, `latency` (milliseconds for one picture on the CPU,
-            decoding in; nan on a GPU), `p_value` (of the difference to the best, exact
-            McNemar, corrected by Holm for the number of candidates; nan for the best), `same`
-            (not to be told apart from the best at 5 %), and `failed` (why it has none of these).
+            asked for), `error` (a fraction, the mean over the seeds that were finished), `low` and
+            `high` (its 95 % Wilson interval for n pictures), `n`, `seeds`, `seconds` (of a
+            training, everything in; the median over the seeds), `memory` (MiB that it took at its
+            peak; see `peak_memory`), `parameters`, `latency` (milliseconds for one picture on the
+            CPU, decoding in; nan on a GPU), `p_value` (of being worse than the best, exact McNemar
+            over the seeds that both finished, corrected by Holm for the number of candidates; nan
+            for the best), `same` (not to be told apart from the best at 5 %), and `failed` (why it
+            has none of these).
         path: Folder of the runs.
     """
 
@@ -87,14 +88,14 @@ def tabled(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
     """Put the seeds of a candidate together, the best first, and test the others against it.
 
     Args:
-        rows: One a training: `name`, `failed`, and, where it did not, `right` (0 or 1 for each
-            picture, in one order for all), `seconds`, `memory`, `parameters` and `latency`.
+        rows: One a training: `name`, `seed`, `failed`, and, where it did not, `right` (0 or 1 for
+            each picture, in one order for all), `seconds`, `memory`, `parameters` and `latency`.
 
     Returns:
         The table of a `Comparison`.
     """
     table: list[dict[str, Any]] = []
-    rights: dict[str, np.ndarray] = {}
+    rights: dict[str, dict[int, list[int]]] = {}
     for label, group in itertools.groupby(_by_name(rows), key=lambda row: row["name"]):
         runs = list(group)
         done = [row for row in runs if not row["failed"]]
@@ -103,7 +104,7 @@ def tabled(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
             continue
         right = np.array([row["right"] for row in done])
         n = right.shape[1]
-        rights[label] = right.mean(axis=0) >= 0.5
+        rights[label] = {row["seed"]: row["right"] for row in done}
         low, high = Accuracy(round(right.mean() * n), n).interval
         mean = {"error": 1 - right.mean(), "low": 1 - high, "high": 1 - low, "n": n}
         cost = {key: _median(done, key) for key in ("seconds", "memory", "parameters", "latency")}
@@ -111,10 +112,19 @@ def tabled(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
     frame = pd.DataFrame(table).sort_values("error", kind="stable", ignore_index=True)
     best = frame["name"].iloc[0]
     others = [label for label in frame["name"] if label in rights and label != best]
-    p_values = _holm([mcnemar(rights[best], rights[label]) for label in others])
+    p_values = _holm([_worse(rights[label], rights[best]) for label in others])
     frame["p_value"] = frame["name"].map(dict(zip(others, p_values, strict=True))).astype(float)
     frame["same"] = (frame["failed"] == "") & ~(frame["p_value"] < ALPHA)
     return frame
+
+
+def _worse(one: dict[int, list[int]], best: dict[int, list[int]]) -> float:
+    """Test one against the best, over the seeds that both have: a picture is right by majority."""
+    seeds = sorted(set(one) & set(best))
+    if not seeds:
+        return 1.0
+    votes = [np.mean([side[seed] for seed in seeds], axis=0) >= 0.5 for side in (one, best)]
+    return mcnemar(*votes) if votes[0].sum() < votes[1].sum() else 1.0
 
 
 def _by_name(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -132,11 +132,21 @@ def test_schedules_and_loaders(class_folders, tiny_net, tmp_path):
     assert set(found.table["name"]) == {"tiny one_cycle", "tiny step"}
 
 
-def test_what_differs_is_told_from_what_does_not():
-    def row(name, right):
-        cost = {"seconds": 1.0, "memory": None, "parameters": 9, "latency": 2.0}
-        return {"name": name, "failed": "", "right": right, **cost}
+def row(name, right, seed=0):
+    cost = {"seconds": 1.0, "memory": None, "parameters": 9, "latency": 2.0}
+    return {"name": name, "seed": seed, "failed": "", "right": right, **cost}
 
+
+def test_a_failed_seed_makes_nobody_worse():
+    one, other = [1] * 30 + [0] * 34, [0] * 30 + [1] * 34
+    lost = {"name": "b", "seed": 1, "failed": "out of memory"}
+    rows = [row("a", one), row("a", other, seed=1), row("b", one), lost]
+    table = tabled(rows).set_index("name")  # two votes for each picture of a, one of b
+    assert table["same"].to_dict() == {"a": True, "b": True}
+    assert table["seeds"].to_dict() == {"a": 2, "b": 1}
+
+
+def test_what_differs_is_told_from_what_does_not():
     good, close = [1] * 60 + [0] * 4, [1] * 58 + [0] * 6
     bad = [1] * 30 + [0] * 34
     table = tabled([row("bad", bad), row("good", good), row("close", close)]).set_index("name")
