@@ -12,6 +12,7 @@ from fastai.vision.learner import TimmBody, create_body, model_meta
 from torch import nn
 from torchvision.models import VisionTransformer
 
+from quickvision.errors import ModelError
 from quickvision.models import Arch
 from quickvision.weights import load_weights
 
@@ -38,13 +39,18 @@ def make_body(
         [n, f, height, width].
 
     Raises:
-        ModelError: As `load_weights`.
+        ModelError: As `load_weights`; or there are no weights to download.
         StopIteration: fastai finds no pooling layer to cut a callable's model at.
         OSError: The weights cannot be downloaded.
         RuntimeError: The model cannot take the picture.
     """
     file = None if weights in ("default", None) else weights
     download, n_in = weights == "default", picture.shape[1]
+    if download and arch.settings.library and arch.settings.weights is None:
+        raise ModelError(
+            f"expected weights of {arch.name} to download, got none: {arch.settings.library} has"
+            " none; pass weights=None or a file"
+        )
     if isinstance(arch.source, str):
         model = timm.create_model(arch.source, pretrained=download, num_classes=0, in_chans=n_in)
         body = TimmBody(model, download, None, n_in)

@@ -204,8 +204,8 @@ def _told(value: Any) -> str:
     """Name a value by what it is: a function's `repr` has its address, another in each process."""
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_told, value))}]"
-    if isinstance(value, Path) and value.is_file():
-        return f"{value} of {value.stat().st_mtime_ns}"
+    if isinstance(value, str | Path) and Path(value).is_file():
+        return f"{value} of {Path(value).stat().st_mtime_ns}"
     name = getattr(value, "__qualname__", None)
     return f"{value.__module__}.{name}" if callable(value) and name else repr(value)
 

@@ -7,6 +7,7 @@ and unpacks paths as they come.
 from __future__ import annotations
 
 import ast
+import gzip
 import hashlib
 import lzma
 import os
@@ -61,7 +62,14 @@ def untar_data(url: str) -> Path:
     return fetch(url, checksum=published[url])
 
 
-_NO_ARCHIVE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError)
+_NO_ARCHIVE = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    gzip.BadGzipFile,
+)
 
 
 def fetch(url: str, *, checksum: Checksum) -> Path:
@@ -193,6 +201,8 @@ def _unpack(archive: Path, target: Path) -> None:
         else:
             with tarfile.open(archive) as packed_tar:
                 packed_tar.extractall(part, filter="data")
+                while packed_tar.fileobj and packed_tar.fileobj.read(2**20):
+                    pass  # gzip's checksum stands behind where tarfile stops
         tops = [top for top in part.iterdir() if not top.name.startswith((".", "__MACOSX"))]
         os.replace(tops[0] if len(tops) == 1 and tops[0].is_dir() else part, target)
     finally:

@@ -48,7 +48,10 @@ def _by_matcher(model: nn.Module) -> Groups:
     if not hasattr(model, "group_matcher"):
         return _by_name(model)
     named = dict(model.named_parameters())
-    grouped = group_parameters(model, model.group_matcher(coarse=True))
+    try:
+        grouped = group_parameters(model, model.group_matcher(coarse=True))
+    except AssertionError:  # timm's RDNet has no coarse ones
+        return _by_name(model)
     return [[named[name] for name in grouped[key]] for key in sorted(grouped)]
 
 

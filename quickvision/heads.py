@@ -57,8 +57,9 @@ def check_head(
         raise ValueError(f"hidden: expected sizes of layers, as (512, 256), got {hidden!r}")
     if dropout is not None and not (isinstance(dropout, int | float) and 0 <= dropout < 1):
         raise ValueError(f"dropout: expected a fraction from 0 to below 1, got {dropout!r}")
-    if not (activation is None or isinstance(activation, str) or callable(activation)):
-        raise TypeError(f"activation: expected a name or a function, got {activation!r}")
+    made = isinstance(activation, nn.Module)  # nn.GELU() where nn.GELU is meant
+    if made or not (activation is None or isinstance(activation, str) or callable(activation)):
+        raise TypeError(f"activation: expected a name, or a class as nn.GELU, got {activation!r}")
     if isinstance(activation, str) and activation not in ACTIVATIONS:
         near = did_you_mean(activation, ACTIVATIONS) or f"; there are {', '.join(ACTIVATIONS)}"
         raise ValueError(f"activation: no such activation {activation!r}{near}")

@@ -47,7 +47,7 @@ def model_lines(learn: Learner, made: Mapping[str, Any]) -> list[str]:
     options.append(f"metrics={metrics}")
     shape = {"head", "hidden", "dropout", "activation", "loss", "label_smoothing", "class_weights"}
     done = shape | {"opt", "opt_func", "momentum", "metrics", "layer_groups", "splitter"}
-    done |= {"precision", "compile"}
+    done |= {"loss_func", "precision", "compile"}
     for name, value in model.items():
         if name not in done:
             options.append(f"{name}={value!r}" if isinstance(value, _PLAIN) else f"{name}=...")
@@ -150,13 +150,14 @@ def _splitter(learn: Learner) -> list[str]:
 
 
 def _own_loss(model: Mapping[str, Any]) -> bool:
-    return any(name in model for name in ("loss", "label_smoothing", "class_weights"))
+    names = ("loss", "loss_func", "label_smoothing", "class_weights")
+    return any(name in model for name in names)
 
 
 def _loss(learn: Learner, model: Mapping[str, Any]) -> str:
-    if callable(model.get("loss")):
+    if callable(model.get("loss")) or "loss_func" in model:
         return "..."
-    weight = getattr(learn.loss_func.func, "weight", None)
+    weight = getattr(getattr(learn.loss_func, "func", None), "weight", None)
     given = [] if weight is None else [f"weight=torch.tensor({weight.tolist()})"]
     if model.get("loss") == "focal":
         return f"FocalLossFlat({', '.join(given)})"

@@ -130,3 +130,9 @@ def test_random_states_of_python_and_numpy_stay():
     make_body(find_arch("timm/test_vit"), None, torch.zeros(1, 3, 160, 160))
     after = get_random_states()
     assert before["random_state"] == after["random_state"]
+
+
+def test_a_model_that_has_no_weights_says_so(class_folders):
+    dls = qv.from_folder(class_folders, size=32, bs=6)
+    with pytest.raises(qv.ModelError, match="expected weights of coatnet_0_224 .*weights=None"):
+        qv.cnn_learner(dls, "coatnet_0_224")

@@ -129,6 +129,7 @@ def test_a_model_without_pooling_is_refused(dls):
         ({"loss": "focal", "loss_func": Adam}, TypeError, "loss_func: says the same as loss="),
         ({"class_weights": "balanced", "loss_func": Adam}, TypeError, "set in the loss_func"),
         ({"momentum": 0.9, "moms": (0.9,) * 3}, TypeError, "moms: says the same as momentum="),
+        ({"activation": torch.nn.GELU()}, TypeError, "expected a name, or a class as nn.GELU"),
         ({"momentum": 0.9, "opt": "Adadelta"}, TypeError, "momentum: Adadelta has none"),
         ({"weights": True}, TypeError, "weights: expected 'default', None or a file"),
         ({"head": nn.Linear(8, 3)}, qv.ModelError, "head: it cannot take"),
