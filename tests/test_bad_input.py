@@ -67,6 +67,7 @@ def helps(call, place):
         kept = {k: v for k, v in tree(place).items() if not k.startswith("out/compare")}
         assert kept.keys() - {"out"} == before.keys()  # what failed is written down by `compare`
         assert all(kept[name] == before[name] for name in before)
+    return True
 
 
 OPTIONS = (
@@ -78,7 +79,9 @@ OPTIONS = (
 @pytest.mark.parametrize("junk", JUNK)
 @pytest.mark.parametrize("option", OPTIONS)
 def test_options_of_the_doors(place, option, junk):
-    helps(lambda: qv.from_folder("colours", **{"size": 32, "bs": 4, option: JUNK[junk]}), place)
+    assert helps(
+        lambda: qv.from_folder("colours", **{"size": 32, "bs": 4, option: JUNK[junk]}), place
+    )
 
 
 @pytest.fixture
@@ -96,7 +99,7 @@ MODEL = (
 @pytest.mark.parametrize("option", MODEL)
 def test_options_of_the_learner(place, dls, tiny_net, option, junk):
     options = {"arch": tiny_net, "weights": None, option: JUNK[junk]}
-    helps(lambda: qv.cnn_learner(dls, **options), place)
+    assert helps(lambda: qv.cnn_learner(dls, **options), place)
 
 
 TRAIN = (
@@ -109,7 +112,7 @@ TRAIN = (
 @pytest.mark.parametrize("option", TRAIN)
 def test_options_of_training(place, dls, tiny_net, option, junk):
     options = {"arch": tiny_net, "weights": None, "verbose": False, option: JUNK[junk]}
-    helps(lambda: qv.train(dls, **options), place)
+    assert helps(lambda: qv.train(dls, **options), place)
 
 
 FIRST = {
@@ -161,4 +164,4 @@ def test_the_first_argument(place, monkeypatch, door, junk):
     monkeypatch.setattr("quickvision.downloads.fetch", lambda *_, **__: pytest.skip("a download"))
     if door == "list_models" and isinstance(JUNK[junk], str):
         pytest.skip("a pattern; some list all models, which takes a minute")
-    helps(lambda: FIRST[door](JUNK[junk]), place)
+    assert helps(lambda: FIRST[door](JUNK[junk]), place)
