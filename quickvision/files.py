@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from quickvision.errors import RunError
@@ -29,5 +30,6 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
     except (OSError, RuntimeError) as error:  # torch.save says RuntimeError where the disk is full
         raise RunError(f"expected to write {path}, got: {error}") from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # a parent that is a file, a scanner that holds it
+            part.unlink(missing_ok=True)
     return path

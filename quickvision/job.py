@@ -144,6 +144,7 @@ class Job:
         if unfrozen != self.at.epochs[1]:
             self.say(f"{'budget':<13}{unfrozen} unfrozen epochs fit now")
         self.at.epochs = (self.at.epochs[0], unfrozen)
+        self.checkpoint.save()  # or a resumed run would go by the first plan
 
     def _frozen(self, epochs: int, lr: Rate, *, cached: bool) -> None:
         """Train the head: on features that the body gives once, or on the pictures."""

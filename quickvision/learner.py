@@ -177,8 +177,8 @@ def check_options(options: Mapping[str, Any]) -> None:
     for ours, fastais in (("loss", "loss_func"), ("opt", "opt_func")):
         if fastais in options and options.get(ours) is not None:
             raise TypeError(f"{fastais}: says the same as {ours}=; give one of them")
-    weighed = options.get("label_smoothing") or options.get("class_weights") is not None
-    if "loss_func" in options and weighed:
+    weighed = options.get("class_weights") is not None
+    if "loss_func" in options and (weighed or options.get("label_smoothing")):
         raise TypeError("label_smoothing, class_weights: set in the loss_func that is given")
     if "moms" in options and options.get("momentum") is not None:
         raise TypeError("moms: says the same as momentum=; give one of them")

@@ -28,8 +28,9 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        with suppress(OSError):
-            who = (folder / "lock").read_text(encoding="utf-8")
+        who = ""
+        with suppress(OSError):  # Windows does not let anybody read what is locked
+            who = (folder / "lock").read_text(encoding="utf-8", errors="replace")
         raise RunError(
             f"expected {folder} for this process alone, got another that trains in it"
             f" ({who.strip() or 'unknown'}); wait for it, or stop it"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -63,8 +64,9 @@ def resume(
     config: RunConfig = found["train"]
     made = _made(path, found, data, cbs, options)
     with locked(path):
-        for part in path.rglob(".[0-9]*-*"):  # what a killed process had begun to write
-            part.unlink(missing_ok=True)
+        for part in [*path.glob(".*"), *(path / FOLDER).glob(".*")]:
+            if re.fullmatch(r"\.\d+-[\w-]+\.(json|csv|npz|png|pt|pth)", part.name):
+                part.unlink(missing_ok=True)  # what a killed process had begun to write
         state = load_checkpoint(path / FOLDER, before=before)
         timing: dict[str, float] = {}
         with no_random(config.seed, reproducible=False):

@@ -145,7 +145,7 @@ def _written(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_written(part) for part in value]
     if isinstance(value, np.ndarray | torch.Tensor):
-        return value.tolist()
+        return _written(value.tolist())
     if isinstance(value, Mapping):
         return {"items": [[_written(key), _written(part)] for key, part in value.items()]}
     home = getattr(torchvision.models, getattr(value, "__name__", ""), None)
