@@ -68,7 +68,12 @@ class Checkpointer(Callback):
         state, self.state = self.state, None
         if state is None or state["opt"] is None:
             return
-        self.opt.load_state_dict(_on(device_of(self.learn), state["opt"]))
+        try:
+            self.opt.load_state_dict(_on(device_of(self.learn), state["opt"]))
+        except (AssertionError, KeyError, ValueError) as error:
+            raise RunError(
+                f"expected the optimiser and layer groups that the run had, got others: {error!r}"
+            ) from error
         smooth = self.recorder.smooth_loss
         smooth.count, smooth.val = state["smooth_loss"]
         set_random_states(state["random"], self.dls)

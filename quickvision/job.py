@@ -74,7 +74,10 @@ class Job:
             for name, seconds in self.timing.items():
                 self.at.timing[name] = self.at.timing.get(name, 0.0) + seconds
             self.best.row = self.state["best"]
-            self.learn.model.load_state_dict(self.state["model"])
+            try:
+                self.learn.model.load_state_dict(self.state["model"])
+            except RuntimeError as error:
+                raise RunError(f"expected the run's model, got another: {error}") from error
         self.checkpoint = Checkpointer(
             self.path, self.learn.model, self.best, self.at.to_plain, self.state
         )
@@ -106,7 +109,7 @@ class Job:
             if self.at.epochs[1]:
                 self._unfrozen(self.at.epochs[1], second, pretrained)
             return self._finish()
-        except RunError:
+        except Exception:
             self._keep_best()
             raise
         except KeyboardInterrupt:

@@ -40,7 +40,7 @@ def write_config(path: Path, config: RunConfig, made: Mapping[str, Any], dls: Da
         dls: The data.
     """
     lacking: list[str] = []
-    made = _located(made)
+    made = _located(made, dls)
     written: dict[str, Any] = {}
     for name, value in made.items():
         if name in ("model", "pictures"):
@@ -104,10 +104,16 @@ def split_hash(dls: DataLoaders) -> str | None:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _located(made: Mapping[str, Any]) -> dict[str, Any]:
-    """Make paths absolute: a run may be resumed from another folder."""
+def _located(made: Mapping[str, Any], dls: DataLoaders) -> dict[str, Any]:
+    """Make paths absolute, and held-out files names below the root: a run may be moved."""
     pictures, weights = dict(made["pictures"]), made["weights"]
-    for name in ("class_names", "cache", "valid"):  # `valid` may be the name of a folder
+    valid = pictures.get("valid")
+    if isinstance(valid, Path) and not valid.expanduser().is_file():
+        pictures["valid"] = str(valid)  # the name of a folder below the root
+    elif valid is not None and not (isinstance(valid, str | Path | float) or callable(valid)):
+        split = dls.split
+        pictures["valid"] = split.loc[split["valid"], "path"].tolist()
+    for name in ("class_names", "cache", "valid"):
         value = pictures.get(name)
         if isinstance(value, str) and Path(value).expanduser().is_file():
             pictures[name] = Path(value)

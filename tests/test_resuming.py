@@ -87,6 +87,10 @@ CASES = {
     "without weights": ({"weights": None, "lr": 1e-2}, ("unfrozen", 3)),
     "with classes repeated": ({"balance": "oversample"}, ("unfrozen", 1)),
     "with classes drawn by weight": ({"balance": "weights"}, ("unfrozen", 1)),
+    "with files held out": (
+        {"valid": [Path(c) / f"{c}_{i}.png" for c in ("red", "green", "blue") for i in (11,)]},
+        ("unfrozen", 1),
+    ),
 }  # fmt: skip
 
 
@@ -209,6 +213,15 @@ def test_what_no_file_can_hold_is_to_be_given_again(class_folders, tiny_net, tmp
     folder = out / "colours-001"
     with pytest.raises(qv.RunError, match=r"expected arch, cbs, metrics as the run was given"):
         qv.resume(folder)
+
+    def other(pretrained=False):
+        body = tiny_net()
+        body[0] = torch.nn.Conv2d(3, 8, 5, 2, 2)
+        return body
+
+    again = {"cbs": never, "metrics": given["metrics"], "verbose": False}
+    with pytest.raises(qv.RunError, match="expected the run's model, got another"):
+        qv.resume(folder, arch=other, **again)
     with pytest.raises(TypeError, match="bs: the run goes on as it began"):
         qv.resume(folder, cbs=never, bs=3, **given)
     assert len(qv.resume(folder, cbs=never, verbose=False, **given).history) == 2
