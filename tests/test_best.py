@@ -3,6 +3,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 import torch
+from fastai.callback.core import Callback
 
 import quickvision as qv
 from quickvision.best import Best, _rank
@@ -21,10 +22,23 @@ def test_accuracy_comes_first_then_the_loss():
     assert _rank({"valid_loss": 1}) > _rank({"valid_loss": 2})
 
 
+class Ruin(Callback):
+    """From an epoch on, zero the weights before they are validated: one class for everything."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def before_validate(self):
+        self.left -= 1
+        if self.left < 0:
+            for weights in self.learn.model.parameters():
+                weights.data.zero_()
+
+
 def test_the_weights_of_the_best_epoch_are_kept_whatever_comes_after(learn):
-    best = Best(learn.model)
-    history = [qv.fit_unfrozen(learn, 3, lr_max=3e-3, cbs=best, verbose=False)]
-    history.append(qv.fit_unfrozen(learn, 2, lr_max=10.0, cbs=best, verbose=False))  # ruins it
+    best, ruin = Best(learn.model), Ruin(after=3)
+    history = [qv.fit_unfrozen(learn, 3, lr_max=3e-3, cbs=[best, ruin], verbose=False)]
+    history.append(qv.fit_unfrozen(learn, 2, lr_max=3e-3, cbs=[best, ruin], verbose=False))
     ruined = qv.get_preds(learn).accuracy.value
     table = pd.concat(history)
     learn.model.load_state_dict(best.weights)
@@ -36,8 +50,8 @@ def test_the_weights_of_the_best_epoch_are_kept_whatever_comes_after(learn):
 def test_a_run_keeps_the_best_of_both_stages(class_folders, tiny_net, tmp_path):
     dls = qv.from_folder(class_folders, size=32, bs=6)
     run = qv.train(
-        dls, arch=tiny_net, frozen_epochs=6, unfrozen_epochs=1, lr=5e-3, lr_unfrozen=20.0,
-        schedule="constant", out=tmp_path, verbose=False,
+        dls, arch=tiny_net, frozen_epochs=6, unfrozen_epochs=1, lr=5e-3, lr_unfrozen=1e-3,
+        schedule="constant", cbs=Ruin(after=6), out=tmp_path, verbose=False,
     )  # fmt: skip
     assert run.best["accuracy"] == run.history["accuracy"].max()
     best, last = run.history["accuracy"].max(), run.history["accuracy"].iloc[-1]
