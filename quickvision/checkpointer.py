@@ -20,6 +20,7 @@ from quickvision.checkpoints import BEST, FOLDER, plain, save_checkpoint
 from quickvision.errors import RunError
 from quickvision.files import write_whole
 from quickvision.randomness import random_states, set_random_states
+from quickvision.ranks import everyones, rank, share, world_size
 from quickvision.run_config import NAME
 from quickvision.speed import device_of
 
@@ -30,6 +31,8 @@ SHARE = (
 
 class Checkpointer(Callback):
     """Write `log.csv` after each epoch, and a checkpoint unless the last one is young.
+
+    Of several processes the first one writes; the others give it their random states.
 
     A run that goes on from any of them ends the same, so where epochs are shorter than what writing
     takes some are left out: checkpoints take a twentieth of the time at most.
@@ -76,15 +79,18 @@ class Checkpointer(Callback):
             ) from error
         smooth = self.recorder.smooth_loss
         smooth.count, smooth.val = state["smooth_loss"]
-        set_random_states(state["random"], self.dls)
+        states = state["random"]
+        mine = rank() if len(states) == world_size() else 0
+        set_random_states(states[mine], self.dls)
 
     def after_epoch(self) -> None:
         """Write down the epoch."""
         self.rows.append({**self.learn.epoch_log.rows[-1], "cached": self.cached})
-        with self._saying_what_is_kept():
-            table = pd.DataFrame(self.rows)
-            write_whole(self.path / "log.csv", partial(table.to_csv, index=False))
-        if time.perf_counter() - self.saved > self.took / SHARE:
+        if rank() == 0:
+            with self._saying_what_is_kept():
+                table = pd.DataFrame(self.rows)
+                write_whole(self.path / "log.csv", partial(table.to_csv, index=False))
+        if share(time.perf_counter() - self.saved > self.took / SHARE):
             self.save(self.learn)
 
     def save(self, learn: Learner | None = None) -> None:
@@ -105,18 +111,19 @@ class Checkpointer(Callback):
             smooth = learn.recorder.smooth_loss
             state |= {
                 "opt": learn.opt.state_dict(),
-                "random": random_states(learn.dls),
+                "random": everyones(random_states(learn.dls)),
                 "smooth_loss": [smooth.count, smooth.val],
             }
         self.save_best()
-        with self._saying_what_is_kept():
-            save_checkpoint(self.path / FOLDER, plain(state))
+        if rank() == 0:
+            with self._saying_what_is_kept():
+                save_checkpoint(self.path / FOLDER, plain(state))
         self.saved, self.epoch_kept = time.perf_counter(), len(self.rows)
         self.took = self.saved - start
 
     def save_best(self) -> None:
         """Write the best epoch's weights, where it is a new one."""
-        if self.best.row is not self.kept:
+        if self.best.row is not self.kept and rank() == 0:
             with self._saying_what_is_kept():
                 write_whole(self.path / FOLDER / BEST, partial(torch.save, self.best.weights))
             self.kept = self.best.row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -16,6 +17,7 @@ from quickvision.cli_options import (
     Budget,
     ClassNames,
     FrozenEpochs,
+    Gpus,
     Head,
     MaxBad,
     MaybeSize,
@@ -35,7 +37,7 @@ from quickvision.cli_options import (
     Where,
     fraction,
 )
-from quickvision.errors import DataWarning, ModelError, QuickvisionError
+from quickvision.errors import DataWarning, ModelError, OtherProcessError, QuickvisionError
 
 RUNS = Path("runs")
 
@@ -126,6 +128,7 @@ def train(
     cutmix: Annotated[float, typer.Option(min=0, help="Paste pieces of others: as 1.0.")] = 0.0,
     tta: Annotated[int, typer.Option(min=0, help="Augmented looks in the final report.")] = 0,
     budget: Budget = None,
+    gpus: Gpus = None,
     cache_features: Annotated[
         bool, typer.Option(help="Train the head on features that are computed once.")
     ] = True,
@@ -175,6 +178,7 @@ def train(
         frozen_epochs=frozen_epochs,
         unfrozen_epochs=unfrozen_epochs,
         budget=budget,
+        gpus=gpus,
         cache_features=cache_features,
         views=views,
         precision=precision,
@@ -194,9 +198,10 @@ def resume(
     before: Annotated[
         bool, typer.Option("--before", help="From the checkpoint before the last.")
     ] = False,
+    gpus: Gpus = None,
 ) -> None:
     """Go on with a run that was stopped."""
-    quickvision.resume(path, data=data, before=before)
+    quickvision.resume(path, data=data, before=before, gpus=gpus)
 
 
 @app.command()
@@ -256,17 +261,21 @@ def models(
 
 def main() -> None:
     """Run the command line: exit 1 with `error: ...` for bad data, models and files."""
-    show = warnings.showwarning
+    show, rank = warnings.showwarning, int(os.environ.get("RANK", 0))
 
     def short(message: Warning | str, category: type[Warning], *where: Any) -> None:
         if issubclass(category, DataWarning):
-            typer.echo(f"warning: {message}", err=True)
+            if rank == 0:
+                typer.echo(f"warning: {message}", err=True)
         else:
             show(message, category, *where)
 
     warnings.showwarning = short  # type: ignore[assignment]
     try:
         app()
+    except OtherProcessError:  # which says itself what is wrong
+        sys.exit(1)
     except QuickvisionError as error:
-        typer.echo(f"error: {error}", err=True)
+        who = f"process {rank}: " if rank else ""
+        typer.echo(f"{who}error: {error}", err=True)
         sys.exit(1)

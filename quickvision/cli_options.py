@@ -103,6 +103,7 @@ Rate = Annotated[str, typer.Option(callback=_rate, help="'find', or the rate of 
 Budget = Annotated[
     str | None, typer.Option(callback=_time, help="Time for all of it, as 10min: picks the epochs.")
 ]
+Gpus = Annotated[int | None, typer.Option(min=1, help="GPUs to train on, a process each.")]
 Opts = Annotated[
     list[str] | None, typer.Option("--opt", callback=_opts, help="Optimisers; may be repeated.")
 ]

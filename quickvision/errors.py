@@ -24,6 +24,10 @@ class RunError(QuickvisionError):
     """A run cannot go on: its folder cannot be written, or its loss is no number any more."""
 
 
+class OtherProcessError(RunError):
+    """Of several processes that train together the first has failed, and says why itself."""
+
+
 class DataWarning(UserWarning):
     """Training goes on, but with less or other data than the folder seems to hold."""
 

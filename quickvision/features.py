@@ -33,6 +33,7 @@ from quickvision.cache import cache_folder
 from quickvision.errors import DataError, ModelError, RunError, expect
 from quickvision.memory import keep_freed_memory
 from quickvision.progress import counted
+from quickvision.ranks import in_step, parts_of, share_of
 from quickvision.speed import autocast, device_of, folded, half_precision
 
 AHEAD = "a frozen body whose features can be kept"
@@ -188,23 +189,25 @@ def cut_head(model: nn.Sequential) -> tuple[nn.Sequential, nn.Sequential]:
 
 def _look(learn: Learner, body: nn.Module, dl: Any, views: int) -> Features:
     """Run the body over a loader's pictures: as they are, then augmented."""
-    dl = dl.new(shuffle=False, drop_last=False)
     n = len(dl.dataset)
+    dl = share_of(dl.new(shuffle=False, drop_last=False))
     x, y = np.empty(0), np.empty(0)
     for view in range(1 + views):
         # Without views nothing is left to chance, but a loader draws a seed all the same.
         chance = nullcontext() if view else no_random(reproducible=False)
-        start = 0
+        parts = parts_of(n)
+        rows, got = [part.start for part in parts], 0
         with chance, dl.dataset.set_split_idx(int(not view)):
-            for out, targs in counted(_outputs(learn, body, dl), len(dl), "features"):
-                if not len(x):
-                    x = _room((1 + views, n, *out.shape[1:]))
-                    y = np.empty((n, *targs.shape[1:]), dtype=targs.dtype)
-                rows = slice(start, start + len(out))
-                x[view, rows], y[rows] = out, targs
-                start += len(out)
-        if start != n:
-            raise ModelError(f"expected {AHEAD}, got a loader that gives {start} of {n} pictures")
+            for batches in in_step(counted(_outputs(learn, body, dl), len(dl), "features")):
+                for i, (out, targs) in batches:
+                    if not len(x):
+                        x = _room((1 + views, n, *out.shape[1:]))
+                        y = np.empty((n, *targs.shape[1:]), dtype=targs.dtype)
+                    place = slice(rows[i], rows[i] + len(out))
+                    x[view, place], y[place] = out, targs
+                    rows[i], got = place.stop, got + len(out)
+        if rows != [part.stop for part in parts]:
+            raise ModelError(f"expected {AHEAD}, got a loader that gives {got} of {n} pictures")
     return Features(torch.from_numpy(x), torch.from_numpy(y))
 
 

@@ -7,6 +7,7 @@ from fastai.callback.core import Callback
 from fastai.callback.fp16 import AMPMode, MixedPrecision
 
 from quickvision.errors import RunError
+from quickvision.ranks import mean
 
 SKIPPED = 20  # losses in a row that fp16's scaler may meet on its way to a scale that fits
 
@@ -39,7 +40,7 @@ class Finite(Callback):
         """Look at the loss, which fastai's recorder brings to the CPU anyway."""
         if not self.training:
             return
-        loss = self.learn.loss.detach().mean()
+        loss = mean(self.learn.loss.detach().mean())  # all processes stop, or none
         self.seen = 0 if torch.isfinite(loss) else self.seen + 1
         if self.seen > self.most:
             rate = float(max(hypers["lr"] for hypers in self.opt.hypers))

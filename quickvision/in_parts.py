@@ -16,6 +16,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from quickvision.errors import RunError
+from quickvision.ranks import world_size
 
 # What torch, CUDA's libraries and the CPU's allocator say; only the first has a class of its own.
 _SAYINGS = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
@@ -70,6 +71,8 @@ class InParts(Callback):
             except RuntimeError as error:  # below, it is gone, and what its frames held
                 if self.phase == "step" or not any(text in str(error) for text in _SAYINGS):
                     raise
+                if world_size() > 1:  # the others would wait for the gradients of the first try
+                    raise RunError(f"{error}; lower bs, the pictures of each process") from error
                 self._halve(len(learn.xb[0]), str(error).split("\n")[0])
             finally:
                 learn.model = model

@@ -17,6 +17,7 @@ from torch import softmax
 
 from quickvision.accuracy import Accuracy
 from quickvision.errors import DataError, expect
+from quickvision.ranks import everyones, share_of, world_size
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -115,22 +116,25 @@ def get_preds(learn: Learner, *, ds_idx: int = 1, dl: Any = None, tta: int = 0) 
     # A loss of torch's own, unlike fastai's, does not say how its inputs become probabilities.
     act = None if hasattr(learn.loss_func, "activation") else partial(softmax, dim=-1)
     recorded = vars(learn.recorder).copy() if hasattr(learn, "recorder") else {}
+    mine, how = share_of(dl), {"act": act, "reorder": world_size() == 1}
     try:
         with learn.no_bar(), learn.no_logging():
-            probs, targs, losses = learn.get_preds(dl=dl, with_loss=True, act=act)
+            probs, targs, losses = learn.get_preds(dl=mine, with_loss=True, **how)
             if tta:
                 with no_random(reproducible=False), dl.dataset.set_split_idx(0):
-                    seen = [learn.get_preds(dl=dl, act=act)[0] for _ in range(tta)]
+                    seen = [learn.get_preds(dl=mine, **how)[0] for _ in range(tta)]
                 probs = 0.75 * torch.stack(seen).mean(0) + 0.25 * probs
                 losses = -probs[range(len(targs)), targs].clamp_min(1e-8).log()
     finally:
         if recorded:  # fastai forgets the last fit here
             vars(learn.recorder).update(recorded)
+    arrays = [np.asarray(part) for part in (probs, targs, losses)]
+    probs, targs, losses = map(np.concatenate, zip(*everyones(arrays), strict=True))
     return Predictions(
-        probs=np.asarray(probs, dtype=np.float32),
-        targs=np.asarray(targs, dtype=np.int64),
+        probs=probs.astype(np.float32),
+        targs=targs.astype(np.int64),
         vocab=tuple(map(str, learn.dls.vocab)),
-        losses=np.asarray(losses, dtype=np.float32),
+        losses=losses.astype(np.float32),
         paths=_paths(dl),
     )
 

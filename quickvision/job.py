@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 from fastai.callback.mixup import CutMix, MixUp
 from fastai.learner import L, Learner
 from fastai.torch_core import set_seed
@@ -18,7 +19,7 @@ from fastai.torch_core import set_seed
 from quickvision.best import Best
 from quickvision.bottleneck import Watch
 from quickvision.checkpointer import Checkpointer
-from quickvision.checkpoints import BEFORE, BEST, FOLDER
+from quickvision.checkpoints import BEFORE, BEST, FOLDER, plain
 from quickvision.config import Rate, RunConfig
 from quickvision.errors import ModelError, RunError
 from quickvision.features import feature_learner, why_not
@@ -29,6 +30,7 @@ from quickvision.lr_find import FROZEN_LR, find_lr
 from quickvision.pace import Plan, clocked
 from quickvision.planning import make_plan, plan_lines
 from quickvision.progress import Bar, say
+from quickvision.ranks import rank, share, spread_weights, world_size
 from quickvision.results import save_results
 from quickvision.run import Run, Stage, arch_name
 from quickvision.run_state import RunState
@@ -137,13 +139,13 @@ class Job:
             )
         if self.deadline is not None:
             frozen, unfrozen = plan.fit(self.deadline - time.perf_counter(), self.at.epochs[0])
-            self.at.epochs = (frozen, unfrozen if self.at.epochs[1] else 0)
+            self.at.epochs = share((frozen, unfrozen if self.at.epochs[1] else 0))
         self.say(plan_lines(self.learn, plan, self.at.epochs, self.path, self.deadline))
         return plan
 
     def _plan_again(self, plan: Plan) -> None:
         """Pick the unfrozen epochs once more, now that the frozen stage's time is known."""
-        unfrozen = plan.left_over((self.deadline or 0) - time.perf_counter())
+        unfrozen = share(plan.left_over((self.deadline or 0) - time.perf_counter()))
         if unfrozen != self.at.epochs[1]:
             self.say(f"{'budget':<13}{unfrozen} unfrozen epochs fit now")
         self.at.epochs = (self.at.epochs[0], unfrozen)
@@ -198,17 +200,25 @@ class Job:
 
     def _begin(self, learn: Learner, rate: Any, cbs: list[Any], cached: bool = False) -> Any:
         """Begin a stage at a known place, so that it can be done again without those before it."""
-        self._seed(learn)
+        self._seed(learn, apart=not cached)
         self.checkpoint.cached = cached
         if self.checkpoint.state is None:
             self.checkpoint.save()
         config = self.config
         ours = [self.in_parts, self.best, self.checkpoint]
         how = {"schedule": config.schedule, "patience": config.patience, "verbose": self.verbose}
-        return {**how, "lr_max": rate, "cbs": [*cbs, *ours]}
+        return {**how, "lr_max": rate, "cbs": [*cbs, *ours, *self._together(cached)]}
 
-    def _seed(self, learn: Learner) -> None:
-        set_seed(self.config.seed)
+    def _together(self, cached: bool) -> list[Any]:
+        """What several processes need; on cached features each does the same, and that is quick."""
+        if world_size() == 1 or cached:
+            return []
+        from quickvision.distributed import Distributed  # Accelerate may not be installed
+
+        return [Distributed()]
+
+    def _seed(self, learn: Learner, *, apart: bool = False) -> None:
+        set_seed(self.config.seed + rank() * apart)
         for dl in learn.dls.loaders:
             dl.rng = random.Random(self.config.seed)
 
@@ -222,24 +232,29 @@ class Job:
             return self.at.rates[name]
         if not cached:
             self.say(f"{name:<13}trying learning rates")
-        cbs = [self.in_parts, *([Bar(f"{name} rates")] if self.verbose else [])]
-        self._seed(learn)
+        bar = [Bar(f"{name} rates")] if self.verbose else []
+        cbs = [self.in_parts, *bar, *self._together(cached)]
+        self._seed(learn, apart=not cached)
         with clocked(self.at.timing, f"{name} rates"):
             steps = 100 if cached else None  # they cost next to nothing there
-            found = self.at.lr_finds[name] = find_lr(learn, num_it=steps, default=default, cbs=cbs)
+            found = share(find_lr(learn, num_it=steps, default=default, cbs=cbs))
         seconds = self.at.timing[f"{name} rates"]
         self.say(f"{name:<13}rate {found.lr:.1e}: {found.reason}  {seconds:.0f} s")
-        self.at.rates[name] = found.lr
+        self.at.lr_finds[name], self.at.rates[name] = found, found.lr
         table = pd.DataFrame({"lr": found.lrs, "loss": found.losses})
-        write_whole(self.path / f"lr_find-{name}.csv", partial(table.to_csv, index=False))
+        if rank() == 0:
+            write_whole(self.path / f"lr_find-{name}.csv", partial(table.to_csv, index=False))
         return found.lr
 
     def _keep(self, name: str, stage: Stage) -> None:
         """Save a stage's weights, and that it is done."""
         self.at.stages.append(stage)
-        save = self.learn.save
-        file = self.path / FOLDER / f"{name}.pth"
-        write_whole(file, lambda part: save(part.with_suffix("").resolve()))
+        spread_weights(self.learn.model)
+        if rank() == 0:  # what learn.save() writes, but readable without any of fastai's classes
+            opt = self.learn.opt.state_dict() if self.learn.opt else None
+            state = {"model": self.learn.model.state_dict(), "opt": opt}
+            file = self.path / FOLDER / f"{name}.pth"
+            write_whole(file, partial(torch.save, plain(state)))
         self.checkpoint.save()
 
     def _finish(self) -> Run:
@@ -262,7 +277,8 @@ class Job:
                 best=self.best.row or {},
                 timing=self.at.timing,
             )
-            save_results(run)
-        (self.path / FOLDER / BEFORE).unlink(missing_ok=True)
+            if rank() == 0:
+                save_results(run)
+                (self.path / FOLDER / BEFORE).unlink(missing_ok=True)
         self.say(f"\n{run}")
         return run

@@ -18,6 +18,7 @@ from fastai.torch_core import get_random_states, set_random_states
 
 from quickvision.errors import DataError, expect
 from quickvision.memory import keep_freed_memory
+from quickvision.ranks import world_size
 
 FROZEN_LR = 2e-3  # fastai's `fine_tune(base_lr=)`
 
@@ -185,10 +186,12 @@ def count_batches(learn: Learner) -> int:
     """
     if learn.dls.device is None or learn.dls.device.type == "cpu":
         keep_freed_memory()
-    n = len(learn.dls.train)
+    dl = learn.dls.train
+    n = -(-dl.n // world_size()) // dl.bs if world_size() > 1 else len(dl)
     if n == 0:
+        each = f" in each of {world_size()} processes" if world_size() > 1 else ""
         raise DataError(
             f"expected at least one batch to train on, got {len(learn.dls.train_ds)} pictures for"
-            f" bs={learn.dls.train.bs}, of which fastai makes none; lower bs"
+            f" bs={dl.bs}{each}, of which fastai makes none; lower bs"
         )
     return n

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import astuple
 from pathlib import Path
 
 from fastai.learner import Learner
 
 from quickvision.config import RunConfig
 from quickvision.errors import QuickvisionError, RunError
-from quickvision.lr_find import search_steps
+from quickvision.lr_find import count_batches, search_steps
 from quickvision.pace import Pace, Plan, measure_pace, spoken
+from quickvision.ranks import world_size
 from quickvision.run import arch_name
 from quickvision.training import count_groups
 
@@ -40,10 +42,11 @@ def make_plan(
         RunError: The steps cannot be timed, and `budgeted`.
     """
     dls = learn.dls
-    steps = [search_steps(len(dls.train)) * search for search in searches]
+    steps = [search_steps(count_batches(learn)) * search for search in searches]
     pace, why = Pace(0, 0, 0, 0), ""
     try:
         pace = measure_pace(learn)
+        pace = Pace(*(seconds / world_size() for seconds in astuple(pace)))
     except QuickvisionError:
         raise
     except Exception as error:  # callbacks of its own may be what makes its batches fit
@@ -78,7 +81,8 @@ def plan_lines(
         path: The run's folder.
         deadline: When the budget is spent, by `time.perf_counter`; None without one.
     """
-    n_batches, (frozen_epochs, unfrozen_epochs) = len(learn.dls.train), epochs
+    n_batches, (frozen_epochs, unfrozen_epochs) = count_batches(learn), epochs
+    together = f" in each of {world_size()} processes" if world_size() > 1 else ""
     millions = sum(p.numel() for p in learn.model.parameters()) / 1e6
     frozen = f"{frozen_epochs} frozen{' (on cached features)' if plan.cached else ''}"
     seconds = plan.total(frozen_epochs, unfrozen_epochs)
@@ -86,7 +90,7 @@ def plan_lines(
     lines = {
         "data": f"{plan.n_train:,} train, {plan.n_valid:,} valid, {len(learn.dls.vocab)} classes",
         "model": f"{arch_name(learn)}, {millions:.1f} M parameters",
-        "plan": f"{' + '.join(stages)} epochs of {n_batches} steps, into {path}",
+        "plan": f"{' + '.join(stages)} epochs of {n_batches} steps{together}, into {path}",
         "time": f"no estimate: {plan.why}" if plan.why else f"about {spoken(seconds)}",
     }
     if deadline is not None and seconds > deadline - time.perf_counter():

@@ -16,20 +16,21 @@ from fastai.callback.core import Callback
 from tqdm.std import tqdm
 
 from quickvision.accuracy import Accuracy
+from quickvision.ranks import rank
 
 T = TypeVar("T")
 
 
 def say(text: str, *, verbose: bool = True) -> None:
-    """Print one line at once, above a bar if one is running; nothing unless `verbose`."""
-    if verbose:
+    """Print one line at once, above a bar if one is running; the first process alone does."""
+    if verbose and rank() == 0:
         tqdm.write(text, file=sys.stdout)
         sys.stdout.flush()
 
 
 def counted(items: Iterable[T], total: int, label: str) -> Iterator[T]:
     """Go through `items`; show a bar where it takes more than two seconds and somebody looks."""
-    looked_at = sys.stderr.isatty() or "ipykernel" in sys.modules
+    looked_at = (sys.stderr.isatty() or "ipykernel" in sys.modules) and rank() == 0
     options = {"total": total, "desc": label, "delay": 2, "leave": False, "dynamic_ncols": True}
     return iter(tqdm(items, disable=not looked_at, **options))
 
@@ -70,7 +71,7 @@ class Bar(Callback):
 
     def _open(self, side: str) -> None:
         self._close()
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and rank() == 0:
             label = f"{self.stage} {self.epoch + 1}/{self.n_epoch} {side}"
             self.shown = tqdm(total=len(self.dl), desc=label, leave=False, dynamic_ncols=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,14 @@ from quickvision.checkpoints import FOLDER, load_checkpoint
 from quickvision.config import RunConfig
 from quickvision.errors import RunError, as_path, some
 from quickvision.job import Job
+from quickvision.launch import check_gpus, launch
 from quickvision.lock import locked
 from quickvision.pace import to_seconds
 from quickvision.progress import say
+from quickvision.ranks import by_first, first_then_others, join
 from quickvision.rows import read_rows
 from quickvision.run import Run
-from quickvision.run_config import read_config, split_hash
+from quickvision.run_config import read_config, sides
 
 
 def resume(
@@ -30,6 +33,7 @@ def resume(
     *,
     data: str | Path | DataLoaders | Learner | None = None,
     before: bool = False,
+    gpus: int | None = None,
     cbs: Any = None,
     verbose: bool = True,
     **options: Any,
@@ -45,6 +49,7 @@ def resume(
         data: The pictures, where they are elsewhere now, or where the run was given `DataLoaders`
             or a `Learner`: these, built anew in the same way.
         before: Go on from the checkpoint before the last one, where that is damaged.
+        gpus: As in `train`.
         cbs: fastai callbacks, where the run had some. They begin anew: what a callback has counted
             is not in a checkpoint.
         verbose: Say what happens.
@@ -59,18 +64,22 @@ def resume(
             something is to be given again, or a checkpoint is damaged.
         TypeError: An option that the run was not given, or that is no option.
     """
+    join()
     path = as_path(path, "path")
-    found = read_config(path)
+    found = by_first(lambda: read_config(path))
     config: RunConfig = found["train"]
     made = _made(path, found, data, cbs, options)
-    with locked(path):
-        for part in [*path.glob(".*"), *(path / FOLDER).glob(".*")]:
-            if re.fullmatch(r"\.\d+-[\w-]+\.(json|csv|npz|png|pt|pth)", part.name):
-                part.unlink(missing_ok=True)  # what a killed process had begun to write
-        state = load_checkpoint(path / FOLDER, before=before)
+    if gpus is not None:
+        _launch(path, made, gpus, before, verbose)
+        verbose = before = False
+    with ExitStack() as held:
+        by_first(lambda: held.enter_context(locked(path)))
+        by_first(lambda: _tidy(path))
+        state = by_first(lambda: load_checkpoint(path / FOLDER, before=before))
         timing: dict[str, float] = {}
+        how: dict[str, Any] = {"seed": config.seed, "verbose": verbose, "timing": timing}
         with no_random(config.seed, reproducible=False):
-            learn = build(made, seed=config.seed, verbose=verbose, timing=timing)
+            learn = first_then_others(lambda: build(made, **how))
             _check_same(path, found, learn)
             budget = None if config.budget is None or state else to_seconds(config.budget)
             where = _said(state)
@@ -87,6 +96,23 @@ def resume(
                 state=state,
             )
             return job.train()
+
+
+def _launch(path: Path, made: dict[str, Any], gpus: int, before: bool, verbose: bool) -> None:
+    """Let several processes go on with it."""
+    check_gpus(gpus)
+    data = made["data"]
+    if made["cbs"] or not isinstance(data, str | Path):
+        raise TypeError("gpus: goes with a folder or a CSV file, and without callbacks")
+    more = ["--data", str(data)] + ["--before"] * before
+    launch(["resume", str(path), *more], gpus, verbose=verbose)
+
+
+def _tidy(path: Path) -> None:
+    """Take away what a killed process had begun to write."""
+    for part in [*path.glob(".*"), *(path / FOLDER).glob(".*")]:
+        if re.fullmatch(r"\.\d+-[\w-]+\.(json|csv|npz|png|pt|pth)", part.name):
+            part.unlink(missing_ok=True)
 
 
 def _made(
@@ -114,8 +140,8 @@ def _made(
 def _check_same(path: Path, found: dict[str, Any], learn: Learner) -> None:
     """See that the pictures are those of the run, on the same sides."""
     dls = learn.dls
-    seen = [[str(name) for name in dls.vocab], len(dls.train_ds), split_hash(dls)]
-    if seen == [found["vocab"], found["n_train"], found["split_sha256"]]:
+    seen = sides(dls)
+    if seen == {name: found.get(name) for name in seen}:
         return
     text = f"{len(dls.train_ds):,} to train on instead of {found['n_train']:,}"
     split = getattr(dls, "split", None)

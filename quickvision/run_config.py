@@ -39,15 +39,7 @@ def write_config(path: Path, config: RunConfig, made: Mapping[str, Any], dls: Da
         made: The options that data and model are made with.
         dls: The data.
     """
-    lacking: list[str] = []
-    made = _located(made, dls)
-    written: dict[str, Any] = {}
-    for name, value in made.items():
-        if name in ("model", "pictures"):
-            parts = {key: _jsonable(part, f"{name}.{key}", lacking) for key, part in value.items()}
-            written[name] = {key: part for key, part in parts.items() if part is not _NOTHING}
-        elif name != "cbs" and (part := _jsonable(value, name, lacking)) is not _NOTHING:
-            written[name] = part
+    written, lacking = plain_options(made, dls)
     text = json.dumps(
         {
             "quickvision": quickvision.__version__,
@@ -59,17 +51,37 @@ def write_config(path: Path, config: RunConfig, made: Mapping[str, Any], dls: Da
             "device": str(dls.device or "cpu"),
             **written,
             "train": {key: _jsonable(part, key, []) for key, part in asdict(config).items()},
-            "lacking": lacking + ["cbs"] * bool(made.get("cbs")),
-            "n_train": len(dls.train_ds),
-            "n_valid": len(dls.valid_ds),
-            "vocab": [str(name) for name in dls.vocab],
-            "split_sha256": split_hash(dls),
+            "lacking": lacking,
+            **sides(dls),
         },
         indent=2,
         ensure_ascii=False,
     )
     whole = text.encode("utf-8", "surrogateescape")  # names of files and classes are bytes
     write_whole(path / NAME, partial(Path.write_bytes, data=whole))
+
+
+def plain_options(made: Mapping[str, Any], dls: DataLoaders) -> tuple[dict[str, Any], list[str]]:
+    """Return the options that a file can hold, as plain values, and the names of the others."""
+    lacking: list[str] = []
+    written: dict[str, Any] = {}
+    for name, value in _located(made, dls).items():
+        if name in ("model", "pictures"):
+            parts = {key: _jsonable(part, f"{name}.{key}", lacking) for key, part in value.items()}
+            written[name] = {key: part for key, part in parts.items() if part is not _NOTHING}
+        elif name != "cbs" and (part := _jsonable(value, name, lacking)) is not _NOTHING:
+            written[name] = part
+    return written, lacking + ["cbs"] * bool(made.get("cbs"))
+
+
+def sides(dls: DataLoaders) -> dict[str, Any]:
+    """Say which pictures there are, and who is on which side, in so far as it can be said."""
+    return {
+        "n_train": len(dls.train_ds),
+        "n_valid": len(dls.valid_ds),
+        "vocab": [str(name) for name in dls.vocab],
+        "split_sha256": split_hash(dls),
+    }
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -42,15 +42,19 @@ def new_run_folder(out: str | Path, name: str) -> Path:
             ) from error
 
 
-def start_folder(path: Path, config: RunConfig, made: Mapping[str, Any], dls: DataLoaders) -> None:
-    """Write what is known before training: `config.json`, `split.csv`, `skipped.csv`.
+def start_folder(
+    out: str | Path, name: str, config: RunConfig, made: Mapping[str, Any], dls: DataLoaders
+) -> Path:
+    """Make a run's folder, with what is known before: `config.json`, `split.csv`, `skipped.csv`.
 
     Raises:
         RunError: They cannot be written.
     """
+    path = new_run_folder(out, name)
     if isinstance(getattr(dls, "split", None), pd.DataFrame):  # made by our doors
         save_split(dls, path / "split.csv")
     skipped = getattr(dls, "skipped", None)
     if isinstance(skipped, pd.DataFrame) and len(skipped):
         write_whole(path / "skipped.csv", partial(skipped.to_csv, **CSV))
     write_config(path, config, made, dls)  # last: what has it can be resumed
+    return path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,18 @@ from fastai.torch_core import no_random
 from torch import nn
 
 from quickvision.building import build, sorted_out
+from quickvision.checkpoints import FOLDER, load_checkpoint
 from quickvision.config import Rate, RunConfig
+from quickvision.errors import RunError, some
 from quickvision.job import Job
+from quickvision.launch import check_gpus, launch
 from quickvision.lock import locked
 from quickvision.pace import to_seconds
 from quickvision.planning import check_gradual
+from quickvision.ranks import by_first, first_then_others, join, share
 from quickvision.run import Run
-from quickvision.run_folder import new_run_folder, start_folder
+from quickvision.run_config import plain_options, sides
+from quickvision.run_folder import start_folder
 
 
 def train(
@@ -39,6 +45,7 @@ def train(
     cutmix: float = 0.0,
     tta: int = 0,
     budget: str | float | None = None,
+    gpus: int | None = None,
     cache_features: bool = True,
     views: int = 0,
     seed: int = 42,
@@ -81,6 +88,11 @@ def train(
         budget: Time for all of it, such as "10min": unfrozen epochs, ten at most (none
             where `unfrozen_epochs` is 0), are picked to fit, and fewer frozen ones where even these
             are too many. It is aimed at, not enforced.
+        gpus: Train on so many GPUs of this machine, in a process each, which are started anew and
+            read everything from files: `data` is a folder or a CSV file then, and no option is a
+            function or an object. The effective batch is `bs` times `gpus`. Needs
+            `pip install 'quickvision[distributed]'`; for several machines, and for scripts, see
+            `torchrun` in the README.
         cache_features: Run the frozen body over all pictures once and train the head on what it
             says of them, which makes the frozen stage many times faster; its crops are those of
             validation then, and its batch-norm statistics stay. False is fastai's ordinary frozen
@@ -108,7 +120,7 @@ def train(
 
     Raises:
         DataError: The data cannot be trained on.
-        ModelError: The model or its weights cannot be had.
+        ModelError: The model or its weights cannot be had; there are fewer GPUs.
         RunError: `out` cannot be written, or the loss is no number any more.
         TypeError: `data` is none of these, or options do not go together.
         ValueError: An option is out of range: no epochs at all, a rate that makes no sense, ...
@@ -129,25 +141,40 @@ def train(
         views=views,
         seed=seed,
     )
+    join()
+    if gpus is not None:
+        check_gpus(gpus)
     deadline = None if budget is None else time.perf_counter() + to_seconds(budget)
     timing: dict[str, float] = {}
     model, pictures = sorted_out(options, inspect.signature(train).parameters)
     made = {"data": data, "arch": arch, "weights": weights, "model": model, "pictures": pictures}
     made["cbs"] = cbs is not None
     with no_random(seed, reproducible=False):
-        learn = build(made, seed=seed, verbose=verbose, timing=timing)
+        how: dict[str, Any] = {"seed": seed, "verbose": verbose, "timing": timing}
+        learn = first_then_others(lambda: build(made, **how))
         check_gradual(learn, config)
-        folder = new_run_folder(out, learn.dls.path.resolve().name if name is None else name)
-        with locked(folder):
-            start_folder(folder, config, made, learn.dls)
+        dls = learn.dls
+        if share(sides(dls)) != sides(dls):
+            raise RunError(f"expected the first process's pictures, got others in {dls.path}")
+        if gpus is not None and (lost := plain_options(made, dls)[1]):
+            raise TypeError(f"gpus: {some(lost)}: cannot be given to other processes")
+        called = dls.path.resolve().name if name is None else name
+        folder = by_first(lambda: start_folder(out, called, config, made, dls))
+        state = None
+        if gpus is not None:
+            launch(["resume", str(folder)], gpus, verbose=verbose)
+            state = load_checkpoint(folder / FOLDER)
+        with ExitStack() as held:
+            by_first(lambda: held.enter_context(locked(folder)))
             job = Job(
                 learn,
                 folder,
                 config,
                 cbs=cbs,
-                verbose=verbose,
+                verbose=verbose and gpus is None,
                 deadline=deadline,
                 timing=timing,
                 made=made,
+                state=state,
             )
             return job.train()

@@ -13,9 +13,10 @@ LEVELS = {
     for level, rooms in enumerate(
         (
             "errors accuracy memory cache randomness __init__",
+            "ranks",
             "images paths splits progress lr_find rows files twins options heads losses optimisers"
             " schedules groups weights best centre_crop paired peak_memory lock finite in_parts",
-            "checkpoints labels parallel class_names cells models downloads cifar cars",
+            "distributed checkpoints labels parallel class_names cells models downloads cifar cars",
             "listings scan copies",
             "tables holdout",
             "layouts loaders findings speed fused bottleneck bodies",
@@ -24,7 +25,7 @@ LEVELS = {
             "script run_config building",
             "run checkpointer",
             "results comparison planning run_folder run_state",
-            "job",
+            "job launch",
             "workflow resuming",
             "recipes digits candidates cli_options",
             "cli",

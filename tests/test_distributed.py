@@ -1,0 +1,223 @@
+"""Two processes on the CPU, started by torchrun as a user does."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from fastai.metrics import F1Score, accuracy
+from torch import nn
+
+import quickvision as qv
+from quickvision.errors import ModelError, RunError
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parent.parent
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+
+# As a user's script: a model and metrics of its own; what each process ends with is written down.
+SCRIPT = """
+import json, os, sys
+from pathlib import Path
+from fastai.metrics import F1Score, accuracy
+sys.path.insert(0, {tests!r})
+from test_distributed import tiny
+import quickvision as qv
+
+if __name__ == "__main__":
+    if sys.argv[1] == "train":
+        run = qv.train({data!r}, arch=tiny, size=32, bs=5, lr=3e-3, out={out!r},
+            metrics=[accuracy, F1Score(average="macro")], **{options!r})
+    else:
+        run = qv.resume(sys.argv[1], arch=tiny, metrics=[accuracy, F1Score(average="macro")])
+    weights = sum(float(p.double().sum()) for p in run.learn.model.state_dict().values())
+    seen = {{"weights": weights, "right": run.accuracy.correct, "n": run.accuracy.n}}
+    Path({out!r}, "rank-" + os.environ["RANK"] + ".json").write_text(json.dumps(seen))
+"""
+
+
+def tiny(pretrained: bool = True) -> nn.Module:
+    def block(n_in: int, n_out: int) -> list[nn.Module]:
+        return [nn.Conv2d(n_in, n_out, 3, 2, 1), nn.BatchNorm2d(n_out), nn.ReLU()]
+
+    torch.manual_seed(7)  # what it was "pretrained" with
+    return nn.Sequential(
+        *block(3, 8), *block(8, 16), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 10)
+    )
+
+
+@pytest.fixture
+def start(class_folders, tmp_path):
+    """Start the script in two processes; 29 pictures train, 7 validate: neither is even."""
+
+    def go(what: str = "train", out: str = "runs", **options) -> subprocess.Popen:
+        (folder := tmp_path / out).mkdir(exist_ok=True)
+        tests = str(Path(__file__).parent)
+        values = {"tests": tests, "data": str(class_folders), "out": str(folder)}
+        (script := tmp_path / "user.py").write_text(SCRIPT.format(options=options, **values))
+        return torchrun(str(script), what)
+
+    return go
+
+
+def torchrun(*command: str) -> subprocess.Popen:
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([*TORCHRUN, *command], env=env, **pipes)
+
+
+def finished(process: subprocess.Popen) -> str:
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err[-3000:]
+    assert [w for w in re.findall(r"\w+Warning: .*", err) if "torch.jit" not in w] == []
+    return out
+
+
+def test_all_figures_are_those_of_one_process(start, class_folders, tmp_path):
+    out = finished(start(frozen_epochs=2, unfrozen_epochs=2, tta=1))
+    assert out.count("frozen 2/2") == 2, "frozen and unfrozen, each said once"
+    assert "2 unfrozen epochs of 3 steps in each of 2 processes" in out
+    assert [p.name for p in (tmp_path / "runs").iterdir() if p.is_dir()] == ["colours-001"]
+    ranks = [json.loads((tmp_path / "runs" / f"rank-{r}.json").read_text()) for r in (0, 1)]
+    assert ranks[0] == ranks[1]
+    assert ranks[0]["n"] == 7
+
+    path = tmp_path / "runs" / "colours-001"
+    row = pd.read_csv(path / "log.csv").iloc[-1]
+    dls = qv.from_folder(class_folders, size=32, bs=5)
+    learn = qv.cnn_learner(dls, tiny, metrics=[accuracy, F1Score(average="macro")])
+    state = torch.load(path / "checkpoints" / "stage-2.pth", weights_only=True)
+    learn.model.load_state_dict(state["model"])
+    with learn.no_bar():
+        loss, right, f1 = learn.validate()
+    assert right == pytest.approx(row["accuracy"], rel=1e-7)
+    assert f1 == pytest.approx(row["f1_score"], rel=1e-7)
+    assert loss == pytest.approx(row["valid_loss"], rel=1e-5)
+
+    table = pd.read_csv(path / "predictions.csv")
+    assert table["path"].tolist() == [str(p) for p in dls.valid_ds.items]
+    assert ranks[0]["right"] == (table["actual"] == table["predicted"]).sum()
+    assert np.load(path / "predictions.npz")["probs"].sum(axis=1) == pytest.approx(np.ones(7))
+
+
+def test_the_frozen_stage_on_pictures_and_a_found_rate(start, tmp_path):
+    out = finished(
+        start(frozen_epochs=1, unfrozen_epochs=1, cache_features=False, lr_unfrozen="find")
+    )
+    assert "unfrozen 1/1" in out
+    assert re.search(r"unfrozen +rate \d", out)
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_dead_process_ends_all_and_resume_ends_as_if_nothing_had_been(start, tmp_path, victim):
+    options = {"frozen_epochs": 1, "unfrozen_epochs": 40}
+    process = start(**options)
+    path, began = tmp_path / "runs" / "colours-001", time.monotonic()
+    while not (path / "log.csv").exists() or len(pd.read_csv(path / "log.csv")) < 5:
+        assert time.monotonic() - began < 120
+        assert process.poll() is None, process.communicate()[1][-3000:]
+        time.sleep(0.05)
+    os.kill(child(process.pid, victim), signal.SIGKILL)
+    process.communicate(timeout=60)
+    assert process.returncode not in (0, None)
+    done = len(pd.read_csv(path / "log.csv"))
+    assert done < 41, "it was over before it was killed"
+    if victim == 0:
+        return
+    assert "resumed" in finished(start(str(path)))
+    finished(start(out="whole", **options))
+    expected = tmp_path / "whole" / "colours-001"
+    logs = [pd.read_csv(p / "log.csv").drop(columns="seconds") for p in (path, expected)]
+    pd.testing.assert_frame_equal(*logs)
+    last = [torch.load(p / "checkpoints" / "last.pt")["model"] for p in (path, expected)]
+    assert all(torch.equal(last[0][name], last[1][name]) for name in last[0])
+
+
+def child(parent: int, rank: int) -> int:
+    """Find the process of this rank."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            ppid = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            env = (folder / "environ").read_bytes()
+        except OSError:
+            continue
+        if ppid == parent and f"\0RANK={rank}\0".encode() in env:
+            return int(folder.name)
+    raise AssertionError(f"no process of rank {rank} below {parent}")
+
+
+def test_what_the_first_one_finds_wrong_is_said_once(tmp_path):
+    process = torchrun("-m", "quickvision", "train", str(tmp_path / "nowhere"))
+    _, err = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert len(re.findall("^(?:process 1: )?error:", err, re.MULTILINE)) == 1
+
+
+def test_from_a_notebook(class_folders, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)  # the children have none: gloo
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    run = qv.train(
+        class_folders, arch="timm/resnet10t", weights=None, size=32, bs=5, lr=1e-3, gpus=2,
+        frozen_epochs=0, unfrozen_epochs=2, out=tmp_path,
+    )  # fmt: skip
+    said = capsys.readouterr().out
+    assert "in each of 2 processes" in said
+    assert said.count("written to") == 1
+    assert len(run.history) == 2
+    assert run.accuracy.n == 7
+    assert run.history["accuracy"].iloc[-1] == pytest.approx(run.accuracy.value)
+
+
+def test_what_the_processes_say_of_an_error_is_passed_on(class_folders, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    with pytest.raises(RunError, match="^expected at least one batch .* lower bs$"):
+        qv.train(
+            class_folders, arch="timm/resnet10t", weights=None, size=32, bs=20, gpus=2, out=tmp_path
+        )
+
+
+@pytest.mark.parametrize(
+    ("gpus", "kind", "text"),
+    [
+        (2, ModelError, "expected at most 0, which this machine has, got 2"),
+        (0, ValueError, "whole number from 1, got 0"),
+        (True, ValueError, "whole number from 1, got True"),
+        ("all", ValueError, "whole number from 1, got 'all'"),
+    ],
+)
+def test_gpus_that_are_not_there(class_folders, tmp_path, monkeypatch, gpus, kind, text):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(kind, match=text):
+        qv.train(class_folders, gpus=gpus, out=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_functions_cannot_be_given_to_other_processes(class_folders, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(TypeError, match="gpus: arch, model.metrics: cannot be given to other"):
+        qv.train(
+            class_folders, arch=tiny, size=32, bs=5, metrics=accuracy, gpus=2, out=tmp_path / "runs"
+        )
+    assert not (tmp_path / "runs").exists()
+
+
+def test_accelerate_is_asked_for(class_folders, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setitem(sys.modules, "accelerate", None)
+    with pytest.raises(RunError, match=r"pip install 'quickvision\[distributed\]'"):
+        qv.train(class_folders, gpus=2, out=tmp_path)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    with pytest.raises(RunError, match=r"pip install 'quickvision\[distributed\]'"):
+        qv.train(class_folders, out=tmp_path)
