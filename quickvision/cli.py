@@ -19,6 +19,7 @@ from quickvision.cli_options import (
     FrozenEpochs,
     Gpus,
     Head,
+    Log,
     MaxBad,
     MaybeSize,
     Opt,
@@ -138,6 +139,10 @@ def train(
     num_workers: Annotated[
         int | None, typer.Option(min=0, help="Processes that read pictures.")
     ] = None,
+    log: Annotated[Log | None, typer.Option(help="Logger beside log.csv.")] = None,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="The same bits each time on a GPU; slower.")
+    ] = False,
     seed: Seed = 42,
     out: Annotated[Path, typer.Option(help="Folder in which the run's folder is made.")] = RUNS,
 ) -> None:
@@ -184,6 +189,8 @@ def train(
         precision=precision,
         compile=compile,
         num_workers=num_workers,
+        log=log,
+        deterministic=deterministic,
         seed=seed,
         out=out,
     )

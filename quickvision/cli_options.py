@@ -85,6 +85,7 @@ Opt = Literal[
 ]  # fmt: skip
 Head = Literal["fastai", "linear"]
 Precision = Literal["auto", "float32", "bf16", "fp16"]
+Log = Literal["tensorboard", "wandb"]
 Where = Annotated[Path, typer.Argument(help="Class folders, train and val, names, or a CSV file.")]
 Pattern = Annotated[str | None, typer.Option(callback=_pattern, help=PATTERN_HELP)]
 Valid = Annotated[str, typer.Option(callback=_positive, help=VALID_HELP)]

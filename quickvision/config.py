@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, SupportsFloat
 
+from quickvision.logs import check_log
 from quickvision.pace import to_seconds
 from quickvision.schedules import check_schedule
 from quickvision.training import check_patience
@@ -36,10 +37,13 @@ class RunConfig:
     budget: str | float | None = None
     cache_features: bool = True
     views: int = 0
+    log: str | None = None
+    deterministic: bool = False
     seed: int = 42
 
     def __post_init__(self) -> None:
-        for name, flag in (("gradual", self.gradual), ("cache_features", self.cache_features)):
+        for name in ("gradual", "cache_features", "deterministic"):
+            flag = getattr(self, name)
             if not isinstance(flag, bool):
                 raise ValueError(f"{name}: expected True or False, got {flag!r}")
         whole = {"frozen_epochs": self.frozen_epochs, "unfrozen_epochs": self.unfrozen_epochs}
@@ -73,6 +77,7 @@ class RunConfig:
             raise TypeError("views: goes with cached features, and cache_features=False is given")
         check_schedule(self.schedule)
         check_patience(self.patience)
+        check_log(self.log)
         if self.budget is not None:
             to_seconds(self.budget)
 

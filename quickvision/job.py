@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,11 +21,13 @@ from quickvision.bottleneck import Watch
 from quickvision.checkpointer import Checkpointer
 from quickvision.checkpoints import BEFORE, BEST, FOLDER, plain
 from quickvision.config import Rate, RunConfig
+from quickvision.determinism import deterministic
 from quickvision.errors import ModelError, RunError
 from quickvision.features import feature_learner, why_not
 from quickvision.files import write_whole
 from quickvision.in_parts import InParts
 from quickvision.interpret import get_preds
+from quickvision.logs import logged
 from quickvision.lr_find import FROZEN_LR, find_lr
 from quickvision.pace import Plan, clocked
 from quickvision.planning import make_plan, plan_lines
@@ -34,6 +36,7 @@ from quickvision.ranks import rank, share, spread_weights, world_size
 from quickvision.results import save_results
 from quickvision.run import Run, Stage, arch_name
 from quickvision.run_state import RunState
+from quickvision.speed import device_of
 from quickvision.training import UNFROZEN_LR, count_groups, fit_frozen, fit_unfrozen, spread
 
 
@@ -90,6 +93,12 @@ class Job:
 
     def train(self) -> Run:
         """Plan, train in both stages, look."""
+        model, device = self.learn.model, device_of(self.learn)
+        exact = deterministic(model, device) if self.config.deterministic else nullcontext()
+        with exact, logged(self.config.log, self.path) as self.logs:
+            return self._train()
+
+    def _train(self) -> Run:
         pretrained = getattr(self.learn, "pretrained", True)
         config = self.config if pretrained else self.config.from_scratch()
         lr, second = config.lr, config.second_lr
@@ -170,7 +179,7 @@ class Job:
                 cached = False
                 self.say(f"{'frozen':<13}sees the pictures in each epoch: {error}")
         rate = self._rate(learn, "frozen", lr, FROZEN_LR, cached)
-        how = self._begin(learn, rate, cbs, cached)
+        how = self._begin(learn, "frozen", rate, cbs, cached)
         with clocked(self.at.timing, "frozen"):
             fit_frozen(learn, epochs, past=self._rows("frozen"), **how)
         if cached:
@@ -188,7 +197,8 @@ class Job:
         if sliced and not isinstance(rate, slice):
             rate = spread(rate)
         gradual = self.config.gradual and epochs >= count_groups(self.learn) - 1
-        how = self._begin(self.learn, rate, [*L(self.cbs), *self.mixed, self.watch])
+        cbs = [*L(self.cbs), *self.mixed, self.watch]
+        how = self._begin(self.learn, "unfrozen", rate, cbs)
         with clocked(self.at.timing, "unfrozen"):
             past = self._rows("unfrozen")
             fit_unfrozen(self.learn, epochs, gradual=gradual, past=past, **how)
@@ -198,14 +208,16 @@ class Job:
         """Return the rows of a stage that have been written before; gradual steps are unfrozen."""
         return [r for r in self.checkpoint.rows if (r["stage"] == "frozen") == (stage == "frozen")]
 
-    def _begin(self, learn: Learner, rate: Any, cbs: list[Any], cached: bool = False) -> Any:
+    def _begin(
+        self, learn: Learner, name: str, rate: Any, cbs: list[Any], cached: bool = False
+    ) -> dict[str, Any]:
         """Begin a stage at a known place, so that it can be done again without those before it."""
         self._seed(learn, apart=not cached)
         self.checkpoint.cached = cached
         if self.checkpoint.state is None:
             self.checkpoint.save()
         config = self.config
-        ours = [self.in_parts, self.best, self.checkpoint]
+        ours = [self.in_parts, self.best, self.checkpoint, *self.logs(name)]
         how = {"schedule": config.schedule, "patience": config.patience, "verbose": self.verbose}
         return {**how, "lr_max": rate, "cbs": [*cbs, *ours, *self._together(cached)]}
 

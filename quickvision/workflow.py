@@ -48,6 +48,8 @@ def train(
     gpus: int | None = None,
     cache_features: bool = True,
     views: int = 0,
+    log: str | None = None,
+    deterministic: bool = False,
     seed: int = 42,
     out: str | Path = "runs",
     name: str | None = None,
@@ -99,6 +101,13 @@ def train(
             stage, which is also taken, with a sentence, where the features cannot be kept.
         views: With cached features: augmented passes over the training pictures beside the plain
             one, each as long as that one.
+        log: "tensorboard" or "wandb" (Weights & Biases): hand losses, metrics and rates over to it,
+            through fastai's own callbacks, beside `log.csv`, which is always written. Others of
+            fastai's go into `cbs`.
+        deterministic: On a GPU the same seed gives the same bits only with this, and only on the
+            same kind of GPU with the same versions: slower algorithms are taken where the fast ones
+            add up in any order, and a layer that has no other is an error. On a CPU two runs are
+            the same to the bit anyway, and it changes nothing.
         seed: Seed of head, split and augmentation. The global random state stays as it was.
         out: Folder in which the run's own folder, `NAME-001` and so on, is made.
         name: Name of the run; by default that of the folder of pictures.
@@ -139,6 +148,8 @@ def train(
         budget=budget,
         cache_features=cache_features,
         views=views,
+        log=log,
+        deterministic=deterministic,
         seed=seed,
     )
     join()

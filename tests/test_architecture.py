@@ -15,7 +15,8 @@ LEVELS = {
             "errors accuracy memory cache randomness __init__",
             "ranks",
             "images paths splits progress lr_find rows files twins options heads losses optimisers"
-            " schedules groups weights best centre_crop paired peak_memory lock finite in_parts",
+            " schedules groups weights best centre_crop paired peak_memory lock finite in_parts"
+            " logs determinism",
             "distributed checkpoints labels parallel class_names cells models downloads cifar cars",
             "listings scan copies",
             "tables holdout",
