@@ -11,12 +11,14 @@ from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastai.torch_core import default_device
 
+from quickvision.batch_size import FIRST, largest_batch
 from quickvision.data import load_data
 from quickvision.errors import did_you_mean
 from quickvision.learner import LEARNER_OPTIONS, check_options, cnn_learner
 from quickvision.models import find_arch
 from quickvision.options import Options
 from quickvision.pace import clocked
+from quickvision.progress import say
 from quickvision.speed import check_precision
 
 DEFAULTS = {"arch": "resnet34", "weights": "default"}
@@ -61,6 +63,7 @@ def build(
     """
     data, model, pictures = made["data"], made["model"], made["pictures"]
     arch, weights = made["arch"], made["weights"]
+    search = pictures.get("bs") == "auto"
     if isinstance(data, str | Path):
         settings = find_arch(arch).settings  # a typo should not cost a look at all the pictures
         check_precision(model.get("precision", "auto"), default_device())
@@ -70,8 +73,9 @@ def build(
             usual = {name: getattr(settings, name) for name in wanted}
             pictures = {"size": settings.input_size, **usual, **pictures}
         made["pictures"] = pictures
+        small = {"bs": FIRST} if search else {}
         with clocked(timing, "data"):
-            data = load_data(data, verbose=verbose, **{"seed": seed, **pictures})
+            data = load_data(data, verbose=verbose, **{"seed": seed, **pictures, **small})
     elif pictures:
         raise TypeError(
             f"{', '.join(pictures)}: goes with a folder; here the data is"
@@ -79,7 +83,10 @@ def build(
         )
     with clocked(timing, "model"):
         if isinstance(data, DataLoaders):
-            return cnn_learner(data, arch, weights=weights, **model)
+            learn = cnn_learner(data, arch, weights=weights, **model)
+            if search:
+                made["pictures"] = {**pictures, "bs": _set_largest_batch(learn, verbose)}
+            return learn
     if not isinstance(data, Learner):
         raise TypeError(f"expected a folder, DataLoaders or a Learner, got {type(data).__name__}")
     asked = [name for name, value in DEFAULTS.items() if made[name] != value]
@@ -88,3 +95,11 @@ def build(
             f"{', '.join(given)}: goes with a folder or DataLoaders; a Learner has its own"
         )
     return data
+
+
+def _set_largest_batch(learn: Learner, verbose: bool) -> int:
+    bs = largest_batch(learn)
+    for dl in learn.dls.loaders:
+        dl.bs = bs
+    say(f"{'batch':<13}{bs} pictures, as bs='auto' finds", verbose=verbose)
+    return bs

@@ -12,6 +12,7 @@ import typer
 
 import quickvision
 from quickvision.cli_options import (
+    AnyBatchSize,
     Balance,
     BatchSize,
     Budget,
@@ -108,7 +109,7 @@ def train(
     weights: Weights = "default",
     size: MaybeSize = None,
     resize: Annotated[Resizing, typer.Option(help="How pictures come to that shape.")] = "crop",
-    bs: BatchSize = 64,
+    bs: AnyBatchSize = "64",
     valid: Valid = "0.2",
     class_names: ClassNames = None,
     balance: Annotated[Balance | None, typer.Option(help="What to do for uneven classes.")] = None,
@@ -174,7 +175,7 @@ def train(
         cutmix=cutmix,
         tta=tta,
         resize=resize,
-        bs=bs,
+        bs=bs if bs == "auto" else int(bs),
         valid=fraction(valid),
         class_names=class_names,
         balance=balance,

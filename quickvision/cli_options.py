@@ -45,6 +45,12 @@ def _rate(text: str) -> str:
     return text
 
 
+def _batch(text: str) -> str:
+    if text != "auto" and not (text.isdecimal() and int(text) > 1):
+        raise typer.BadParameter(f"expected 'auto' or a whole number from 2, got {text!r}")
+    return text
+
+
 def _time(text: str | None) -> str | None:
     if text is not None:
         from quickvision.pace import to_seconds  # it loads torch
@@ -97,6 +103,9 @@ MaybeSize = Annotated[
     int | None, typer.Option(min=1, help="Pixels of a side; by default what the model wants.")
 ]
 Weights = Annotated[str, typer.Option(help="'default' (downloaded), 'none', or a file.")]
+AnyBatchSize = Annotated[
+    str, typer.Option("--bs", callback=_batch, help="Pictures in a batch; 'auto': what fits.")
+]
 BatchSize = Annotated[int, typer.Option(min=2, help="Pictures in a batch.")]
 FrozenEpochs = Annotated[int, typer.Option(min=0, help="Epochs of the head alone.")]
 UnfrozenEpochs = Annotated[int, typer.Option(min=0, help="Epochs of all layers.")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
@@ -16,10 +15,8 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from quickvision.errors import RunError
+from quickvision.memory import free_device_memory, is_out_of_memory
 from quickvision.ranks import world_size
-
-# What torch, CUDA's libraries and the CPU's allocator say; only the first has a class of its own.
-_SAYINGS = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
 
 
 class InParts(Callback):
@@ -69,7 +66,7 @@ class InParts(Callback):
             try:
                 return type(learn)._do_one_batch(learn)
             except RuntimeError as error:  # below, it is gone, and what its frames held
-                if self.phase == "step" or not any(text in str(error) for text in _SAYINGS):
+                if self.phase == "step" or not is_out_of_memory(error):
                     raise
                 if world_size() > 1:  # the others would wait for the gradients of the first try
                     raise RunError(f"{error}; lower bs, the pictures of each process") from error
@@ -93,9 +90,7 @@ class InParts(Callback):
         learn.pred = learn.loss_grad = None
         learn.loss = torch.zeros(())
         learn.opt.zero_grad()
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        free_device_memory()
         if self.phase == "backward":
             for cb in learn.cbs:
                 if isinstance(cb, MixedPrecision):  # left in `after_loss`

@@ -12,8 +12,26 @@ import functools
 import gc
 import sys
 
+import torch
+
 # From malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
+
+
+# What torch, CUDA's libraries and the CPU's allocator say; only the first has a class of its own.
+_SAYINGS = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Say whether an error means that memory has run out."""
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in _SAYINGS)
+
+
+def free_device_memory() -> None:
+    """Let go of what is not held any more, on a GPU also of what torch keeps for later."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def give_back_freed_memory() -> None:

@@ -116,7 +116,8 @@ def train(
         **options: Go to `cnn_learner` (`head`, `hidden`, `dropout`, `opt`, `momentum`, `wd`,
             `loss`, `label_smoothing`, `class_weights`, `layer_groups`, `metrics`, `precision`,
             `compile`, ...; not with a `Learner`), and with a folder or a CSV file to `load_data`
-            (`size`, `bs`, `valid`, `pat`, ...).
+            (`size`, `bs`, `valid`, `pat`, ...). `bs="auto"` is the largest batch that fits into the
+            GPU's memory and leaves 20 steps an epoch (64 on a CPU, whose memory is not tried).
 
     Returns:
         The finished run. Its folder has `config.json`, what the run was asked for, with versions

@@ -21,7 +21,7 @@ LEVELS = {
             "listings scan copies",
             "tables holdout",
             "layouts loaders findings speed fused bottleneck bodies",
-            "data checks learner training interpret features pace predictor",
+            "batch_size data checks learner training interpret features pace predictor",
             "plots config script_model",
             "script run_config building",
             "run checkpointer",
