@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 import warnings
 from pathlib import Path
 from typing import Annotated, Any
@@ -287,3 +288,14 @@ def main() -> None:
         who = f"process {rank}: " if rank else ""
         typer.echo(f"{who}error: {error}", err=True)
         sys.exit(1)
+    except (TypeError, ValueError) as error:
+        if not _is_said_by_us(error):  # a mistake in the program: show where
+            raise
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+
+
+def _is_said_by_us(error: Exception) -> bool:
+    """Say whether it was raised in quickvision itself, where arguments are checked."""
+    *_, (last, _) = traceback.walk_tb(error.__traceback__)
+    return str(last.f_globals.get("__name__", "")).startswith("quickvision.")

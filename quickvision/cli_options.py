@@ -96,11 +96,11 @@ Where = Annotated[Path, typer.Argument(help="Class folders, train and val, names
 Pattern = Annotated[str | None, typer.Option(callback=_pattern, help=PATTERN_HELP)]
 Valid = Annotated[str, typer.Option(callback=_positive, help=VALID_HELP)]
 ClassNames = Annotated[Path | None, typer.Option(help=NAMES_HELP)]
-Size = Annotated[int, typer.Option(min=1, help="Pixels of a side.")]
+Size = Annotated[int, typer.Option(min=2, help="Pixels of a side.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of split, head and augmentation.")]
 MaxBad = Annotated[float, typer.Option(min=0, max=1, help="Fraction of bad files that is allowed.")]
 MaybeSize = Annotated[
-    int | None, typer.Option(min=1, help="Pixels of a side; by default what the model wants.")
+    int | None, typer.Option(min=2, help="Pixels of a side; by default what the model wants.")
 ]
 Weights = Annotated[str, typer.Option(help="'default' (downloaded), 'none', or a file.")]
 AnyBatchSize = Annotated[

@@ -12,6 +12,7 @@ from quickvision.pace import to_seconds
 from quickvision.schedules import check_schedule
 from quickvision.training import check_patience
 
+MAX_SEED = 2**63 - 1  # of torch
 Rate = float | slice | str
 
 
@@ -53,6 +54,8 @@ class RunConfig:
                 raise ValueError(f"{name}: expected a whole number from 0, got {value!r}")
         if not any(whole.values()):
             raise ValueError("expected epochs to train, got 0 frozen and 0 unfrozen ones")
+        if self.seed > MAX_SEED:
+            raise ValueError(f"seed: expected at most {MAX_SEED:,}, got {self.seed:,}")
         for name, rate in (("lr", self.lr), ("lr_unfrozen", self.lr_unfrozen)):
             if isinstance(rate, SupportsFloat):  # what find_lr found is a number too
                 with suppress(TypeError):  # but an array is none
@@ -67,8 +70,8 @@ class RunConfig:
                     f"{name}: expected 'find', a rate such as 1e-3 or a slice of two, got {rate!r}"
                 )
         for name, alpha in (("mixup", self.mixup), ("cutmix", self.cutmix)):
-            if not isinstance(alpha, int | float) or not 0 <= alpha < math.inf:
-                raise ValueError(f"{name}: expected a strength such as 0.4, got {alpha!r}")
+            if not isinstance(alpha, int | float) or not (alpha == 0 or 1e-3 <= alpha <= 1e3):
+                raise ValueError(f"{name}: expected a strength such as 0.4, or 0, got {alpha!r}")
         if self.mixup and self.cutmix:
             raise TypeError("mixup and cutmix: expected one of them, got both")
         if self.gradual and not self.unfrozen_epochs:

@@ -120,6 +120,8 @@ def cnn_learner(
     path = as_path(path, "path")
     if not (weights is None or isinstance(weights, str | Path)):
         raise TypeError(f"weights: expected 'default', None or a file, got {weights!r}")
+    if weights is not None:
+        as_path(weights, "weights")
     shape = {"head": head, "hidden": hidden, "dropout": dropout, "activation": activation}
     chosen = {"layer_groups": layer_groups, "loss": loss, "opt": opt, "momentum": momentum}
     chosen |= {"label_smoothing": label_smoothing, "class_weights": class_weights}

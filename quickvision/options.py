@@ -51,9 +51,9 @@ class Options:
                 f" got {self.valid!r}"
             )
         sides = self.size if isinstance(self.size, tuple) else (self.size, self.size)
-        if len(sides) != 2 or not all(isinstance(s, int) and 0 < s <= MOST for s in sides):
+        if len(sides) != 2 or not all(isinstance(s, int) and 1 < s <= MOST for s in sides):
             raise ValueError(
-                f"size: expected pixels, as 224 or (224, 320), up to {MOST:,}, got {self.size!r}"
+                f"size: expected 2 to {MOST:,} pixels, as 224 or (224, 320), got {self.size!r}"
             )
         if not isinstance(self.bs, int) or self.bs < 2:
             raise ValueError(f"bs: expected at least 2 (batch norm needs two), got {self.bs!r}")
