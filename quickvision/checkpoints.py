@@ -88,7 +88,8 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
             f"expected a checkpoint of tensors and plain values, got {file} with other objects"
         ) from error
     except _DAMAGED as error:
-        raise RunError(f"expected a whole checkpoint, got {file}: {error}") from error
+        why = "damaged names" if isinstance(error, UnicodeError) else error
+        raise RunError(f"expected a whole checkpoint, got {file}: {why}") from error
     if not isinstance(state, dict):
         raise RunError(f"expected a checkpoint, got {file} with a {type(state).__name__}")
     return state

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
 from importlib.metadata import version
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -96,14 +97,18 @@ def read_config(path: Path) -> dict[str, Any]:
         found["train"] = RunConfig(**found["train"])
         for name in ("model", "pictures"):
             found[name] = dict(found[name])
-        found["lacking"] = list(found["lacking"])
-        found["vocab"], found["n_train"] = list(found["vocab"]), int(found["n_train"])
+        found["lacking"] = [str(name) for name in found["lacking"]]
+        found["vocab"], found["n_train"] = list(found["vocab"]), index(found["n_train"])
     except FileNotFoundError as error:
         runs = sorted(path.glob(f"*/{NAME}"), key=lambda p: p.stat().st_mtime)
         newest = f"; the newest run in it is {runs[-1].parent}" if runs else ""
         raise RunError(f"expected the folder of a run, got {path}{newest}") from error
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise RunError(f"expected a run's settings in {file}, got: {error!r}") from error
+    except (OSError, ValueError) as error:
+        raise RunError(f"expected a run's settings in {file}, got: {error}") from error
+    except (TypeError, KeyError, AttributeError, OverflowError, RecursionError, re.error) as error:
+        raise RunError(
+            f"expected a run's settings in {file}, as they were written, got something else"
+        ) from error
     return found
 
 
