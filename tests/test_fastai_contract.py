@@ -372,3 +372,33 @@ def test_swins_channels_last_are_taken_for_feature_maps():
         out = body.eval()(torch.zeros(1, 3, 224, 224))
     assert body.needs_pool
     assert out.shape == (1, 7, 7, body.model.num_features)
+
+
+def test_a_shared_loader_counts_its_batches_wrongly(class_folders):
+    """Met by `distributed._Shared`: 29 pictures for two are 15 each, three whole batches of 4."""
+    from fastai.distributed import DistributedDL
+
+    dls = ImageDataLoaders.from_folder(class_folders, valid_pct=0.2, bs=4, seed=1, **PLAIN)
+    shared = DistributedDL(dls.train, rank=0, world_size=2)
+    shared._broadcast = lambda indices, rank: indices
+    assert (len(shared), len(list(shared))) == (4, 3)
+
+
+def test_only_cuda_can_tell_the_others_the_order(class_folders, monkeypatch):
+    """Met by `distributed._Shared._broadcast`."""
+    from fastai.distributed import DistributedDL
+
+    dls = ImageDataLoaders.from_folder(class_folders, valid_pct=0.2, bs=4, seed=1, **PLAIN)
+    asked = []
+    monkeypatch.setattr(torch.Tensor, "cuda", lambda self: asked.append(len(self)) or self)
+    monkeypatch.setattr(torch.distributed, "broadcast", lambda tensor, rank: None)
+    DistributedDL(dls.train, rank=0, world_size=2).get_idxs()
+    assert asked == [29]
+
+
+def test_the_logger_of_weights_and_biases_fails_at_numbers():
+    """Met by `logs._wandb`."""
+    from fastai.callback.wandb import _format_config
+
+    with pytest.raises(TypeError, match="__dict__"):
+        _format_config({"batch size": 64})
