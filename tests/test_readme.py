@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -92,14 +93,31 @@ def test_the_python_blocks_run_one_after_the_other(here):
 def test_the_commands_run(here):
     commands = re.findall(r"^\$ quickvision (.*)$", "\n".join(blocks("console")), re.MULTILINE)
     assert [c.split()[0] for c in commands] == [
-        *("demo", "train", "train", "resume", "check", "models", "compare")
+        *("train", "demo", "train", "train", "resume", "check", "models", "compare")
     ]
-    for command in commands[1:]:  # the demo has tests of its own
+    on_gpus, _, *commands = commands  # the demo has tests of its own
+    assert on_gpus.split()[:4] == ["train", "photos", "--gpus", "4"]
+    for command in commands:
         quick = QUICK if command.startswith(("train", "compare")) else []
         args = [sys.executable, "-m", "quickvision", *shlex.split(command), *quick]
         done = subprocess.run(args, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
     assert {p.name for p in (here / "runs").iterdir()} >= {"images-001", "photos-001"}
+
+
+@pytest.mark.slow
+def test_the_launchers_run(here):
+    launchers = re.findall(r"^\$ ((?:torchrun|accelerate) .*?)(?: #|$)", README, re.MULTILINE)
+    assert [line.split()[0] for line in launchers] == ["torchrun", "accelerate", "torchrun"]
+    for line in launchers[:2]:  # the third wants two machines
+        words = [word.replace("4", "2") for word in shlex.split(line)]
+        program = Path(sys.executable).with_name(words[0])
+        env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(
+            [program, *words[1:], *QUICK], env=env, capture_output=True, text=True, timeout=300
+        )
+        assert done.returncode == 0, done.stderr
+        assert "in each of 2 processes" in done.stdout
 
 
 def test_the_make_commands_are_in_the_makefile():
