@@ -62,7 +62,7 @@ class Watch(Callback):
 
     @property
     def _device(self) -> str:
-        return self.dls.device.type if self.dls.device else "cpu"
+        return torch.device(self.dls.device or "cpu").type
 
     def _lap(self, laps: list[float]) -> None:
         now = time.perf_counter()

@@ -77,6 +77,8 @@ class Checkpointer(Callback):
             raise RunError(
                 f"expected the optimiser and layer groups that the run had, got others: {error!r}"
             ) from error
+        if state["scaler"]:
+            self.learn.scaler.load_state_dict(state["scaler"])
         smooth = self.recorder.smooth_loss
         smooth.count, smooth.val = state["smooth_loss"]
         states = state["random"]
@@ -111,6 +113,7 @@ class Checkpointer(Callback):
             smooth = learn.recorder.smooth_loss
             state |= {
                 "opt": learn.opt.state_dict(),
+                "scaler": learn.scaler.state_dict() if hasattr(learn, "scaler") else {},
                 "random": everyones(random_states(learn.dls)),
                 "smooth_loss": [smooth.count, smooth.val],
             }

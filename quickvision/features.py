@@ -31,7 +31,7 @@ from torch import nn
 
 from quickvision.cache import cache_folder
 from quickvision.errors import DataError, ModelError, RunError, expect
-from quickvision.memory import keep_freed_memory
+from quickvision.memory import free_device_memory, is_out_of_memory, keep_freed_memory
 from quickvision.progress import counted
 from quickvision.ranks import in_step, parts_of, share_of
 from quickvision.speed import autocast, device_of, folded, half_precision
@@ -216,8 +216,19 @@ def _outputs(learn: Learner, body: nn.Module, dl: Any) -> Iterator[tuple[np.ndar
     device, half = device_of(learn), half_precision(learn)
     for x, y in dl:
         with torch.inference_mode(), autocast(device, half):
-            out = body(x.as_subclass(torch.Tensor).to(device))
+            out = _in_memory(body, x.as_subclass(torch.Tensor).to(device))
         yield out.float().cpu().numpy(), y.as_subclass(torch.Tensor).cpu().numpy()
+
+
+def _in_memory(body: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """Ask the body, for half of the pictures at a time where all do not fit."""
+    try:
+        return body(x)
+    except RuntimeError as error:  # below, it is gone, and what its frames held
+        if len(x) == 1 or not is_out_of_memory(error):
+            raise
+    free_device_memory()
+    return torch.cat([_in_memory(body, half) for half in x.chunk(2)])
 
 
 def _room(shape: tuple[int, ...]) -> np.ndarray:

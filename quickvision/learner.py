@@ -130,7 +130,7 @@ def cnn_learner(
         raise DataError(
             "expected validation pictures in dls, got none; hold some out with valid=0.2"
         )
-    device = dls.device or torch.device("cpu")
+    device = torch.device(dls.device or "cpu")
     precision = check_precision(precision, device)
     loss_func = make_loss(dls, loss, label_smoothing=label_smoothing, class_weights=class_weights)
     if loss_func is not None:
@@ -265,5 +265,5 @@ def _normalised(dls: DataLoaders, settings: ModelSettings, *, channels: int) -> 
             new = dl.new(after_batch=Pipeline(tfms))
             new.rng.setstate(dl.rng.getstate())
             own.loaders.append(new)
-    own.device = dls.device or torch.device("cpu")
+    own.device = torch.device(dls.device or "cpu")
     return own

@@ -19,6 +19,7 @@ from fastai.torch_core import get_random_states, set_random_states
 from quickvision.errors import DataError, expect
 from quickvision.memory import keep_freed_memory
 from quickvision.ranks import world_size
+from quickvision.targets import Targets
 
 FROZEN_LR = 2e-3  # fastai's `fine_tune(base_lr=)`
 
@@ -75,7 +76,7 @@ def find_lr(
         The pick, the reason, and the curve.
 
     Raises:
-        DataError: The training loader has no batch.
+        DataError: The training loader has no batch, or a label that is no class.
         ValueError: `num_it` is too small, or the rates do not rise.
 
     Source: Smith, "Cyclical Learning Rates" (2017); the pick is fastai's `valley`.
@@ -89,7 +90,7 @@ def find_lr(
     steps = num_it or search_steps(batches)
     finder = _Finder(start_lr, end_lr, steps)
     with _left_as_it_was(learn), learn.no_bar(), learn.no_logging():
-        learn.fit(math.ceil(steps / batches), cbs=[*L(cbs), finder])
+        learn.fit(math.ceil(steps / batches), cbs=[*L(cbs), Targets(), finder])
         lrs = np.array(learn.recorder.lrs, dtype=float)
         losses = np.array([float(loss) for loss in learn.recorder.losses])
     return _pick(lrs, losses, default)
@@ -184,7 +185,7 @@ def count_batches(learn: Learner) -> int:
     Raises:
         DataError: There are none.
     """
-    if learn.dls.device is None or learn.dls.device.type == "cpu":
+    if torch.device(learn.dls.device or "cpu").type == "cpu":
         keep_freed_memory()
     dl = learn.dls.train
     n = -(-dl.n // world_size()) // dl.bs if world_size() > 1 else len(dl)

@@ -15,6 +15,7 @@ from fastai.torch_core import no_random, to_device
 
 from quickvision.lr_find import count_batches
 from quickvision.speed import autocast, device_of, half_precision
+from quickvision.targets import check_targets
 
 PROBE = 8  # pictures that are timed
 HEAD_STEP = 2e-3  # seconds that a step of a head on cached features takes, on two cores
@@ -164,7 +165,10 @@ def measure_pace(learn: Learner) -> Pace:
 def _loss(learn: Learner, x: tuple[Any, ...], y: tuple[Any, ...]) -> torch.Tensor:
     with autocast(device_of(learn), half_precision(learn)):
         # forward: not what compile() made of it, which would compile for this batch alone
-        return learn.loss_func(learn.model.forward(*x), *y)
+        pred = learn.model.forward(*x)
+        if len(y) == 1:
+            check_targets(pred, y[0])
+        return learn.loss_func(pred, *y)
 
 
 def _transformed(dl: Any, batch: Any, split: int) -> Any:

@@ -63,7 +63,7 @@ def speed_up(learn: Learner, precision: str) -> None:
 
 def device_of(learn: Learner) -> torch.device:
     """Return where a learner computes: its data's device, or where its model is."""
-    return learn.dls.device or next(learn.model.parameters()).device
+    return torch.device(learn.dls.device or next(learn.model.parameters()).device)
 
 
 def half_precision(learn: Learner) -> torch.dtype | None:

@@ -16,6 +16,7 @@ from quickvision.in_parts import InParts
 from quickvision.lr_find import FROZEN_LR, LRFind, count_batches
 from quickvision.progress import Bar, EpochLog, say
 from quickvision.schedules import Patience, check_schedule, fit_scheduled
+from quickvision.targets import Targets
 
 # fine_tune halves the base and divides it by 100 for the first layers
 UNFROZEN_LR = slice(1e-5, 1e-3)
@@ -59,7 +60,7 @@ def fit_frozen(
         metrics, `lr` (the head's largest in that epoch) and `seconds`.
 
     Raises:
-        DataError: The training loader has no batch.
+        DataError: The training loader has no batch, or a label that is no class.
         RunError: The loss is no number any more, or a callback let no epoch finish.
         ValueError: `epochs` or `patience` is below 1, a rate is not above 0, or there is no such
             schedule.
@@ -184,7 +185,13 @@ def _fit(
         raise ValueError(f"lr_max: expected rates above 0, got {lr_max!r}")
     count_batches(learn)
     log = EpochLog(stage, verbose=verbose, past=past)
-    cbs = [*L(kwargs.pop("cbs", None)), Finite(stage), log, *([Bar(stage)] if verbose else [])]
+    cbs = [
+        *L(kwargs.pop("cbs", None)),
+        Targets(),
+        Finite(stage),
+        log,
+        *([Bar(stage)] if verbose else []),
+    ]
     if not any(isinstance(cb, InParts) for cb in cbs):
         cbs.append(InParts(partial(say, verbose=verbose)))
     losses = [row["valid_loss"] for row in past]

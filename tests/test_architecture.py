@@ -13,7 +13,7 @@ LEVELS = {
     for level, rooms in enumerate(
         (
             "errors accuracy memory cache randomness __init__",
-            "ranks",
+            "ranks targets",
             "images paths splits progress lr_find rows files twins options heads losses optimisers"
             " schedules groups weights best centre_crop paired peak_memory lock finite in_parts"
             " logs determinism",

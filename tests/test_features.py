@@ -37,6 +37,26 @@ def outputs(learn, dl, split):
         return torch.cat(out), torch.cat([y.as_subclass(torch.Tensor) for _, y in batches])
 
 
+def test_a_batch_that_does_not_fit_is_looked_at_in_parts(frozen, monkeypatch):
+    whole = [dl.dataset.x for dl in qv.feature_learner(frozen).dls.loaders]
+    fold = features.folded
+
+    def small(body, x):
+        body = fold(body, x)
+
+        def in_little_memory(x):
+            if len(x) > 2:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+            return body(x)
+
+        return in_little_memory
+
+    monkeypatch.setattr(features, "folded", small)
+    parts = [dl.dataset.x for dl in qv.feature_learner(frozen).dls.loaders]
+    for one, other in zip(whole, parts, strict=True):
+        torch.testing.assert_close(one, other)
+
+
 @pytest.mark.parametrize("side", [0, 1])
 def test_the_head_says_of_the_features_what_the_model_says_of_the_pictures(frozen, side):
     head = qv.feature_learner(frozen)

@@ -122,6 +122,29 @@ def test_checkpoints_may_be_rare_and_the_end_is_the_same(
     same(whole, qv.resume(folder, cbs=Stop("never", 0), verbose=False))
 
 
+class Scaled(Callback):
+    """What fastai's mixed precision does on a GPU: a scaler of gradients that a fit begins anew."""
+
+    order = 10
+
+    def before_fit(self):
+        self.learn.scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
+
+    def before_train(self):
+        self.learn.scaler.scale(torch.ones(1))  # it makes its scale when it is first used
+        self.seen = self.learn.scaler.get_scale()
+        self.learn.scaler.update(new_scale=2 * self.seen)
+
+
+def test_the_scale_of_half_precision_goes_on(class_folders, body, tmp_path):
+    options = BASE | {"weights": body, "lr": 4e-3, "frozen_epochs": 0, "unfrozen_epochs": 4}
+    with pytest.raises(KeyboardInterrupt):
+        qv.train(class_folders, out=tmp_path, cbs=[Scaled(), Stop("unfrozen", 2, 1)], **options)
+    scaled = Scaled()
+    qv.resume(tmp_path / "colours-001", cbs=[scaled, Stop("never", 0)], verbose=False)
+    assert scaled.seen == 2.0 * 2**3
+
+
 @pytest.fixture
 def stopped(class_folders, body, tmp_path):
     """The folder of a run that was stopped in its second unfrozen epoch; it had no callbacks."""
