@@ -52,7 +52,7 @@ _ROOMS = {
     "quickvision.run": ("Run",),
     "quickvision.workflow": ("train",),
     "quickvision.resuming": ("resume",),
-    "quickvision.digits": ("train_digits",),
+    "quickvision.digits": ("digit_weights", "train_digits"),
     "quickvision.recipes": ("train_ants_bees", "train_cars", "train_cifar10", "train_pets"),
     "fastai.interpret": ("ClassificationInterpretation",),
 }

@@ -41,3 +41,16 @@ class TestDigits:
             np.testing.assert_array_equal(scan.round(), digits.images[number])
             assert file.parent.name == DIGIT_NAMES[digits.target[number]]
         assert len(list(folder.rglob("*.png"))) == 1797
+
+
+@pytest.mark.slow
+def test_weights_of_digits_are_made_once_and_load(monkeypatch, tmp_path, class_folders):
+    monkeypatch.setenv("QUICKVISION_CACHE", str(tmp_path / "cache"))
+    file = qv.digit_weights(epochs=1, verbose=False)
+    assert file.parent == tmp_path / "cache"
+    before = file.stat().st_mtime_ns
+    assert qv.digit_weights(epochs=1, verbose=False) == file
+    assert file.stat().st_mtime_ns == before
+    assert [p.name for p in file.parent.iterdir() if p.suffix == ".safetensors"] == [file.name]
+    dls = qv.from_folder(class_folders, size=32, bs=6)
+    assert qv.cnn_learner(dls, "timm/resnet10t", weights=file).pretrained
