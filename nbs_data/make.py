@@ -28,9 +28,9 @@ def make(folder: Path) -> None:
 
 
 def named(scans: Bunch, folder: Path) -> None:
-    """Write `CLASS_NUMBER.png`, 20 of each digit: the layout of the pets."""
+    """Write `CLASS_NUMBER.png`, 60 of each digit: the layout of the pets."""
     for digit, name in enumerate(NAMES):
-        for number in spread(scans, digit, 20):
+        for number in spread(scans, digit, 60):
             save(scans, number, folder / f"{name}_{number:04d}.png")
 
 

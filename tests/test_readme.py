@@ -30,7 +30,7 @@ SMALLER = {
     "train_pets()": "train_pets(size=32, bs=16, frozen_epochs=1, unfrozen_epochs=1)",
     "find_lr(head)": "find_lr(head, num_it=20)",
     "head, 4,": "head, 1,",
-    "images/beagle_1.jpg": "images/five_0938.jpg",
+    "images/beagle_1.jpg": "images/five_0495.jpg",
     "learn, 2,": "learn, 1,",
     "*resnet*": "*test_resnet*",
     'arch="inception_v3",': 'arch="resnet34", size=32, bs=16, frozen_epochs=1,',
@@ -45,7 +45,7 @@ QUICK = ["--size", "32", "--bs", "16", "--frozen-epochs", "1", "--unfrozen-epoch
 def folder(tmp_path_factory):
     """A folder with `images/NAME_1.jpg`, `photos/CLASS/`, and weights where torch keeps them."""
     folder = tmp_path_factory.mktemp("readme")
-    for file in sorted((ROOT / "nbs_data" / "digits").glob("*.png")):
+    for file in sorted((ROOT / "nbs_data" / "digits").glob("*.png"))[1::3]:  # a third is enough
         label = file.stem.split("_")[0]
         for target in (folder / "images", folder / "photos" / label):
             target.mkdir(parents=True, exist_ok=True)
