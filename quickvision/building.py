@@ -63,7 +63,6 @@ def build(
     """
     data, model, pictures = made["data"], made["model"], made["pictures"]
     arch, weights = made["arch"], made["weights"]
-    search = pictures.get("bs") == "auto"
     if isinstance(data, str | Path):
         settings = find_arch(arch).settings  # a typo should not cost a look at all the pictures
         check_precision(model.get("precision", "auto"), default_device())
@@ -73,7 +72,7 @@ def build(
             usual = {name: getattr(settings, name) for name in wanted}
             pictures = {"size": settings.input_size, **usual, **pictures}
         made["pictures"] = pictures
-        small = {"bs": FIRST} if search else {}
+        small = {"bs": FIRST} if pictures.get("bs") == "auto" else {}
         with clocked(timing, "data"):
             data = load_data(data, verbose=verbose, **{"seed": seed, **pictures, **small})
     elif pictures:
@@ -83,10 +82,7 @@ def build(
         )
     with clocked(timing, "model"):
         if isinstance(data, DataLoaders):
-            learn = cnn_learner(data, arch, weights=weights, **model)
-            if search:
-                made["pictures"] = {**pictures, "bs": _set_largest_batch(learn, verbose)}
-            return learn
+            return cnn_learner(data, arch, weights=weights, **model)
     if not isinstance(data, Learner):
         raise TypeError(f"expected a folder, DataLoaders or a Learner, got {type(data).__name__}")
     asked = [name for name, value in DEFAULTS.items() if made[name] != value]
@@ -97,9 +93,12 @@ def build(
     return data
 
 
-def _set_largest_batch(learn: Learner, verbose: bool) -> int:
+def find_batch_size(learn: Learner, made: dict[str, Any], *, verbose: bool = True) -> None:
+    """Where `bs="auto"` was asked for, find it, set it and note it; all processes at once."""
+    if made["pictures"].get("bs") != "auto":
+        return
     bs = largest_batch(learn)
     for dl in learn.dls.loaders:
         dl.bs = bs
+    made["pictures"] = {**made["pictures"], "bs": bs}
     say(f"{'batch':<13}{bs} pictures, as bs='auto' finds", verbose=verbose)
-    return bs

@@ -28,6 +28,7 @@ from quickvision.paths import find_files
 from quickvision.peak_memory import peak_memory
 from quickvision.predictor import Predictor
 from quickvision.progress import say
+from quickvision.ranks import started_by_launcher
 from quickvision.run import Run
 from quickvision.run_config import split_hash
 from quickvision.schedules import check_schedule
@@ -92,6 +93,8 @@ def compare(
             raise ValueError(f"{name_}: expected a list with each name once, got {asked!r}")
     if len({*numbers}) < len(numbers):
         raise ValueError(f"seeds: expected each once, got {seeds!r}")
+    if started_by_launcher():
+        raise RunError("compare: expected one process, got several; start it without a launcher")
     if own := {"opt", "schedule", "seed", "arch"} & set(options):
         raise TypeError(f"{some(sorted(own))}: give them as archs=, opts=, schedules=, seeds=")
     for arch in archs:

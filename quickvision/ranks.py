@@ -28,7 +28,7 @@ def join() -> None:
     Raises:
         RunError: Accelerate is not installed.
     """
-    if int(os.environ.get("WORLD_SIZE", 1)) < 2 or "RANK" not in os.environ or world_size() > 1:
+    if not started_by_launcher() or world_size() > 1:
         return
     try:
         from accelerate import PartialState
@@ -40,6 +40,11 @@ def join() -> None:
     PartialState(cpu=not torch.cuda.is_available(), timeout=PATIENCE)
     # of depthwise convolutions, whose gradients are laid out in two ways that are the same
     warnings.filterwarnings("ignore", "Grad strides do not match")
+
+
+def started_by_launcher() -> bool:
+    """Say whether this is one of several processes, which may not have joined yet."""
+    return int(os.environ.get("WORLD_SIZE", 1)) > 1 and "RANK" in os.environ
 
 
 def leave() -> None:

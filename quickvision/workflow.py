@@ -14,7 +14,7 @@ from fastai.learner import Learner
 from fastai.torch_core import no_random
 from torch import nn
 
-from quickvision.building import build, sorted_out
+from quickvision.building import build, find_batch_size, sorted_out
 from quickvision.checkpoints import FOLDER, load_checkpoint
 from quickvision.config import Rate, RunConfig
 from quickvision.errors import RunError, some
@@ -164,6 +164,7 @@ def train(
     with no_random(seed, reproducible=False):
         how: dict[str, Any] = {"seed": seed, "verbose": verbose, "timing": timing}
         learn = first_then_others(lambda: build(made, **how))
+        find_batch_size(learn, made, verbose=verbose)
         check_gradual(learn, config)
         dls = learn.dls
         if share(sides(dls)) != sides(dls):

@@ -36,8 +36,8 @@ import quickvision as qv
 
 if __name__ == "__main__":
     if sys.argv[1] == "train":
-        run = qv.train({data!r}, arch=tiny, size=32, bs=5, lr=3e-3, out={out!r},
-            metrics=[accuracy, F1Score(average="macro")], **{options!r})
+        run = qv.train({data!r}, arch=tiny, size=32, lr=3e-3, out={out!r},
+            metrics=[accuracy, F1Score(average="macro")], **{{"bs": 5, **{options!r}}})
     else:
         run = qv.resume(sys.argv[1], arch=tiny, metrics=[accuracy, F1Score(average="macro")])
     weights = sum(float(p.double().sum()) for p in run.learn.model.state_dict().values())
@@ -112,8 +112,11 @@ def test_all_figures_are_those_of_one_process(start, class_folders, tmp_path):
 
 def test_the_frozen_stage_on_pictures_and_a_found_rate(start, tmp_path):
     out = finished(
-        start(frozen_epochs=1, unfrozen_epochs=1, cache_features=False, lr_unfrozen="find")
-    )
+        start(
+            frozen_epochs=1, unfrozen_epochs=1, cache_features=False, lr_unfrozen="find", bs="auto"
+        )
+    )  # fmt: skip
+    assert out.count("batch        8 pictures, as bs='auto' finds") == 1
     assert "unfrozen 1/1" in out
     assert re.search(r"unfrozen +rate \d", out)
 
@@ -132,7 +135,10 @@ def test_a_dead_process_ends_all_and_resume_ends_as_if_nothing_had_been(start, t
     assert process.returncode not in (0, None)
     done = len(pd.read_csv(path / "log.csv"))
     assert done < 41, "it was over before it was killed"
-    if victim == 0:
+    if victim == 0:  # a single process can go on, too
+        metrics = [accuracy, F1Score(average="macro")]
+        run = qv.resume(path, arch=tiny, metrics=metrics, verbose=False)
+        assert len(run.history) == 41
         return
     assert "resumed" in finished(start(str(path)))
     finished(start(out="whole", **options))
@@ -200,6 +206,14 @@ def test_gpus_that_are_not_there(class_folders, tmp_path, monkeypatch, gpus, kin
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     with pytest.raises(kind, match=text):
         qv.train(class_folders, gpus=gpus, out=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_compare_is_for_one_process(class_folders, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    with pytest.raises(RunError, match="compare: expected one process"):
+        qv.compare(class_folders, ["resnet18"], out=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
 
 
