@@ -5,14 +5,13 @@ from __future__ import annotations
 import io
 import json
 import shutil
-import warnings
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from test_bad_input import RAW, tree
+from test_bad_input import refused, tree
 
 import quickvision as qv
 from quickvision.checkpoints import load_checkpoint
@@ -40,21 +39,6 @@ def stopped(class_folders, tmp_path, monkeypatch):
             frozen_epochs=0, unfrozen_epochs=1, out=tmp_path / "runs", verbose=False,
         )  # fmt: skip
     return tmp_path / "runs" / "colours-001"
-
-
-def refused(call):
-    """Call; return what was raised, which is ours and says what is wrong; None where all went."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            call()
-    except (qv.QuickvisionError, ValueError, TypeError) as error:
-        caught = error
-    else:
-        return None
-    assert len(str(caught)) > 15, repr(caught)
-    assert not RAW.search(str(caught)), repr(caught)
-    return caught
 
 
 def places(found, path=()):
