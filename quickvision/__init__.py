@@ -53,6 +53,7 @@ _ROOMS = {
     "quickvision.workflow": ("train",),
     "quickvision.resuming": ("resume",),
     "quickvision.digits": ("digit_weights", "train_digits"),
+    "quickvision.datasets": ("fetch_data",),
     "quickvision.recipes": ("train_ants_bees", "train_cars", "train_cifar10", "train_pets"),
     "fastai.interpret": ("ClassificationInterpretation",),
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,8 @@ import numpy as np
 import pandas as pd
 from scipy.io import loadmat
 
-from quickvision.errors import DataError, some
+from quickvision.cache import cache_folder
+from quickvision.errors import DataError, RunError, some
 from quickvision.paths import sides
 
 TRAIN, NAMES = "cars_train_annos.mat", "cars_meta.mat"
@@ -61,6 +64,57 @@ def read_cars(root: Path, devkit: Path | None = None) -> pd.DataFrame:
     if test is not None:
         rows += _rows(test, root, "cars_test", names)
     return pd.DataFrame(rows, columns=["file", "label", "is_test"])
+
+
+def write_numbered(root: Path, devkit: Path) -> Path:
+    """Lay the cars out as hackathons hand them out, once, in our cache folder.
+
+    Args:
+        root: The folder of `cars_train` and `cars_test`; it stays as it is.
+        devkit: The folder of the annotations.
+
+    Returns:
+        A folder with `train.csv` (`file`, `class` from 1), `names.csv` (a name a line, no header),
+        and the pictures in `train` and `test`: the same files on the disk where both folders are on
+        one, else copies.
+
+    Raises:
+        DataError: As `read_cars`.
+        RunError: The cache folder cannot be written.
+    """
+    target = cache_folder() / "cars"
+    if target.is_dir():
+        return target
+    table = read_cars(root, devkit)
+    table = table[~table["is_test"]]
+    names = [str(name) for name in _read(devkit / NAMES, "class_names")]
+    part = target.with_name(f".{os.getpid()}-cars")
+    try:
+        for side in ("train", "test"):
+            (part / side).mkdir(parents=True)
+        for file in table["file"]:
+            _same(root / file, part / "train" / Path(file).name)
+        for picture in sorted((root / "cars_test").rglob("*.jpg")):
+            _same(picture, part / "test" / picture.name)
+        files = [f"train/{Path(file).name}" for file in table["file"]]
+        classes = [names.index(label) + 1 for label in table["label"]]
+        pd.DataFrame({"file": files, "class": classes}).to_csv(part / "train.csv", index=False)
+        pd.Series(names).to_csv(part / "names.csv", index=False, header=False)
+        os.replace(part, target)
+    except OSError as error:
+        if not target.is_dir():  # else another process was first
+            raise RunError(f"expected to write pictures to {target}, got: {error}") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return target
+
+
+def _same(picture: Path, place: Path) -> None:
+    """Give a picture a second place, which needs no space on the same disk."""
+    try:
+        os.link(picture, place)
+    except OSError:  # another disk, or one that knows no links
+        shutil.copyfile(picture, place)
 
 
 def _rows(file: Path, root: Path, pictures: str, names: list[str]) -> list[tuple[str, str, bool]]:

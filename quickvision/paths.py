@@ -58,6 +58,16 @@ def folder(path: str | Path) -> Path:
     raise DataError(f"expected a folder of pictures, got nothing at {path}{hint}")
 
 
+def inside(path: str | Path, *names: str) -> Path:
+    """Return the first folder of these names in `path`, or `path` itself where there is none.
+
+    Raises:
+        DataError: There is no folder `path`.
+    """
+    root = folder(path)
+    return next((root / name for name in names if (root / name).is_dir()), root)
+
+
 def sides(root: Path, valid: str | None = None) -> tuple[Path, Path | None]:
     """Find the training folder and, where there is one, the validation folder.
 

@@ -7,29 +7,21 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from fastai.data.external import URLs
 from fastai.vision.augment import Resize, aug_transforms
 
-from quickvision.cars import find_devkit, find_names, read_cars
+from quickvision.cars import find_names, read_cars
 from quickvision.cifar import find_batches, write_pictures
 from quickvision.data import from_df
-from quickvision.downloads import fetch, untar_data
+from quickvision.datasets import fetch_data
 from quickvision.models import find_arch
 from quickvision.options import Options
-from quickvision.paths import folder, sides
+from quickvision.paths import inside, sides
 from quickvision.progress import say
 from quickvision.run import Run
 from quickvision.workflow import train
 
 PETS_PATTERN = r"^(.+)_\d+\.jpg$"
-# Source of the checksum: pytorch/tutorials, `.jenkins/download_data.py`.
-ANTS_BEES = "https://download.pytorch.org/tutorial/hymenoptera_data.zip"
-ANTS_BEES_SUM = "sha256:fbc41b31d544714d18dd1230b1e2b455e1557766e13e67f9f5a7a23af7c02209"
 MODES = ("both", "features", "finetune")
-# fastai's archive has the pictures without usable labels, and the authors' site is gone: a copy in
-# torchvision's issue 7545, with the checksum that torchvision published for the original.
-CARS_DEVKIT = "https://github.com/pytorch/vision/files/11644847/car_devkit.tgz"
-CARS_DEVKIT_SUM = "md5:c3b158d763b6e2245038c8ad08e45376"
 
 
 def train_pets(
@@ -61,7 +53,7 @@ def train_pets(
 
     Source: Parkhi, Vedaldi, Zisserman, Jawahar, "Cats and Dogs" (CVPR 2012), CC BY-SA 4.0.
     """
-    root = _inside(untar_data(URLs.PETS) if path is None else path, "images")
+    root = fetch_data("pets") if path is None else inside(path, "images")
     options = {"name": "pets", **options}
     return train(root, pat=PETS_PATTERN, arch=arch, weights=weights, size=size, bs=bs, **options)
 
@@ -109,8 +101,7 @@ def train_ants_bees(
     stages = _stages(mode, frozen_epochs, unfrozen_epochs)
     if weights is None and mode != "finetune":
         raise ValueError(f"weights: expected some for mode={mode!r}, which freezes them, got None")
-    root = fetch(ANTS_BEES, checksum=ANTS_BEES_SUM) if path is None else path
-    root = _inside(root, "hymenoptera_data")
+    root = fetch_data("ants_bees") if path is None else inside(path, "hymenoptera_data")
     name = options.pop("name", "ants-bees")
     options |= {"arch": arch, "weights": weights, "size": size, "bs": bs}
     options = {"head": "linear", "crop_pct": 0.875, **options}  # the tutorial's
@@ -180,15 +171,15 @@ def train_cars(
     Source: Krause, Stark, Deng, Fei-Fei, "3D Object Representations for Fine-Grained
     Categorization" (2013). The numbers: github.com/morganmcg1/stanford-cars, notebooks 1 and 2.
     """
-    root = _inside(untar_data(URLs.CARS) if path is None else path, "stanford-cars", "car_data")
-    root = _inside(root, "car_data")  # twice, as Kaggle packs it
     options = {"name": "cars", "arch": arch, "weights": weights, **options}
     data: dict[str, Any] = {"size": size, "bs": bs} | ({} if valid is None else {"valid": valid})
+    if path is None:
+        cars = fetch_data("cars")
+        options = {"class_names": cars / "names.csv", **options}
+        return train(cars / "train.csv", **data, **options)
+    root = inside(inside(path, "stanford-cars", "car_data"), "car_data")  # twice, as Kaggle does
     if (root / "cars_train").is_dir():
-        devkit = find_devkit(root)
-        if path is None and devkit is None:
-            devkit = fetch(CARS_DEVKIT, checksum=CARS_DEVKIT_SUM)
-        table = read_cars(root, devkit)
+        table = read_cars(root)
         if valid is None and table["is_test"].any():
             data["valid_col"] = "is_test"
         else:
@@ -237,7 +228,7 @@ def train_cifar10(
 
     Source: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images" (2009).
     """
-    root = _inside(untar_data(URLs.CIFAR) if path is None else path, "cifar10")
+    root = fetch_data("cifar10") if path is None else inside(path, "cifar10")
     batches = find_batches(root)
     root = root if batches is None else write_pictures(batches)
     defaults = {
@@ -248,9 +239,3 @@ def train_cifar10(
         "batch_tfms": aug_transforms(),
     }
     return train(root, arch=arch, weights=weights, size=size, bs=bs, **{**defaults, **options})
-
-
-def _inside(path: str | Path, *names: str) -> Path:
-    """Return the first folder of these names in `path`, or `path` itself where there is none."""
-    root = folder(path)
-    return next((root / name for name in names if (root / name).is_dir()), root)

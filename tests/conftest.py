@@ -34,6 +34,17 @@ def _seeded() -> None:
 
 
 @pytest.fixture
+def fastai_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A data folder of fastai's own for this test (it reads the variable once a process)."""
+    from fastai.data.external import fastai_cfg
+
+    monkeypatch.setenv("FASTAI_HOME", str(tmp_path / "home"))
+    fastai_cfg.cache_clear()
+    yield tmp_path / "home"
+    fastai_cfg.cache_clear()
+
+
+@pytest.fixture
 def picture() -> Callable[..., Path]:
     """Write one noisy picture of a class's colour, so that a tiny net can learn it."""
 

@@ -18,7 +18,7 @@ LEVELS = {
             " schedules groups weights best centre_crop paired peak_memory lock finite in_parts"
             " logs determinism",
             "distributed checkpoints labels parallel class_names cells models downloads cifar cars",
-            "listings scan copies",
+            "listings scan copies datasets",
             "tables holdout",
             "layouts loaders findings speed fused bottleneck bodies",
             "batch_size data checks learner training interpret features pace predictor",

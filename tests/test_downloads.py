@@ -17,12 +17,8 @@ from quickvision.downloads import fetch, untar_data
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    """A data folder of fastai's own for this test (it reads the variable once a process)."""
-    monkeypatch.setenv("FASTAI_HOME", str(tmp_path / "home"))
-    fastai_cfg.cache_clear()
-    yield tmp_path / "home"
-    fastai_cfg.cache_clear()
+def home(fastai_home):
+    return fastai_home
 
 
 class Site:

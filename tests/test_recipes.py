@@ -1,38 +1,16 @@
 from __future__ import annotations
 
-import hashlib
-import http.server
 import pickle
-import tarfile
-import threading
-import zipfile
-from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
 import pytest
-from fastai.data.external import fastai_cfg
 from test_cars import save_annotations, save_names
 
 import quickvision as qv
-from quickvision import recipes
+from quickvision import datasets, recipes
+from quickvision.cars import write_numbered
 from quickvision.downloads import fetch
-
-
-@contextmanager
-def served(file):
-    """A web site that holds one file: its address and its checksum."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *args):
-            pass
-
-    handler = partial(Quiet, directory=file.parent)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        checksum = f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
-        yield f"http://127.0.0.1:{server.server_port}/{file.name}", checksum
-        server.shutdown()
 
 
 def pets(root, picture):
@@ -50,15 +28,6 @@ def options(tiny_net, tmp_path):
     return {"arch": tiny_net, "weights": None, "size": 32, "bs": 4, "out": tmp_path / "o", **quick}
 
 
-@pytest.fixture
-def fastai_home(tmp_path, monkeypatch):
-    """A data folder of fastai's own for this test (it reads the variable once a process)."""
-    monkeypatch.setenv("FASTAI_HOME", str(tmp_path / "home"))
-    fastai_cfg.cache_clear()
-    yield tmp_path / "home"
-    fastai_cfg.cache_clear()
-
-
 class TestPets:
     def test_the_images_folder_is_found_by_itself(self, tmp_path, picture, options):
         root = pets(tmp_path / "pets", picture)
@@ -67,24 +36,10 @@ class TestPets:
             assert run.preds.vocab == ("Abyssinian", "great_pyrenees", "pug")
         assert run.path.name == "pets-003"
 
-    def test_the_archive_is_fetched_and_unpacked(
-        self, tmp_path, picture, options, fastai_home, monkeypatch
-    ):
-        archive = tmp_path / "site" / "oxford-iiit-pet.tgz"
-        archive.parent.mkdir()
-        with tarfile.open(archive, "w:gz") as packed:
-            packed.add(pets(tmp_path / "oxford-iiit-pet", picture), "oxford-iiit-pet")
-        with served(archive) as (url, checksum):
-            monkeypatch.setattr(recipes, "untar_data", partial(fetch, checksum=checksum))
-            monkeypatch.setattr(recipes.URLs, "PETS", url)
-            run = qv.train_pets(**options)
-        assert len(run.preds) == 5
-        assert fastai_home in run.preds.paths[0].parents
-
     def test_a_failed_download_says_what_to_do(self, options, fastai_home, monkeypatch):
         url = "http://127.0.0.1:9/oxford-iiit-pet.tgz"
-        monkeypatch.setattr(recipes, "untar_data", partial(fetch, checksum="md5:00"))
-        monkeypatch.setattr(recipes.URLs, "PETS", url)
+        monkeypatch.setattr(datasets, "untar_data", partial(fetch, checksum="md5:00"))
+        monkeypatch.setattr(datasets.URLs, "PETS", url)
         with pytest.raises(qv.DataError, match="expected to download .* by hand, .* path="):
             qv.train_pets(**options)
 
@@ -169,26 +124,6 @@ class TestAntsAndBees:
     def test_what_contradicts_the_mode_is_said_before_anything_is_fetched(self, given, said):
         with pytest.raises(ValueError, match=said):
             qv.train_ants_bees(**given)
-
-    def test_the_archive_is_fetched_and_unpacked(
-        self, tmp_path, insects, pretrained, fastai_home, monkeypatch
-    ):
-        archive = tmp_path / "hymenoptera_data.zip"
-        with zipfile.ZipFile(archive, "w") as packed:
-            for file in insects.rglob("*.jpg"):
-                packed.write(file, file.relative_to(insects.parent))
-        with served(archive) as (url, checksum):
-            monkeypatch.setattr(recipes, "ANTS_BEES", url)
-            monkeypatch.setattr(recipes, "ANTS_BEES_SUM", checksum)
-            run = qv.train_ants_bees(mode="finetune", unfrozen_epochs=1, **pretrained)
-        assert run.preds.paths[0].parents[2] == fastai_home / "data" / "hymenoptera_data"
-
-    def test_another_archive_is_not_used(self, tmp_path, fastai_home, monkeypatch):
-        (tmp_path / "hymenoptera_data.zip").write_bytes(b"<html>log in first</html>")
-        with served(tmp_path / "hymenoptera_data.zip") as (url, _):
-            monkeypatch.setattr(recipes, "ANTS_BEES", url)
-            with pytest.raises(qv.DataError, match="to have sha256:fbc41b.*, got sha256:.* path="):
-                qv.train_ants_bees()
 
     def test_a_folder_that_is_not_there(self, tmp_path):
         with pytest.raises(qv.DataError, match="expected a folder of pictures, got nothing at"):
@@ -278,23 +213,17 @@ class TestCars:
                 (numbered / side / f"{number}").rename(numbered / side / name)
         assert qv.train_cars(numbered, **options).preds.vocab == ("a", "b", "c")
 
-    def test_the_labels_of_fastais_archive_are_fetched_too(
-        self, annotated, options, fastai_home, monkeypatch
-    ):
-        archive = annotated.parent / "car_devkit.tgz"
-        with tarfile.open(archive, "w:gz") as packed:
-            packed.add(annotated / "devkit", "devkit")
-        for file in (annotated / "devkit").iterdir():
-            file.unlink()
+    def test_without_a_path_they_are_fetched(self, annotated, options, monkeypatch):
+        kit = annotated / "devkit"
+        monkeypatch.setattr(recipes, "fetch_data", lambda name: write_numbered(annotated, kit))
+        run = qv.train_cars(**options)
+        assert run.preds.vocab == tuple(sorted(CARS))
+        assert len(run.preds) == 6
+
+    def test_annotations_that_are_missing_are_named(self, annotated, options):
+        (annotated / "devkit" / "cars_train_annos.mat").unlink()
         with pytest.raises(qv.DataError, match="expected devkit/cars_train_annos.mat"):
             qv.train_cars(annotated, **options)
-        with served(archive) as (url, checksum):
-            monkeypatch.setattr(recipes, "CARS_DEVKIT", url)
-            monkeypatch.setattr(recipes, "CARS_DEVKIT_SUM", checksum)
-            monkeypatch.setattr(recipes, "untar_data", lambda url: annotated)
-            run = qv.train_cars(**options)
-        assert run.preds.vocab == tuple(sorted(CARS))
-        assert (fastai_home / "data" / "car_devkit" / "cars_meta.mat").is_file()
 
     def test_an_empty_folder(self, tmp_path):
         (tmp_path / "empty").mkdir()
@@ -343,8 +272,8 @@ class TestCifar10:
             qv.train_cifar10(batches, **options)
 
     def test_a_failed_download_says_what_to_do(self, options, fastai_home, monkeypatch):
-        monkeypatch.setattr(recipes, "untar_data", partial(fetch, checksum="md5:00"))
-        monkeypatch.setattr(recipes.URLs, "CIFAR", "http://127.0.0.1:9/cifar10.tgz")
+        monkeypatch.setattr(datasets, "untar_data", partial(fetch, checksum="md5:00"))
+        monkeypatch.setattr(datasets.URLs, "CIFAR", "http://127.0.0.1:9/cifar10.tgz")
         with pytest.raises(qv.DataError, match="expected to download .* by hand, .* path="):
             qv.train_cifar10(**options)
 
