@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 from fastai.callback.core import Callback
-from torch import nn
+from fastai.learner import Learner
+from fastai.optimizer import OptimWrapper
 
 
-class Best(Callback):
+class BestEpoch(Callback):
     """Remember the weights of the best epoch, over as many fits as it is given to.
 
     Best is the highest accuracy (or lowest `error_rate`), and with several of these, or neither,
@@ -17,17 +18,19 @@ class Best(Callback):
     flatters it.
 
     Args:
-        model: The whole model, whose weights are kept; a fit may be of its head alone.
+        learn: The learner of the whole model, whose weights are kept; a fit may be of its head.
 
     Attributes:
         row: What `EpochLog` said of the best epoch; None before the first.
-        weights: State dict of `model` after it, copied.
+        weights: State dict of the model after it, copied.
     """
 
+    # Not called Best: `learn.best` would be what fastai's trackers call an attribute of theirs.
     order = 62  # after EpochLog, whose rows it reads, and before whatever stops a fit
 
-    def __init__(self, model: nn.Module) -> None:
-        self.whole = model
+    def __init__(self, learn: Learner) -> None:
+        self.whole = learn.model
+        self.beginning = _new_opt(learn)
         self.row: dict[str, Any] | None = None
         self.weights: dict[str, Any] = {}
 
@@ -37,6 +40,25 @@ class Best(Callback):
         if rows and (self.row is None or _rank(rows[-1]) > _rank(self.row)):
             self.row = rows[-1]
             self.weights = {k: v.detach().clone() for k, v in self.whole.state_dict().items()}
+
+    def to_save(self) -> dict[str, Any]:
+        """What `learn.load` reads: the weights, and an optimiser that begins anew."""
+        if self.beginning is None:
+            return self.weights
+        return {"model": self.weights, "opt": self.beginning}
+
+
+def _new_opt(learn: Learner) -> dict[str, Any] | None:
+    """Return the state of an optimiser that has done nothing; without one `learn.load` warns."""
+    if isinstance(learn.opt_func, OptimWrapper):  # a built one: it would be cleared
+        return None
+    held = learn.opt
+    try:
+        learn.create_opt()
+        state: dict[str, Any] = learn.opt.state_dict()
+        return state
+    finally:
+        learn.opt = held
 
 
 def _rank(row: dict[str, Any]) -> tuple[float, float]:

@@ -129,7 +129,7 @@ def compare(
         rows.append({**row, "name": label, "seed": seed})
         count = f"{place + 1}/{len(wanted)}"
         result = row["failed"] or f"{Accuracy(sum(row['right']), len(row['right']))}"
-        say(f"{count:<6}{label:<28}{result}", verbose=verbose)
+        say(f"{count:<5} {label:<27} {result}", verbose=verbose)
     failures = [f"{row['name']}: {row['failed']}" for row in rows if row["failed"]]
     if len(failures) == len(rows):
         raise RunError(f"expected a candidate that can be trained, got none: {some(failures)}")

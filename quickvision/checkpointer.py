@@ -15,7 +15,7 @@ from fastai.callback.core import Callback
 from fastai.learner import Learner
 from torch import nn
 
-from quickvision.best import Best
+from quickvision.best import BestEpoch
 from quickvision.checkpoints import BEST, FOLDER, plain, save_checkpoint
 from quickvision.errors import RunError
 from quickvision.files import write_whole
@@ -49,13 +49,13 @@ class Checkpointer(Callback):
         cached: What trains now trains on cached features.
     """
 
-    order = 62.5  # after EpochLog and Best, and before whatever stops a fit
+    order = 62.5  # after EpochLog and BestEpoch, and before whatever stops a fit
 
     def __init__(
         self,
         path: Path,
         model: nn.Module,
-        best: Best,
+        best: BestEpoch,
         progress: Callable[[], dict[str, Any]],
         state: dict[str, Any] | None = None,
     ) -> None:
@@ -128,7 +128,9 @@ class Checkpointer(Callback):
         """Write the best epoch's weights, where it is a new one."""
         if self.best.row is not self.kept and rank() == 0:
             with self._saying_what_is_kept():
-                write_whole(self.path / FOLDER / BEST, partial(torch.save, self.best.weights))
+                write_whole(
+                    self.path / FOLDER / BEST, partial(torch.save, plain(self.best.to_save()))
+                )
             self.kept = self.best.row
 
     @contextmanager

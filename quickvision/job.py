@@ -16,7 +16,7 @@ from fastai.callback.mixup import CutMix, MixUp
 from fastai.learner import L, Learner
 from fastai.torch_core import set_seed
 
-from quickvision.best import Best
+from quickvision.best import BestEpoch
 from quickvision.bottleneck import Watch
 from quickvision.checkpointer import Checkpointer
 from quickvision.checkpoints import BEFORE, BEST, FOLDER, plain
@@ -68,7 +68,7 @@ class Job:
 
     def __post_init__(self) -> None:
         self.learn.path, self.learn.model_dir = self.path, FOLDER
-        self.watch, self.best = Watch(self.say), Best(self.learn.model)
+        self.watch, self.best = Watch(self.say), BestEpoch(self.learn)
         self.in_parts = InParts(self.say)
         mixes = [(MixUp, self.config.mixup), (CutMix, self.config.cutmix)]
         self.mixed = [mix(alpha) for mix, alpha in mixes if alpha]

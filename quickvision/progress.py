@@ -121,7 +121,7 @@ class EpochLog(Callback):
         self.rows.append(row)
         parts = [_shown(name, row[name], len(self.dls.valid_ds)) for name in names]
         counter = f"{self.stage} {row['epoch']}/{self.n_epoch}"
-        say(f"{counter:<13}{'  '.join(parts)}  {row['seconds']:.0f} s", verbose=self.verbose)
+        say(f"{counter:<12} {'  '.join(parts)}  {row['seconds']:.0f} s", verbose=self.verbose)
 
 
 def _number(value: Any) -> float:

@@ -4,9 +4,13 @@ import pandas as pd
 import pytest
 import torch
 from fastai.callback.core import Callback
+from fastai.callback.tracker import SaveModelCallback
+from fastai.learner import Learner
+from fastai.metrics import accuracy
+from fastai.optimizer import OptimWrapper
 
 import quickvision as qv
-from quickvision.best import Best, _rank
+from quickvision.best import BestEpoch, _rank
 
 
 def test_accuracy_comes_first_then_the_loss():
@@ -36,7 +40,7 @@ class Ruin(Callback):
 
 
 def test_the_weights_of_the_best_epoch_are_kept_whatever_comes_after(learn):
-    best, ruin = Best(learn.model), Ruin(after=3)
+    best, ruin = BestEpoch(learn), Ruin(after=3)
     history = [qv.fit_unfrozen(learn, 3, lr_max=3e-3, cbs=[best, ruin], verbose=False)]
     history.append(qv.fit_unfrozen(learn, 2, lr_max=3e-3, cbs=[best, ruin], verbose=False))
     ruined = qv.get_preds(learn).accuracy.value
@@ -47,7 +51,7 @@ def test_the_weights_of_the_best_epoch_are_kept_whatever_comes_after(learn):
     assert ruined < table["accuracy"].max()
 
 
-def test_a_run_keeps_the_best_of_both_stages(class_folders, tiny_net, tmp_path):
+def test_a_run_keeps_the_best_of_both_stages(class_folders, tiny_net, tmp_path, recwarn):
     dls = qv.from_folder(class_folders, size=32, bs=6)
     run = qv.train(
         dls, arch=tiny_net, frozen_epochs=6, unfrozen_epochs=1, lr=5e-3, lr_unfrozen=1e-3,
@@ -58,6 +62,27 @@ def test_a_run_keeps_the_best_of_both_stages(class_folders, tiny_net, tmp_path):
     assert best > last
     assert f"{run.best['stage']} {run.best['epoch']}, " in run.summary()["best epoch"]
     run.learn.load("best")
+    assert not [seen for seen in recwarn if "optimizer state" in str(seen.message)]
     assert qv.get_preds(run.learn).accuracy.value == pytest.approx(best)
     state = torch.load(run.path / "checkpoints" / "best.pth", weights_only=True)
-    assert set(state) == set(run.learn.model.state_dict())
+    assert set(state) == {"model", "opt"}
+    assert set(state["model"]) == set(run.learn.model.state_dict())
+    qv.fit_unfrozen(run.learn, 1, verbose=False)
+
+
+def test_a_built_optimiser_stays_as_it_is(class_folders, tiny_net):
+    learn = qv.cnn_learner(qv.from_folder(class_folders, size=32, bs=6), tiny_net, weights=None)
+    built = OptimWrapper(opt=torch.optim.SGD(learn.model.parameters(), lr=0.1, momentum=0.9))
+    other = Learner(learn.dls, learn.model, opt_func=built, metrics=accuracy)
+    best = BestEpoch(other)
+    qv.fit_unfrozen(other, 1, cbs=best, verbose=False)
+    assert set(best.to_save()) == set(learn.model.state_dict())
+
+
+@pytest.mark.parametrize("how", [{"patience": 1}, {"schedule": "plateau"}])
+def test_trackers_beside_it_are_not_warned_of(class_folders, tiny_net, tmp_path, recwarn, how):
+    dls = qv.from_folder(class_folders, size=32, bs=6)
+    stages = {"frozen_epochs": 0, "unfrozen_epochs": 2, "lr_unfrozen": 1e-3}
+    theirs = SaveModelCallback(fname="mine")
+    qv.train(dls, arch=tiny_net, cbs=theirs, out=tmp_path, verbose=False, **stages, **how)
+    assert not [seen for seen in recwarn if "shadowing" in str(seen.message)]

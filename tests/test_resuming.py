@@ -60,8 +60,9 @@ def same(one, two):
     np.testing.assert_array_equal(one.preds.probs, two.preds.probs)
     assert one.summary()["accuracy"] == two.summary()["accuracy"]
     assert one.best | {"seconds": 0} == two.best | {"seconds": 0}
-    best = [torch.load(r.path / "checkpoints/best.pth", weights_only=True) for r in (one, two)]
-    assert all(torch.equal(best[0][name], best[1][name]) for name in best[0])
+    files = [run.path / "checkpoints" / "best.pth" for run in (one, two)]
+    a, b = (torch.load(file, weights_only=True)["model"] for file in files)
+    assert all(torch.equal(a[name], b[name]) for name in a)
 
 
 CASES = {
