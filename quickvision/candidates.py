@@ -110,10 +110,11 @@ def compare(
     # None leaves the choice to `train`.
     usual: list[Any] = [None]
     wanted = list(itertools.product(archs, opts or usual, schedules or usual, numbers))
+    width = max(len(_label(*which[:3])) for which in wanted)
     rows, seen = [], _seen(data)
     split = _split(seen, options, folder)
     for place, (arch, opt, schedule, seed) in enumerate(wanted):
-        label = " ".join(filter(None, (_name(arch), opt, schedule)))
+        label = _label(arch, opt, schedule)
         chosen = {"budget": budget, "opt": opt, "schedule": schedule}
         given = {key: value for key, value in chosen.items() if value is not None}
         given |= {**options, "seed": seed}
@@ -129,7 +130,7 @@ def compare(
         rows.append({**row, "name": label, "seed": seed})
         count = f"{place + 1}/{len(wanted)}"
         result = row["failed"] or f"{Accuracy(sum(row['right']), len(row['right']))}"
-        say(f"{count:<5} {label:<27} {result}", verbose=verbose)
+        say(f"{count:<5} {label:<{width}}  {result}", verbose=verbose)
     failures = [f"{row['name']}: {row['failed']}" for row in rows if row["failed"]]
     if len(failures) == len(rows):
         raise RunError(f"expected a candidate that can be trained, got none: {some(failures)}")
@@ -174,6 +175,10 @@ def _measured(run: Run) -> dict[str, Any]:
         "latency": latency,
         "run": str(run.path),
     }
+
+
+def _label(arch: Arch, opt: str | None, schedule: str | None) -> str:
+    return " ".join(filter(None, (_name(arch), opt, schedule)))
 
 
 def _name(arch: Arch) -> str:

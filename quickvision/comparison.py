@@ -57,7 +57,8 @@ class Comparison:
             if row["failed"]:
                 rows.append({"candidate": row["name"], "error": "failed", "": row["failed"][:60]})
                 continue
-            p = "best" if np.isnan(row["p_value"]) else f"p {row['p_value']:.2f}"
+            value = row["p_value"]
+            p = "best" if np.isnan(value) else f"p {value:.2f}" if value >= 0.005 else "p < 0.01"
             rows.append(
                 {
                     "candidate": row["name"],

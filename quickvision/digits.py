@@ -16,6 +16,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from sklearn.datasets import load_digits
 
+from quickvision.accuracy import Accuracy
 from quickvision.cache import cache_folder
 from quickvision.errors import RunError, as_path
 from quickvision.files import write_whole
@@ -62,20 +63,25 @@ def train_digits(
     of 8 x 8 pixels, as `sklearn.datasets.load_digits` ships them.
     """
     data = _write_digits(as_path(out, "out") / "digits")
-    options = _options(seed, out, verbose)
-    say("1. Learn the digits 0-4, as a big network learns ImageNet", verbose=verbose)
-    body = _learn_first(data, pretrain_epochs, options)
+    options = _options(seed, out)
+    say("1. Learn the digits 0-4, as a big network learns ImageNet (20 seconds)", verbose=verbose)
+    body = _learn_first(data, pretrain_epochs, options, verbose=verbose)
 
     say("\n2. Transfer to the digits 5-9, with 20 labelled pictures each", verbose=verbose)
     stages: dict[str, Any] = {"frozen_epochs": frozen_epochs, "unfrozen_epochs": unfrozen_epochs}
-    run = train(data / "5-9", weights=body, name="digits-5-9", **stages, **options)
+    how = {**stages, **options}
+    run = train(data / "5-9", weights=body, name="digits-5-9", verbose=verbose, **how)
 
     say("\n3. The same pictures and epochs, from scratch", verbose=verbose)
     epochs: dict[str, Any] = {
         "frozen_epochs": 0,
         "unfrozen_epochs": frozen_epochs + unfrozen_epochs,
     }
-    alone = train(data / "5-9", weights=None, name="digits-5-9-scratch", **epochs, **options)
+    how = {**epochs, **options, "verbose": False}
+    alone = train(data / "5-9", weights=None, name="digits-5-9-scratch", **how)
+    for epoch, value in enumerate(alone.history["accuracy"], start=1):
+        right = Accuracy(round(value * len(alone.preds)), len(alone.preds))
+        say(f"epoch {epoch:<7}{right}", verbose=verbose)
     run = replace(run, baseline=alone)
     say(f"\ntransfer     {run.accuracy}\nfrom scratch {alone.accuracy}", verbose=verbose)
     say(f"written to   {run.path}, the pictures to {data}", verbose=verbose)
@@ -104,12 +110,12 @@ def digit_weights(*, epochs: int = 4, seed: int = 42, verbose: bool = True) -> P
     if not kept.is_file():
         with TemporaryDirectory() as out:
             data = _write_digits(Path(out) / "digits")
-            body = _learn_first(data, epochs, _options(seed, out, verbose))
+            body = _learn_first(data, epochs, _options(seed, out), verbose=verbose)
             write_whole(kept, partial(shutil.copyfile, body))
     return kept
 
 
-def _options(seed: int, out: str | Path, verbose: bool) -> dict[str, Any]:
+def _options(seed: int, out: str | Path) -> dict[str, Any]:
     return {
         "arch": "timm/resnet10t",
         "size": DIGITS_SIZE,
@@ -118,14 +124,14 @@ def _options(seed: int, out: str | Path, verbose: bool) -> dict[str, Any]:
         "batch_tfms": aug_transforms(do_flip=False),  # a mirrored 5 is no digit
         "seed": seed,
         "out": out,
-        "verbose": verbose,
     }
 
 
-def _learn_first(data: Path, epochs: int, options: dict[str, Any]) -> Path:
+def _learn_first(data: Path, epochs: int, options: dict[str, Any], *, verbose: bool) -> Path:
     """Train on the digits 0-4, and write what the body has learned."""
     how: dict[str, Any] = {"weights": None, "frozen_epochs": 0, "unfrozen_epochs": epochs}
-    base = train(data / "0-4", name="digits-0-4", **how, **options)
+    base = train(data / "0-4", name="digits-0-4", verbose=False, **how, **options)
+    say(f"{'accuracy':<13}{base.accuracy}  {sum(base.timing.values()):.0f} s", verbose=verbose)
     state = {k: v.contiguous() for k, v in base.learn.model[0].model.state_dict().items()}
     return write_whole(base.path / "body.safetensors", partial(save_file, state))
 
