@@ -19,6 +19,7 @@ from quickvision.lr_find import LRFind
 
 # Okabe and Ito's blue, vermilion and green: told apart by colour-blind eyes.
 COLOURS = ("#0072B2", "#D55E00", "#009E73")
+TILE_TITLE = 0.6  # inches above each picture, for three lines
 MAX_COUNTS = 40  # classes beyond which the counts in a confusion matrix cannot be read
 
 
@@ -74,11 +75,14 @@ def plot_top_losses(preds: Predictions, k: int = 9, *, ax: Axes | None = None) -
     columns = max(1, min(3 if k <= 9 else 5, len(worst)))
     rows = max(1, -(-len(worst) // columns))
     ax = ax or _axes(3.1 * columns, 3.3 * rows)
+    figure = cast(Figure, ax.figure)
+    row_height = ax.get_window_extent().height / figure.dpi / rows
+    share = max(0.4, 1 - TILE_TITLE / row_height)  # of a row, for the picture
     ax.set_axis_off()
     ax.set_title("actual \N{RIGHTWARDS ARROW} predicted, its probability, the loss", fontsize=10)
     for place, (index, row) in enumerate(zip(worst.index, worst.to_dict("records"), strict=True)):
         down, across = divmod(place, columns)
-        box = ((across + 0.04) / columns, 1 - (down + 0.98) / rows, 0.92 / columns, 0.78 / rows)
+        box = ((across + 0.04) / columns, 1 - (down + 0.98) / rows, 0.92 / columns, share / rows)
         tile = ax.inset_axes(box)
         image = Picture.create(row["path"])
         image.thumbnail((320, 320))

@@ -67,7 +67,7 @@ def folder(tmp_path_factory):
 def here(folder, monkeypatch):
     monkeypatch.chdir(folder)
     monkeypatch.setenv("TORCH_HOME", str(folder / "torch"))
-    monkeypatch.setattr(recipes, "untar_data", lambda url: folder)
+    monkeypatch.setattr(recipes, "fetch_data", lambda name: folder / "images")
     yield folder
     plt.close("all")
 
@@ -123,9 +123,21 @@ def test_the_launchers_run(here):
 def test_the_make_commands_are_in_the_makefile():
     verbs = re.findall(r"^\$ make (\w+)", README, re.MULTILINE)
     makefile = (ROOT / "Makefile").read_text()
-    assert verbs == ["demo", "test"]
+    assert verbs == ["demo", "test", "demo"]
     assert all(f"\n{verb}:" in makefile for verb in verbs)
     assert "make test" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_what_it_names_is_there():
+    assert not set(re.findall(r"\bqv\.(\w+)", README)) - set(dir(qv))
+    links = re.findall(r"\]\((?!http)([^)]+)\)", README)
+    assert {"docs/result.png", "notebooks/01_pets.ipynb"} <= set(links)
+    assert not [link for link in links if not (ROOT / link).is_file()]
+
+
+def test_the_course_is_listed():
+    listed = re.findall(r"\(notebooks/(\w+)\.ipynb\)", README)
+    assert listed == sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 
 
 def test_the_command_is_installed():
