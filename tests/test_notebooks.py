@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import nbformat
@@ -65,30 +66,73 @@ def plots(outputs):
 @pytest.mark.real
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "held", "photos"),
+    ("name", "held", "photos", "model", "ours"),
     [
-        ("01_pets", "oxford-iiit-pet", "data/pets_sample"),
-        ("02_ants_and_bees", "hymenoptera_data", "data/hymenoptera"),
+        (
+            "00_start_here",
+            "oxford-iiit-pet",
+            "pets_sample",
+            'arch="resnet34"',
+            "arch={}, weights={}",
+        ),
+        ("01_pets", "oxford-iiit-pet", "pets_sample", '"resnet34", "default"', "{}, {}"),
+        ("02_ants_and_bees", "hymenoptera_data", "hymenoptera", '"resnet18", "default"', "{}, {}"),
     ],
+    ids=["00", "01", "02"],
 )
-def test_runs_on_the_real_photos(name, held, photos, real_data, tmp_path, monkeypatch):
+def test_runs_on_the_real_photos(name, held, photos, model, ours, real_data, tmp_path, monkeypatch):
     """`SAMPLE = False`, as if the download were done; small, and with weights that are here."""
-    (tmp_path / "home" / "data").mkdir(parents=True)
-    (tmp_path / "home" / "data" / held).symlink_to(real_data / photos)
-    monkeypatch.setenv("FASTAI_HOME", str(tmp_path / "home"))
+    fetched(tmp_path, monkeypatch, {held: real_data / "data" / photos})
+    weights = str(real_data / "weights" / "mobilenet_v2_imagenet.pth")
+    ours = ours.format("'mobilenet_v2'", repr(weights))
+    assert plots(executed(changed(name, {" 224": " 48", model: ours}), tmp_path)) == PLOTS[name]
+
+
+CARS = {
+    " 224, 64": " 32, 16",
+    '["resnet34", "densenet121", "timm/convnext_tiny"]': '["timm/test_resnet"]',
+    '"resnet34", "default", "default"': '"timm/test_resnet", None, None',
+}
+CIFAR = {
+    " 32, 128": " 32, 16",
+    'HOW = {"frozen_epochs"': 'HOW = {"weights": None, "frozen_epochs"',
+    '["timm/resnet50", "timm/seresnet50"]': '["timm/test_resnet", "timm/test_efficientnet"]',
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "held", "changes"),
+    [
+        ("03_deep_cars", ["stanford-cars", "car_devkit"], CARS),
+        ("04_beyond_torchvision", ["cifar10"], CIFAR),
+    ],
+    ids=["03", "04"],
+)
+def test_runs_on_what_is_laid_out_as_the_real_data(name, held, changes, tmp_path, monkeypatch):
+    """`SAMPLE = False`, with digits where the download would be, and tiny models."""
+    fetched(tmp_path, monkeypatch, dict.fromkeys(held, ROOT / "nbs_data" / "threes_and_eights"))
+    monkeypatch.setenv("QUICKVISION_CACHE", str(tmp_path / "cache"))
+    shutil.copytree(ROOT / "nbs_data" / "numbered", tmp_path / "cache" / "cars")
+    assert plots(executed(changed(name, changes), tmp_path)) == PLOTS[name]
+
+
+def fetched(folder, monkeypatch, held):
+    """Let fastai's data folder have these already."""
+    (folder / "home" / "data").mkdir(parents=True)
+    for name, source in held.items():
+        (folder / "home" / "data" / name).symlink_to(source)
+    monkeypatch.setenv("FASTAI_HOME", str(folder / "home"))
+
+
+def changed(name, changes):
+    """The notebook with `SAMPLE = False`, one epoch, and these changes of its code."""
     notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
-    knobs = notebook.cells[1]
-    weights = real_data / "weights" / "mobilenet_v2_imagenet.pth"
-    resnet = "resnet34" if name == "01_pets" else "resnet18"
-    for old, new in {
-        "SAMPLE = True": "SAMPLE = False",
-        "EPOCHS = ": "EPOCHS = 1  # ",
-        " 224, ": " 48, ",
-        f'"{resnet}", "default"': f'"mobilenet_v2", {str(weights)!r}',
-    }.items():
-        assert old in knobs.source
-        knobs.source = knobs.source.replace(old, new)
-    assert plots(executed(notebook, tmp_path)) == PLOTS[name]
+    changes = {"SAMPLE = True": "SAMPLE = False", "\nEPOCHS = ": "\nEPOCHS = 1  # ", **changes}
+    for old, new in changes.items():
+        (cell,) = [c for c in notebook.cells if c.cell_type == "code" and old in c.source]
+        cell.source = cell.source.replace(old, new)
+    return notebook
 
 
 def test_nbs_data_is_made_by_its_script(tmp_path):
