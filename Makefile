@@ -11,7 +11,7 @@ test: .venv/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 check: .venv/.installed-dev
 	$(BIN)/ruff check .
@@ -26,7 +26,7 @@ soak: .venv/.installed-dev
 	QUICKVISION_KILLS=30 $(BIN)/python -m pytest tests/test_kills.py
 
 nb: .venv/.installed-dev
-	$(BIN)/python -m pytest tests/test_notebooks.py
+	$(BIN)/python -m pytest tests/test_notebooks.py -k runs_without
 
 bench: .venv/.installed-dev
 	$(BIN)/python benchmarks/import_time.py

@@ -158,7 +158,7 @@ def _trained(
 
 def _measured(run: Run) -> dict[str, Any]:
     order = np.argsort([str(path) for path in run.preds.paths], kind="stable")
-    right = (run.preds.predicted == run.preds.targs)[order]
+    right = run.preds.right[order]
     latency = None
     if next(run.learn.model.parameters()).device.type == "cpu":
         ask, times = Predictor(run.learn), []

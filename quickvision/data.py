@@ -49,7 +49,8 @@ def from_folder(path: str | Path, **kwargs: Any) -> DataLoaders:  # noqa: D417
             pictures, because fastai would train on nothing.
         seed: Seed of the split and of the shuffling. The global random state stays as it was. The
             split depends on it and on the pictures' names alone.
-        item_tfms: fastai item transforms; by default `Resize`, an eighth larger than `size`.
+        item_tfms: fastai item transforms; by default `Resize`, an eighth larger than `size` where a
+            batch transform brings pictures to their size, as `aug_transforms(size=size)` does.
         batch_tfms: fastai batch transforms; by default `aug_transforms(size=size)`.
         balance: For uneven classes: "weights" weighs the loss by one over a class's size (any
             fastai `Learner` on these loaders takes it over); "oversample" repeats pictures of the

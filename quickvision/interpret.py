@@ -67,13 +67,18 @@ class Predictions:
         return self.probs.argmax(axis=1) if len(self) else np.empty(0, dtype=np.int64)
 
     @property
+    def right(self) -> np.ndarray:
+        """Whether the most probable class of each picture is the actual one, bool [n]."""
+        return self.predicted == self.targs
+
+    @property
     def accuracy(self) -> Accuracy:
         """The share of pictures whose most probable class is the actual one.
 
         Raises:
             ValueError: There are no pictures.
         """
-        return Accuracy(int((self.predicted == self.targs).sum()), len(self))
+        return Accuracy(int(self.right.sum()), len(self))
 
     def to_frame(self) -> pd.DataFrame:
         """One row a picture: `path`, `actual`, `predicted`, `prob` (of the predicted), `loss`."""

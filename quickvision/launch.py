@@ -38,7 +38,7 @@ def check_gpus(gpus: int) -> None:
     except ImportError as error:
         raise RunError(
             "gpus: expected Accelerate, which trains in several processes, got none: pip install"
-            " 'quickvision[distributed]'"
+            " accelerate"
         ) from error
 
 

@@ -142,11 +142,14 @@ def _dataloaders(
     It is built on `Datasets`, with slices for the two sides: `DataBlock` prints all files into a
     string that it throws away, and goes through lists of indices thirty times.
     """
-    item_tfms = options.item_tfms if options.item_tfms is not None else _resize(options)
     batch_tfms = options.batch_tfms
     if batch_tfms is None:
         middle = [CentreCrop(options.crop_pct)] if options.crop_pct < 1 else []
         batch_tfms = [*middle, *aug_transforms(size=options.size)]
+    item_tfms = options.item_tfms
+    if item_tfms is None:  # `aug_transforms()` leaves a picture as large as it gets it
+        cropped = any(getattr(tfm, "size", None) is not None for tfm in _as_list(batch_tfms))
+        item_tfms = _resize(options, larger=cropped)
     categorize = Categorize(vocab=sorted(counts))
     if options.balance == "weights":  # as scikit-learn's "balanced"
         weights = [sum(counts.values()) / len(counts) / counts[label] for label in sorted(counts)]
@@ -180,10 +183,12 @@ def _as_list(tfms: Any) -> list[Any]:
     return list(tfms) if isinstance(tfms, Iterable) else [tfms]
 
 
-def _resize(options: Options) -> Resize:
-    """An eighth larger, so that turning and warping have something to bring in at the edges."""
+def _resize(options: Options, *, larger: bool) -> Resize:
+    """To `size`; or an eighth larger, so that turning has something to bring in at the edges."""
     sides = options.size if isinstance(options.size, tuple) else (options.size, options.size)
-    height, width = (max(side + side // 8, round(side / options.crop_pct)) for side in sides)
+    height, width = (
+        max(side + side // 8, round(side / options.crop_pct)) if larger else side for side in sides
+    )
     by = Image.Resampling[options.interpolation.upper()]
     nearest = Image.Resampling.NEAREST  # for masks; fastai wants both
     return Resize(

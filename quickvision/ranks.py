@@ -35,7 +35,7 @@ def join() -> None:
     except ImportError as error:
         raise RunError(
             "expected Accelerate, which trains in several processes, got none: pip install"
-            " 'quickvision[distributed]'"
+            " accelerate"
         ) from error
     PartialState(cpu=not torch.cuda.is_available(), timeout=PATIENCE)
     # of depthwise convolutions, whose gradients are laid out in two ways that are the same

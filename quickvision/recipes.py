@@ -7,7 +7,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from fastai.vision.augment import Resize, aug_transforms
+from fastai.vision.augment import aug_transforms
 
 from quickvision.cars import find_names, read_cars
 from quickvision.cifar import find_batches, write_pictures
@@ -235,7 +235,6 @@ def train_cifar10(
         "name": "cifar10",
         # Batch norm's statistics, of objects seven times as large, must follow: cached ones cannot.
         "cache_features": False,
-        "item_tfms": Resize(size),  # not an eighth larger: there is nothing to crop from
-        "batch_tfms": aug_transforms(),
+        "batch_tfms": aug_transforms(),  # nothing is cropped: there is nothing to crop from
     }
     return train(root, arch=arch, weights=weights, size=size, bs=bs, **{**defaults, **options})

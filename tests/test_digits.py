@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
 import quickvision as qv
-from quickvision.digits import DIGIT_NAMES
+from quickvision.digits import DIGIT_NAMES, _write_digits
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +22,7 @@ class TestDigits:
         scratch = digits_run.baseline
         assert digits_run.accuracy.n == scratch.accuracy.n == 796
         assert digits_run.accuracy.interval[0] > scratch.accuracy.interval[1]
-        assert digits_run.accuracy.value > 0.8
+        assert digits_run.accuracy.value > 0.7
 
     def test_both_had_the_same_budget_and_pictures(self, digits_run):
         scratch = digits_run.baseline
@@ -41,6 +43,15 @@ class TestDigits:
             np.testing.assert_array_equal(scan.round(), digits.images[number])
             assert file.parent.name == DIGIT_NAMES[digits.target[number]]
         assert len(list(folder.rglob("*.png"))) == 1797
+
+
+def test_the_weights_have_seen_no_picture_of_the_course(tmp_path):
+    learned = {int(p.stem[-4:]) for p in _write_digits(tmp_path / "d", every=2).glob("0-4/*/*")}
+    assert len(learned) == 452
+    course = (Path(__file__).parent.parent / "nbs_data").rglob("*.png")
+    numbers = {int(digits) for p in course if (digits := p.stem.rsplit("_")[-1]).isdecimal()}
+    assert len(numbers) > 600
+    assert not learned & numbers
 
 
 @pytest.mark.slow

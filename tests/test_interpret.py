@@ -41,6 +41,7 @@ def test_counts_and_scores_match_scikit_learn(preds):
     )
     np.testing.assert_allclose(qv.class_report(preds).to_numpy().T, expected)
     assert preds.accuracy.value == metrics.accuracy_score(preds.targs, preds.predicted)
+    assert preds.right.mean() == preds.accuracy.value
 
 
 @settings(max_examples=50, deadline=None)

@@ -9,8 +9,10 @@ from fastai.vision.augment import (
     CropPad,
     FlipItem,
     RandomResizedCrop,
+    RandomResizedCropGPU,
     Resize,
     ResizeMethod,
+    aug_transforms,
 )
 from fastai.vision.learner import vision_learner
 from PIL import Image
@@ -90,9 +92,25 @@ class TestResize:
                 Image.new("RGB", (120, 40), "white").save(path)
         dls = qv.from_folder(tmp_path, resize=resize, batch_tfms=[], size=32, bs=2)
         x = dls.valid.one_batch()[0]
-        assert x.shape[-2:] == (36, 36)
-        assert round(float(x[0, 0, 0, 18]) * 255) == corner
-        assert round(float(x[0, 0, 18, 18]) * 255) == middle
+        assert x.shape[-2:] == (32, 32)
+        assert round(float(x[0, 0, 0, 16]) * 255) == corner
+        assert round(float(x[0, 0, 16, 16]) * 255) == middle
+
+    @pytest.mark.parametrize(
+        ("batch_tfms", "resized"),
+        [
+            (None, 36),
+            (aug_transforms(size=32), 36),
+            (RandomResizedCropGPU(32), 36),
+            (aug_transforms(), 32),
+            ([], 32),
+        ],
+        ids=["ours", "crop", "random crop", "leave", "none"],
+    )
+    def test_pictures_come_at_the_size_that_was_asked_for(self, class_folders, batch_tfms, resized):
+        dls = qv.from_folder(class_folders, batch_tfms=batch_tfms, **SMALL)
+        assert dls.after_item.resize.size == (resized, resized)
+        assert {dl.one_batch()[0].shape[-2:] for dl in dls} == {(32, 32)}
 
     def test_squish_keeps_the_whole_picture(self, tmp_path):
         for label in ("a", "b"):
@@ -105,8 +123,8 @@ class TestResize:
             qv.from_folder(tmp_path, resize=way, batch_tfms=[], size=32, bs=2).valid.one_batch()[0]
             for way in ("squish", "crop")
         )
-        assert squished[0, 0, 18, 0] > 0.9
-        assert cropped[0, 0, 18, 0] < 0.1
+        assert squished[0, 0, 16, 0] > 0.9
+        assert cropped[0, 0, 16, 0] < 0.1
 
     def test_it_goes_with_our_own_transforms_only(self, class_folders):
         with pytest.raises(ValueError, match="resize: goes with"):
@@ -158,7 +176,7 @@ class TestCache:
         assert list(cached.valid.items) == list(plain.valid.items)
         x, same = cached.valid.one_batch()[0], plain.valid.one_batch()[0]
         assert (x - same).abs().mean() < 0.03
-        copies = [copy_path(path, 36, cache) for path in cached.train.items]
+        copies = [copy_path(path, 32, cache) for path in cached.train.items]
         assert all(copy.exists() for copy in copies)
         for copy in copies:
             Image.new("RGB", (40, 40), "white").save(copy)
