@@ -46,7 +46,7 @@ def test_the_first_code_cell_holds_the_knobs(path):
 def test_runs_without_errors_or_warnings(path, tmp_path):
     outputs = executed(nbformat.read(path, as_version=4), tmp_path)
     stderr = "".join(o.text for o in outputs if o.get("name") == "stderr")
-    assert stderr == ""
+    assert re.sub(r"\r[^\r\n]*", "", stderr) == ""  # a slow machine shows bars
     assert plots(outputs) == PLOTS[path.stem]
 
 

@@ -130,9 +130,13 @@ def test_the_make_commands_are_in_the_makefile():
 
 def test_what_it_names_is_there():
     assert not set(re.findall(r"\bqv\.(\w+)", README)) - set(dir(qv))
-    links = re.findall(r"\]\((?!http)([^)]+)\)", README)
+    links = re.findall(r"\]\((?!http|#)([^)]+)\)", README)
     assert {"docs/result.png", "notebooks/01_pets.ipynb"} <= set(links)
     assert not [link for link in links if not (ROOT / link).is_file()]
+    titles = re.findall(r"^## (.+)$", README, re.MULTILINE)
+    anchors = set(re.findall(r"\]\(#([^)]+)\)", README))
+    assert anchors
+    assert anchors <= {title.lower().replace(" ", "-") for title in titles}
 
 
 def test_the_course_is_listed():
