@@ -1,4 +1,4 @@
-"""Ask the C library to keep freed memory: computing on a CPU takes half to three fifths of the time.
+"""Ask the C library to keep freed memory: computing on a CPU takes about half the time.
 
 A network frees and asks again for blocks of tens of megabytes at every layer. glibc gives each of
 them back to the kernel at once, and the kernel fills the next one with zeros, page by page: on two
