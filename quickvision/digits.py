@@ -129,9 +129,9 @@ def _options(seed: int, out: str | Path) -> dict[str, Any]:
 
 def _learn_first(data: Path, epochs: int, options: dict[str, Any], *, verbose: bool) -> Path:
     """Train on the digits 0-4, and write what the body has learned."""
-    stages: dict[str, Any] = {"frozen_epochs": 0, "unfrozen_epochs": epochs}
-    how: dict[str, Any] = {**options, **stages, "weights": None, "bs": 32, "lr_unfrozen": 2e-3}
-    base = train(data / "0-4", name="digits-0-4", verbose=False, **how)
+    how: dict[str, Any] = {"weights": None, "frozen_epochs": 0, "unfrozen_epochs": epochs}
+    how |= {"bs": 32, "lr_unfrozen": 2e-3}  # half the time of `bs=16` and a search
+    base = train(data / "0-4", name="digits-0-4", verbose=False, **{**options, **how})
     say(f"{'accuracy':<13}{base.accuracy}  {sum(base.timing.values()):.0f} s", verbose=verbose)
     state = {k: v.contiguous() for k, v in base.learn.model[0].model.state_dict().items()}
     return write_whole(base.path / "body.safetensors", partial(save_file, state))

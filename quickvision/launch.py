@@ -37,8 +37,8 @@ def check_gpus(gpus: int) -> None:
         import accelerate  # noqa: F401
     except ImportError as error:
         raise RunError(
-            "gpus: expected Accelerate, which trains in several processes, got none: pip install"
-            " accelerate"
+            "gpus: expected Accelerate, which trains in several processes, got none:"
+            " pip install accelerate"
         ) from error
 
 

@@ -34,8 +34,8 @@ def join() -> None:
         from accelerate import PartialState
     except ImportError as error:
         raise RunError(
-            "expected Accelerate, which trains in several processes, got none: pip install"
-            " accelerate"
+            "expected Accelerate, which trains in several processes, got none:"
+            " pip install accelerate"
         ) from error
     PartialState(cpu=not torch.cuda.is_available(), timeout=PATIENCE)
     # of depthwise convolutions, whose gradients are laid out in two ways that are the same
