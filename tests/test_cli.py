@@ -137,7 +137,7 @@ def test_training_choices_reach_the_run(class_folders, tmp_path):
 def test_ctrl_c_says_how_to_go_on_and_exits_130(class_folders, tmp_path):
     args = (
         "train", class_folders, "--arch", "timm/test_resnet", "--weights", "none", "--size", "32",
-        "--bs", "6", "--frozen-epochs", "0", "--unfrozen-epochs", "30", "--lr", "0.01",
+        "--bs", "6", "--frozen-epochs", "0", "--unfrozen-epochs", "200", "--lr", "0.01",
     )  # fmt: skip
     process = subprocess.Popen(
         [sys.executable, "-m", "quickvision", *map(str, args)],
@@ -146,7 +146,7 @@ def test_ctrl_c_says_how_to_go_on_and_exits_130(class_folders, tmp_path):
     said = []
     for line in process.stdout:
         said.append(line)
-        if line.startswith("unfrozen 2/30"):
+        if line.startswith("unfrozen 2/200"):
             process.send_signal(signal.SIGINT)
             break
     rest, errors = process.communicate(timeout=120)
@@ -157,7 +157,7 @@ def test_ctrl_c_says_how_to_go_on_and_exits_130(class_folders, tmp_path):
     command = re.search(r"stopped +to go on: quickvision (resume \S+)", said)[1]
     done = run(*command.split(), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "unfrozen 30/30" in done.stdout
+    assert "unfrozen 200/200" in done.stdout
     assert re.search(r"\nresumed +runs/colours-001, (from its start|after unfrozen)", done.stdout)
 
 
