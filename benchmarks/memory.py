@@ -17,7 +17,7 @@ import sys
 CODE = """
 import json, resource, sys, time
 import torch, torchvision
-from quickvision.memory import keep_freed_memory
+from quickvision.base.memory import keep_freed_memory
 keep, size, bs = sys.argv[1] == "True", int(sys.argv[2]), int(sys.argv[3])
 if keep: assert keep_freed_memory()
 torch.manual_seed(0)

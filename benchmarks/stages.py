@@ -20,7 +20,7 @@ from collections.abc import Callable
 import torch
 
 import quickvision as qv
-from quickvision.speed import autocast, half_precision
+from quickvision.models.compute import autocast, half_precision
 
 
 def timed(work: Callable[[], object]) -> float:

@@ -13,23 +13,23 @@ from typing import Any
 __version__ = "0.1.0"
 
 _ROOMS = {
-    "quickvision.errors": (
+    "quickvision.base.errors": (
         "DataError",
         "DataWarning",
         "ModelError",
         "QuickvisionError",
         "RunError",
     ),
-    "quickvision.accuracy": ("Accuracy",),
-    "quickvision.checks": ("DataCheck", "check"),
-    "quickvision.data": ("from_csv", "from_df", "from_folder", "from_name_re", "load_data"),
-    "quickvision.features": ("feature_learner",),
-    "quickvision.holdout": ("save_split",),
-    "quickvision.learner": ("cnn_learner",),
-    "quickvision.models": ("ModelSettings", "list_models", "model_settings"),
-    "quickvision.lr_find": ("LRFind", "find_lr"),
-    "quickvision.training": ("fit_frozen", "fit_unfrozen"),
-    "quickvision.interpret": (
+    "quickvision.base.figures": ("Accuracy",),
+    "quickvision.data.check": ("DataCheck", "check"),
+    "quickvision.data.doors": ("from_csv", "from_df", "from_folder", "from_name_re", "load_data"),
+    "quickvision.training.features": ("feature_learner",),
+    "quickvision.data.holdout": ("save_split",),
+    "quickvision.models.learner": ("cnn_learner",),
+    "quickvision.models.zoo": ("ModelSettings", "list_models", "model_settings"),
+    "quickvision.training.lr_find": ("LRFind", "find_lr"),
+    "quickvision.training.fit": ("fit_frozen", "fit_unfrozen"),
+    "quickvision.results.predictions": (
         "Predictions",
         "class_report",
         "confusion_matrix",
@@ -38,23 +38,23 @@ _ROOMS = {
         "most_confused",
         "top_losses",
     ),
-    "quickvision.candidates": ("compare",),
-    "quickvision.comparison": ("Comparison",),
-    "quickvision.paired": ("mcnemar",),
-    "quickvision.plots": (
+    "quickvision.runs.compare": ("compare",),
+    "quickvision.results.comparison": ("Comparison",),
+    "quickvision.results.paired": ("mcnemar",),
+    "quickvision.results.plots": (
         "plot_comparison",
         "plot_confusion",
         "plot_history",
         "plot_lr_find",
         "plot_top_losses",
     ),
-    "quickvision.predictor": ("Prediction", "Predictor"),
-    "quickvision.run": ("Run",),
-    "quickvision.workflow": ("train",),
-    "quickvision.resuming": ("resume",),
-    "quickvision.digits": ("digit_weights", "train_digits"),
-    "quickvision.datasets": ("fetch_data",),
-    "quickvision.recipes": ("train_ants_bees", "train_cars", "train_cifar10", "train_pets"),
+    "quickvision.ship.predictor": ("Prediction", "Predictor"),
+    "quickvision.runs.run": ("Run",),
+    "quickvision.runs.train": ("train",),
+    "quickvision.runs.resume": ("resume",),
+    "quickvision.recipes.digits": ("digit_weights", "train_digits"),
+    "quickvision.recipes.datasets": ("fetch_data",),
+    "quickvision.recipes.pets": ("train_ants_bees", "train_cars", "train_cifar10", "train_pets"),
     "fastai.interpret": ("ClassificationInterpretation",),
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
@@ -71,7 +71,7 @@ _NOISE = (
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
-        from quickvision.errors import did_you_mean
+        from quickvision.base.errors import did_you_mean
 
         raise AttributeError(f"quickvision has no {name!r}{did_you_mean(name, _HOME)}")
     with warnings.catch_warnings():

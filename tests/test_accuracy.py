@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quickvision.accuracy import Accuracy
+from quickvision.base.figures import Accuracy
 
 
 def test_prints_percent_interval_and_n():

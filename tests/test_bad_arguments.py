@@ -11,8 +11,8 @@ import pytest
 import typer
 from test_bad_input import RAW, place, tree  # noqa: F401  place is a fixture
 
-from quickvision import cli
-from quickvision.job import Job
+from quickvision.cli import commands as cli
+from quickvision.runs.job import Job
 
 WORDS = [
     "", "  ", "-1", "0", "1", "1.5", "1e9", "1e-99", "99999999999999999999", "nan", "-inf", "inf",

@@ -14,9 +14,9 @@ from PIL import Image
 from test_bad_input import refused, tree
 
 import quickvision as qv
-from quickvision.checkpoints import load_checkpoint
-from quickvision.errors import RunError
-from quickvision.job import Job
+from quickvision.base.errors import RunError
+from quickvision.runs.checkpoints import load_checkpoint
+from quickvision.runs.job import Job
 
 FEW = settings(
     max_examples=100, deadline=None, derandomize=True,

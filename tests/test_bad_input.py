@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import quickvision as qv
-from quickvision.job import Job
+from quickvision.runs.job import Job
 
 # What Python says of its own accord does not help.
 RAW = re.compile(
@@ -168,7 +168,9 @@ FIRST = {
 @pytest.mark.parametrize("junk", JUNK)
 @pytest.mark.parametrize("door", FIRST)
 def test_the_first_argument(place, monkeypatch, door, junk):
-    monkeypatch.setattr("quickvision.downloads.fetch", lambda *_, **__: pytest.skip("a download"))
+    monkeypatch.setattr(
+        "quickvision.recipes.downloads.fetch", lambda *_, **__: pytest.skip("a download")
+    )
     if door == "list_models" and isinstance(JUNK[junk], str):
         pytest.skip("a pattern; some list all models, which takes a minute")
     assert helps(lambda: FIRST[door](JUNK[junk]), place)

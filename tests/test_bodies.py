@@ -7,8 +7,9 @@ from fastai.vision.learner import create_timm_model, create_vision_model
 from torch import nn
 
 import quickvision as qv
-from quickvision.bodies import make_body
-from quickvision.models import find_arch
+from quickvision.models import body as room
+from quickvision.models.body import make_body
+from quickvision.models.zoo import find_arch
 
 # The smallest pictures, in pixels, that each can take.
 BACKBONES = {
@@ -83,11 +84,11 @@ def test_the_body_says_what_the_whole_model_says_before_its_classifier(name, mon
         whole.features.register_forward_hook(lambda _, args, out: seen.append(out.clone()))
     with torch.no_grad():
         whole.eval()(x)
-    monkeypatch.setattr("quickvision.models._TORCHVISION", {})
+    monkeypatch.setattr("quickvision.models.zoo._TORCHVISION", {})
     same = type(arch)(arch.name, lambda **_: whole, arch.settings)
     cut = {"cut": -1} if name == "densenet121" else None
     if cut:
-        monkeypatch.setitem(qv.bodies.model_meta, same.source, cut)
+        monkeypatch.setitem(room.model_meta, same.source, cut)
     body, features, _ = make_body(same, None, x[:1])
     with torch.no_grad():
         out = body.eval()(x)

@@ -9,8 +9,8 @@ from fastai.data.transforms import Transform
 from PIL import Image
 
 import quickvision as qv
-from quickvision import bottleneck
-from quickvision.bottleneck import Watch
+from quickvision.runs import bottleneck
+from quickvision.runs.bottleneck import Watch
 
 
 class SlowStep(Callback):

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 import quickvision as qv
-from quickvision import candidates as room
-from quickvision import comparison
-from quickvision.accuracy import Accuracy
-from quickvision.comparison import tabled
-from quickvision.memory import keep_freed_memory
-from quickvision.peak_memory import peak_memory
+from quickvision.base.figures import Accuracy
+from quickvision.base.memory import keep_freed_memory
+from quickvision.base.peak_memory import peak_memory
+from quickvision.results import comparison
+from quickvision.results.comparison import tabled
+from quickvision.runs import compare as room
 
 QUICK = {"frozen_epochs": 1, "unfrozen_epochs": 1, "lr": 3e-3, "size": 32, "bs": 6}
 
@@ -51,7 +51,7 @@ def _no_downloads(monkeypatch):
 
     create = timm.create_model
     offline = lambda name, pretrained=False, **options: create(name, **options)  # noqa: E731
-    monkeypatch.setattr("quickvision.bodies.timm.create_model", offline)
+    monkeypatch.setattr("quickvision.models.body.timm.create_model", offline)
 
 
 def test_all_archs_with_all_optimisers_on_the_same_split(compared, trainings):

@@ -5,7 +5,7 @@ import pytest
 from scipy.io import loadmat, savemat
 
 import quickvision as qv
-from quickvision.cars import find_devkit, find_names, read_cars
+from quickvision.recipes.cars import find_devkit, find_names, read_cars
 
 NAMES = ["AM General Hummer SUV 2000", "Ram C/V Cargo Van Minivan 2012", "Audi TTS Coupe 2012"]
 

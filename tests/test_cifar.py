@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 import quickvision as qv
-from quickvision.cifar import BATCHES, find_batches, write_pictures
+from quickvision.recipes.cifar10 import BATCHES, find_batches, write_pictures
 
 CLASSES = ["airplane", "automobile", "bird"]
 

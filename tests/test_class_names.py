@@ -3,8 +3,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from quickvision.class_names import read_class_names
-from quickvision.errors import DataError, DataWarning
+from quickvision.base.errors import DataError, DataWarning
+from quickvision.data.class_names import read_class_names
 
 CARS = ["AM General Hummer", "Acura RL", "Ram C/V, Cargo", "Audi TT"]
 

@@ -23,7 +23,7 @@ def test_help_lists_the_commands_without_loading_torch():
     assert done.returncode == 0
     assert "demo" in done.stdout
     assert "train" in done.stdout
-    code = "import sys, quickvision.cli; print('torch' in sys.modules)"
+    code = "import sys, quickvision.cli.commands; print('torch' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout == "False\n"
 
@@ -188,7 +188,9 @@ def test_choices_that_make_no_sense_exit_2(class_folders, tmp_path, options, sai
 def test_the_optimisers_and_schedules_of_the_command_line_are_the_librarys():
     from typing import get_args
 
-    from quickvision import cli, optimisers, schedules
+    from quickvision.cli import commands as cli
+    from quickvision.models import optimisers
+    from quickvision.training import schedules
 
     assert set(get_args(cli.Opt)) == set(optimisers.OPTS)
     assert get_args(cli.Schedule) == schedules.SCHEDULES

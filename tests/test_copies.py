@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from quickvision import copies
-from quickvision.copies import Opener, copy_path, make_copies
-from quickvision.errors import DataError, RunError
+from quickvision.base.errors import DataError, RunError
+from quickvision.data import copies
+from quickvision.data.copies import Opener, copy_path, make_copies
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from fastcore.foundation import L
 from PIL import Image
 
 import quickvision as qv
-from quickvision.labels import FolderLabel
+from quickvision.data.labels import FolderLabel
 
 pytestmark = pytest.mark.filterwarnings("ignore::quickvision.DataWarning")
 SMALL = {"size": 32, "bs": 4}

@@ -11,9 +11,9 @@ from test_cars import NAMES, save_annotations, save_names
 from test_downloads import Site, packed
 
 import quickvision as qv
-from quickvision import cars, datasets
-from quickvision.cache import cache_folder
-from quickvision.downloads import fetch
+from quickvision.base.cache import cache_folder
+from quickvision.recipes import cars, datasets
+from quickvision.recipes.downloads import fetch
 
 
 def below(root, files):

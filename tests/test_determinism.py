@@ -6,8 +6,8 @@ from fastai.layers import AdaptiveConcatPool2d
 from torch import nn
 
 import quickvision as qv
-from quickvision.determinism import deterministic
-from quickvision.errors import RunError
+from quickvision.base.errors import RunError
+from quickvision.models.determinism import deterministic
 
 
 @pytest.fixture

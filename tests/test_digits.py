@@ -8,7 +8,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import quickvision as qv
-from quickvision.digits import DIGIT_NAMES, _write_digits
+from quickvision.recipes.digits import DIGIT_NAMES, _write_digits
 
 
 @pytest.fixture(scope="module")

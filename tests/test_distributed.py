@@ -19,7 +19,7 @@ from fastai.metrics import F1Score, accuracy
 from torch import nn
 
 import quickvision as qv
-from quickvision.errors import ModelError, RunError
+from quickvision.base.errors import ModelError, RunError
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent

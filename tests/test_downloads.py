@@ -12,8 +12,8 @@ import pytest
 from fastai.data.external import URLs, fastai_cfg
 
 import quickvision as qv
-from quickvision import downloads
-from quickvision.downloads import fetch, untar_data
+from quickvision.recipes import downloads
+from quickvision.recipes.downloads import fetch, untar_data
 
 
 @pytest.fixture(autouse=True)

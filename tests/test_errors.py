@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 import quickvision as qv
-from quickvision.errors import did_you_mean, some
+from quickvision.base.errors import did_you_mean, some
 
 
 def test_near_words_are_named_once():

@@ -16,8 +16,8 @@ from fastai.torch_core import no_random, params
 from torch import nn
 
 import quickvision as qv
-from quickvision import features
-from quickvision.features import why_not
+from quickvision.training import features
+from quickvision.training.features import why_not
 
 BATCH = 6
 

@@ -5,8 +5,8 @@ import stat
 
 import pytest
 
-from quickvision.errors import RunError
-from quickvision.files import write_whole
+from quickvision.base.errors import RunError
+from quickvision.base.files import write_whole
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):

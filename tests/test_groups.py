@@ -6,8 +6,8 @@ import torchvision
 from fastai.vision.learner import TimmBody
 from torch import nn
 
-from quickvision.bodies import cut_classifier
-from quickvision.groups import layer_groups
+from quickvision.models.body import cut_classifier
+from quickvision.models.groups import layer_groups
 
 
 def model(body):

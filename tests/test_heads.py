@@ -5,7 +5,7 @@ import torch
 from fastai.vision.learner import create_head
 from torch import nn
 
-from quickvision.heads import ACTIVATIONS, make_head
+from quickvision.models.head import ACTIVATIONS, make_head
 
 MAPS, VECTORS = torch.rand(4, 8, 5, 5), torch.rand(4, 8)
 

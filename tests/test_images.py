@@ -7,8 +7,8 @@ import pytest
 from fastai.vision.core import PILImage
 from PIL import Image
 
-from quickvision.errors import DataError
-from quickvision.images import Picture, open_rgb
+from quickvision.base.errors import DataError
+from quickvision.data.pictures import Picture, open_rgb
 
 
 def test_exif_turn_is_applied(tmp_path):
@@ -60,7 +60,7 @@ def test_a_damaged_exif_block_turns_nothing_and_stops_nothing(tmp_path, monkeypa
     def damaged(image):
         raise struct.error("required argument is not an integer")
 
-    monkeypatch.setattr("quickvision.images.ImageOps.exif_transpose", damaged)
+    monkeypatch.setattr("quickvision.data.pictures.ImageOps.exif_transpose", damaged)
     assert Picture.create(tmp_path / "x.jpg").size == (9, 6)
 
 

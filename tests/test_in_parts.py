@@ -5,7 +5,7 @@ import torch
 from fastai.torch_core import set_seed
 
 import quickvision as qv
-from quickvision.in_parts import InParts
+from quickvision.training.guards import InParts
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ import pytest
 import torch
 
 import quickvision as qv
-from quickvision import checkpointer, files
+from quickvision.base import files
+from quickvision.runs import checkpointer
 
 KILLS = int(os.environ.get("QUICKVISION_KILLS", "5"))
 OPTIONS = {
@@ -81,7 +82,7 @@ def _die_at(step: int) -> None:
 def processes():
     """Processes that begin with everything imported."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "quickvision.workflow", "quickvision.resuming"])
+    context.set_forkserver_preload([__name__, "quickvision.runs.train", "quickvision.runs.resume"])
     return context
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from quickvision.labels import NameLabel
+from quickvision.data.labels import NameLabel
 
 
 def test_optional_group_that_matches_nothing_is_no_label():

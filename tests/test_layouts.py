@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 import quickvision as qv
-from quickvision.layouts import find_listing, propose_pattern
+from quickvision.data.layouts import find_listing, propose_pattern
 
 SMALL = {"size": 32, "bs": 4}
 

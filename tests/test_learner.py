@@ -12,7 +12,8 @@ from fastai.optimizer import Adam
 from torch import nn
 
 import quickvision as qv
-from quickvision import models
+from quickvision.models import zoo as models
+from quickvision.models.zoo import find_arch
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def test_metrics_head_and_learner_options_pass_through(dls, tmp_path):
 
 
 def test_a_file_of_weights_freezes_the_body(dls, tmp_path):
-    torch.save(qv.models.find_arch("mobilenet_v2").source().state_dict(), tmp_path / "w.pth")
+    torch.save(find_arch("mobilenet_v2").source().state_dict(), tmp_path / "w.pth")
     learn = qv.cnn_learner(dls, "mobilenet_v2", weights=tmp_path / "w.pth")
     assert learn.pretrained
     kernels = [p for p in learn.model[0].parameters() if p.ndim == 4]
@@ -69,7 +70,7 @@ def test_a_second_learner_does_not_keep_the_first_ones_statistics(dls, tiny_net,
     half = models.ModelSettings("half", "", mean=(0.5,) * 3, std=(0.5,) * 3)
     one = qv.cnn_learner(dls, "mobilenet_v2", weights=None)
     monkeypatch.setattr(
-        "quickvision.learner.find_arch", lambda a: models.Arch("half", tiny_net, half)
+        "quickvision.models.learner.find_arch", lambda a: models.Arch("half", tiny_net, half)
     )
     two = qv.cnn_learner(one.dls, "half", weights=None)
     assert norms(two.dls) == [[[0.5] * 3]] * 2

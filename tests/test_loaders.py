@@ -18,9 +18,9 @@ from fastai.vision.learner import vision_learner
 from PIL import Image
 
 import quickvision as qv
-from quickvision import loaders
-from quickvision.copies import copy_path
-from quickvision.loaders import needed_side
+from quickvision.data import loaders
+from quickvision.data.copies import copy_path
+from quickvision.data.loaders import needed_side
 
 SMALL = {"size": 32, "bs": 4}
 

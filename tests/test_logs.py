@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 import quickvision as qv
-from quickvision import logs
-from quickvision.errors import RunError
+from quickvision.base.errors import RunError
+from quickvision.training import records as logs
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 
 import quickvision as qv
-from quickvision.losses import make_loss
+from quickvision.models.losses import make_loss
 
 OUT, TARGS = torch.randn(6, 3, generator=torch.Generator().manual_seed(0)), torch.arange(6) % 3
 

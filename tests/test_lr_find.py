@@ -7,7 +7,7 @@ from fastai.callback.core import Callback
 from fastai.torch_core import get_random_states
 
 import quickvision as qv
-from quickvision.lr_find import _pick
+from quickvision.training.lr_find import _pick
 
 
 def snapshot(learn):

@@ -4,7 +4,7 @@ import platform
 
 import pytest
 
-from quickvision import memory
+from quickvision.base import memory
 
 
 @pytest.fixture(autouse=True)

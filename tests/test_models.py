@@ -7,9 +7,9 @@ import torchvision
 from fastai.vision.core import imagenet_stats
 
 import quickvision as qv
-from quickvision import models
-from quickvision.errors import ModelError
-from quickvision.models import find_arch
+from quickvision.base.errors import ModelError
+from quickvision.models import zoo as models
+from quickvision.models.zoo import find_arch
 
 
 def test_torchvision_is_taken_where_both_have_a_name():

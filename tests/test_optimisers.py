@@ -6,7 +6,7 @@ from fastai.optimizer import Adam
 from torch import nn
 
 import quickvision as qv
-from quickvision.optimisers import OPTS, find_opt
+from quickvision.models.optimisers import OPTS, find_opt
 
 
 @pytest.mark.parametrize("opt", OPTS)

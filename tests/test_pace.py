@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from quickvision.pace import REPORT, Pace, Plan, measure_pace, spoken, to_seconds
+from quickvision.training.trials import REPORT, Pace, Plan, measure_pace, spoken, to_seconds
 
 PLAN = Plan(
     Pace(load=0.01, augment=0.01, forward=0.02, step=0.08),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from quickvision.paired import mcnemar
+from quickvision.results.paired import mcnemar
 
 
 def pairs(both, one, other, neither):

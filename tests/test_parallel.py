@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from quickvision import parallel
-from quickvision.parallel import mapped
+from quickvision.base import parallel
+from quickvision.base.parallel import mapped
 
 
 def test_results_come_in_order(monkeypatch):

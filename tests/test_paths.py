@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from quickvision.paths import find_files, relative, to_paths
+from quickvision.data.paths import find_files, relative, to_paths
 
 
 def test_hidden_files_and_odd_names(tmp_path, picture):

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from test_interpret import made_up
 
 import quickvision as qv
-from quickvision.plots import save_plot
+from quickvision.results.plots import save_plot
 
 
 @pytest.fixture(autouse=True)

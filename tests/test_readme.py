@@ -17,7 +17,7 @@ import torchvision
 from PIL import Image
 
 import quickvision as qv
-from quickvision import recipes
+from quickvision.recipes import pets as recipes
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

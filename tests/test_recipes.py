@@ -8,9 +8,10 @@ import pytest
 from test_cars import save_annotations, save_names
 
 import quickvision as qv
-from quickvision import datasets, recipes
-from quickvision.cars import write_numbered
-from quickvision.downloads import fetch
+from quickvision.recipes import datasets
+from quickvision.recipes import pets as recipes
+from quickvision.recipes.cars import write_numbered
+from quickvision.recipes.downloads import fetch
 
 
 def pets(root, picture):

@@ -14,8 +14,8 @@ import torch
 from fastai.callback.core import Callback
 
 import quickvision as qv
-from quickvision import checkpointer
-from quickvision.checkpoints import load_checkpoint, save_checkpoint
+from quickvision.runs import checkpointer
+from quickvision.runs.checkpoints import load_checkpoint, save_checkpoint
 
 BASE = {"arch": "timm/test_resnet", "weights": None, "size": 32, "bs": 6, "verbose": False}
 
@@ -151,7 +151,7 @@ def stopped(class_folders, body, tmp_path):
     """The folder of a run that was stopped in its second unfrozen epoch; it had no callbacks."""
     options = BASE | {"weights": body, "lr": 4e-3, "frozen_epochs": 2, "unfrozen_epochs": 2}
     with pytest.MonkeyPatch.context() as patch:
-        from quickvision.bottleneck import Watch
+        from quickvision.runs.bottleneck import Watch
 
         def stop(self):
             if self.learn.epoch_log.stage == "unfrozen" and self.epoch == 1:
@@ -269,7 +269,7 @@ def test_loaders_and_learners_are_given_again(class_folders, tiny_net, tmp_path)
 
 
 def test_two_at_once_are_refused(stopped):
-    from quickvision.lock import locked
+    from quickvision.runs.lock import locked
 
     with locked(stopped), pytest.raises(qv.RunError, match=rf"another .*pid {os.getpid()}"):
         qv.resume(stopped)
@@ -345,7 +345,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(stopped, monkeypatch):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("quickvision.checkpoints.torch.save", full)
+        patch.setattr("quickvision.runs.checkpoints.torch.save", full)
         with pytest.raises(qv.RunError, match=r"No space left.*goes on after unfrozen epoch 1"):
             qv.resume(stopped, verbose=False)
     assert (stopped / "checkpoints" / "last.pt").read_bytes() == before

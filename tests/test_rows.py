@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from quickvision.errors import DataError
-from quickvision.rows import read_rows
+from quickvision.base.errors import DataError
+from quickvision.base.rows import read_rows
 
 
 @pytest.mark.parametrize("sep", [",", ";", "\t", "|"])

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from quickvision.errors import RunError
-from quickvision.run_folder import new_run_folder
+from quickvision.base.errors import RunError
+from quickvision.runs.folder import new_run_folder
 
 
 def test_folders_are_numbered_and_never_reused(tmp_path):

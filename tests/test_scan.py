@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from quickvision import scan as room
-from quickvision.scan import Facts, probe, scan, unfit
+from quickvision.data import scan as room
+from quickvision.data.scan import Facts, probe, scan, unfit
 
 
 @pytest.fixture

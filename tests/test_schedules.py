@@ -5,7 +5,7 @@ import pytest
 from fastai.callback.core import Callback
 
 import quickvision as qv
-from quickvision.schedules import SCHEDULES, fit_scheduled
+from quickvision.training.schedules import SCHEDULES, fit_scheduled
 
 
 class Rates(Callback):

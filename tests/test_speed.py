@@ -6,7 +6,7 @@ from fastai.data.core import DataLoaders
 from torch import nn
 
 import quickvision as qv
-from quickvision.speed import check_precision, folded
+from quickvision.models.compute import check_precision, folded
 
 CPU = torch.device("cpu")
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quickvision.errors import DataError
-from quickvision.splits import grouped_split, stratified_split
+from quickvision.base.errors import DataError
+from quickvision.data.splits import grouped_split, stratified_split
 
 
 def names(labels):

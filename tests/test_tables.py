@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 import quickvision as qv
-from quickvision.tables import list_csv, list_df
+from quickvision.data.tables import list_csv, list_df
 
 COLOURS = ("red", "green", "blue")
 

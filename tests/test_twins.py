@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from quickvision import twins
-from quickvision.scan import grey_pixels, probe
-from quickvision.twins import near_groups, same_groups
+from quickvision.data import twins
+from quickvision.data.scan import grey_pixels, probe
+from quickvision.data.twins import near_groups, same_groups
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
-from quickvision.bodies import make_body
-from quickvision.errors import ModelError
-from quickvision.models import find_arch
-from quickvision.weights import load_weights
+from quickvision.base.errors import ModelError
+from quickvision.models.body import make_body
+from quickvision.models.weights import load_weights
+from quickvision.models.zoo import find_arch
 
 
 def loaded(arch, file):

@@ -1,0 +1,241 @@
+"""Look at a data set before an hour is spent on it: what is in it, and what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from fastai.data.core import DataLoaders
+
+from quickvision.base.errors import DataError, DataWarning, as_path, some
+from quickvision.base.files import write_whole
+from quickvision.data.class_names import read_class_names
+from quickvision.data.findings import Finding, beside, find
+from quickvision.data.holdout import hold_out
+from quickvision.data.layouts import find_listing
+from quickvision.data.listing import Listing
+from quickvision.data.options import Options, Size
+from quickvision.data.paths import relative, to_paths
+from quickvision.data.scan import Facts, scan, unfit
+
+SEVERITIES = ("error", "warning", "note")
+COLOURS = {"error": "#b3261e", "warning": "#8a5a00", "note": "#5f6368"}  # dark enough to read
+EXAMPLES = 3  # that are shown; all are in the table and in the JSON
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DataCheck:
+    """What `check` found.
+
+    Attributes:
+        path: The folder or file that was looked at.
+        layout: How the pictures are labelled: the call that loads them.
+        findings: Worst first: columns `severity` (`error`: training would be misled; `warning`:
+            look at it; `note`: handled), `finding`, `n` (files or classes), `advice`, `examples`
+            (all of them).
+        pictures: A row a file: `path`, `label`, `side` ("train", "valid", or "" where it is left
+            out), `reason`, `format`, `mode`, `width`, `height` (pixels), `turn` (EXIF), `frames`.
+        classes: Pictures of each class (the index) on each side: columns `train`, `valid`.
+    """
+
+    path: Path
+    layout: str
+    findings: pd.DataFrame
+    pictures: pd.DataFrame
+    classes: pd.DataFrame
+
+    @property
+    def ok(self) -> bool:
+        """True where no finding is an error."""
+        return "error" not in set(self.findings["severity"])
+
+    def to_json(self) -> str:
+        """Return layout, classes and findings, with all examples, as JSON."""
+        return json.dumps(
+            {
+                "path": str(self.path),
+                "layout": self.layout,
+                "ok": self.ok,
+                "pictures": len(self.pictures),
+                "classes": self.classes.reset_index().to_dict("records"),
+                "findings": self.findings.to_dict("records"),
+            },
+            indent=2,
+            ensure_ascii=False,
+        )
+
+    def save(self, path: str | Path) -> Path:
+        """Write the JSON; return the path.
+
+        Raises:
+            RunError: It cannot be written.
+        """
+        text = self.to_json().encode("utf-8", "replace")  # a file's name need not be proper text
+        return write_whole(as_path(path, "path"), lambda part: part.write_bytes(text))
+
+    def summary(self) -> dict[str, str]:
+        """Say what is there in a few named lines of text."""
+        sides = self.pictures["side"].value_counts()
+        out = f", {sides.get('', 0):,} left out" if sides.get("", 0) else ""
+        n_train, n_valid = sides.get("train", 0), sides.get("valid", 0)
+        counted = self.findings["severity"].value_counts()
+        found = [
+            f"{counted[s]} {s}{'s' if counted[s] > 1 else ''}" for s in SEVERITIES if s in counted
+        ]
+        return {
+            "layout": self.layout,
+            "pictures": f"{len(self.pictures):,}: {n_train:,} train, {n_valid:,} valid{out}",
+            "classes": f"{len(self.classes)}: {some(self.classes.index, limit=5)}",
+            "found": ", ".join(found) or "nothing to mend",
+        }
+
+    def _rows(self) -> list[Finding]:
+        return [Finding(*row) for row in self.findings.to_numpy(dtype=object)]
+
+    def __repr__(self) -> str:
+        return f"<DataCheck {self.path}: {self.summary()['found']}>"
+
+    def __str__(self) -> str:
+        lines = [f"{name:<13}{text}" for name, text in self.summary().items()]
+        for row in self._rows():
+            lines += ["", f"{row.severity:<13}{row.finding}: {row.n:,}", f"{'':<13}{row.advice}"]
+            lines += [f"{'':<13}- {example}" for example in _shown(row)]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        cell = "text-align:left;vertical-align:top;padding:4px 12px 4px 0"
+        rows = [(f"<b>{name}</b>", escape(text)) for name, text in self.summary().items()]
+        for row in self._rows():
+            mark = f'<b style="color:{COLOURS[row.severity]}">{row.severity}</b>'
+            lines = [f"<b>{escape(row.finding)}: {row.n:,}</b>", escape(row.advice)]
+            lines += [f"<code>{escape(example)}</code>" for example in _shown(row)]
+            rows.append((mark, "<br>".join(lines)))
+        wrapped = f"{cell};overflow-wrap:anywhere"
+        lines = [
+            f'<tr><td style="{cell}">{name}</td><td style="{wrapped}">{text}</td></tr>'
+            for name, text in rows
+        ]
+        return f"<table>{''.join(lines)}</table>"
+
+
+def _shown(finding: Finding) -> list[str]:
+    """Return a line for each of the first examples, and one that counts the rest."""
+    shown = list(finding.examples[:EXAMPLES])
+    more = len(finding.examples) - len(shown)
+    return [*shown, f"and {more:,} more"] if more else shown
+
+
+def check(
+    data: str | Path | DataLoaders,
+    *,
+    pat: str | None = None,
+    valid: Any = 0.2,
+    groups: Any = None,
+    class_names: Any = None,
+    size: Size = 224,
+    seed: int = 42,
+    max_bad: float = 0.05,
+) -> DataCheck:
+    """Look for all that misleads training: bad files, bad labels, bad splits, twins.
+
+    Every file is read once, in parallel; what is known of a file that has not changed is not read
+    again, here or by the doors. Nothing in the data folder changes.
+
+    Args:
+        data: A folder or a CSV file, in any layout that `load_data` knows, or `DataLoaders` that
+            one of our doors has made.
+        pat: The pattern of `from_name_re`, where labels are in the names.
+        valid: As in `from_folder`: the split that is looked at.
+        groups: As in `from_folder`.
+        class_names: As in `from_folder`.
+        size: Pixels of the training pictures.
+        seed: Of the split.
+        max_bad: Fraction of bad files that is still no error.
+
+    Returns:
+        The findings, and the tables that they are made from.
+
+    Raises:
+        DataError: Nothing is there, or it has no layout that is known.
+    """
+    asked = Options(valid=valid, groups=groups, size=size, seed=seed, max_bad=max_bad)
+    if isinstance(data, DataLoaders):
+        listing = _known(data)
+    else:
+        listing = find_listing(data, pat=pat, valid=asked.valid, groups=groups)
+    if class_names is not None:
+        used = {label for label in listing.labels if label}
+        listing = listing.renamed(read_class_names(class_names, used))
+    there = [name for name in listing.names if name not in listing.missing]
+    facts = dict(zip(there, scan(to_paths(listing.root, there)), strict=True))
+    reasons = dict(listing.left_out)
+    reasons |= unfit({name: seen for name, seen in facts.items() if name not in reasons})
+    found = []
+    fixed = listing.held or [False] * len(listing.names)
+    sides = dict(zip(listing.names, fixed, strict=True))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DataWarning)  # each is a finding of its own
+            split = hold_out(listing, reasons, valid=asked.valid, groups=groups, seed=seed)
+        sides = dict(zip(split["path"], split["valid"], strict=True))
+    except DataError as error:
+        labels = sorted({label for label in listing.labels if label})
+        found.append(
+            Finding("error", "no training possible", len(labels), str(error), tuple(labels))
+        )
+    pictures = _table(listing, facts, reasons, sides)
+    used_labels = set(pictures["label"][pictures["reason"] == ""])
+    if lost := tuple(sorted(set(filter(None, listing.labels)) - used_labels)):
+        advice = "all their pictures are left out: not a class any more"
+        finding = "classes without a usable picture"
+        found.append(Finding("warning", finding, len(lost), advice, lost))
+    found += find(pictures, listing.root, size=asked.side, max_bad=max_bad)
+    found += beside(listing)
+    found.sort(key=lambda finding: SEVERITIES.index(finding.severity))
+    kept = pictures[pictures["side"] != ""]
+    classes = pd.crosstab(kept["label"], kept["side"]).reindex(columns=["train", "valid"])
+    return DataCheck(
+        path=listing.root if isinstance(data, DataLoaders) else Path(data),
+        layout=listing.found_by or "DataLoaders",
+        findings=pd.DataFrame(found, columns=Finding._fields),
+        pictures=pictures.drop(columns=["error", "digest", "thumb", "colours", "alpha"]),
+        classes=classes.fillna(0).astype(int),
+    )
+
+
+def _known(dls: DataLoaders) -> Listing:
+    """List what went into `DataLoaders` of ours."""
+    if not isinstance(getattr(dls, "split", None), pd.DataFrame):
+        raise DataError("expected a path, or DataLoaders of from_folder or another door of ours")
+    root = Path(dls.path)
+    files = [relative(path, root) or path.as_posix() for path in dls.skipped["path"]]
+    out = dict(zip(files, dls.skipped["reason"], strict=True))
+    return Listing(
+        root=root,
+        names=[*dls.split["path"], *out],
+        labels=[*dls.split["label"], *[""] * len(out)],
+        get_y=str,
+        left_out=out,
+        missing=frozenset(name for name in out if not (root / name).exists()),
+        held=[*dls.split["valid"], *[False] * len(out)],
+        side="valid",
+    )
+
+
+def _table(
+    listing: Listing, facts: dict[str, Facts], reasons: dict[str, str], held: dict[str, bool]
+) -> pd.DataFrame:
+    none = Facts()
+    seen = pd.DataFrame([facts.get(name, none) for name in listing.names], columns=Facts._fields)
+    out = [reasons.get(name, "") for name in listing.names]
+    sides = ["valid" if held.get(name) else "train" for name in listing.names]
+    seen.insert(0, "reason", out)
+    seen.insert(0, "side", ["" if why else side for why, side in zip(out, sides, strict=True)])
+    seen.insert(0, "label", list(listing.labels))
+    seen.insert(0, "path", list(listing.names))
+    return seen

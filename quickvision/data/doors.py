@@ -1,0 +1,233 @@
+"""The doors: folders, file names or tables in, plain fastai `DataLoaders` out, split, checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from fastai.data.core import DataLoaders
+from fastcore.meta import delegates
+
+from quickvision.base.progress import say
+from quickvision.data.layouts import find_listing
+from quickvision.data.listing import list_folder, list_names, valid_folder, warn_of_unused
+from quickvision.data.loaders import load
+from quickvision.data.options import Options, ask
+from quickvision.data.tables import Column, list_csv, list_df
+
+
+@delegates(Options)
+def from_folder(path: str | Path, **kwargs: Any) -> DataLoaders:  # noqa: D417
+    r"""Build `DataLoaders` from folders named after their classes.
+
+    Two layouts are told apart by themselves: class folders directly in `path`, of which a fraction
+    is held out; or `path/train` (or `training`) beside `path/valid` (or `val`, `validation`,
+    `test`, the first that is there), in any case. Deeper folders belong to their class folder.
+    Nothing in `path` changes.
+
+    Args:
+        path: Folder that holds the class folders, or `train` and its validation folder.
+        valid: What is held out. A fraction in (0, 1): stratified, at least one picture of each
+            class on each side; not used where there is a validation folder. Or the name of the
+            validation folder; a list of files; a function from path to True; or a `split.csv` that
+            `save_split` wrote. A table's column, with `from_csv` and `from_df`.
+        groups: Keep all pictures of one group (a patient, a car) on one side: a function from path
+            to group, or a pattern with one group, as `r"^(patient\d+)_"`; a table's column.
+        class_names: Names for labels that are numbers or codes: a CSV file with one name a row,
+            from 0 or from 1, with or without header, or with two columns, label and name; a list;
+            a dict.
+        size: Pixels of the training pictures, a side or (height, width).
+        resize: How a picture comes to that shape: "crop" (the middle, in training a random part),
+            "squish" or "pad" (with black).
+        interpolation: How pictures are resized: "bilinear", "bicubic", "lanczos" or "nearest".
+        crop_pct: Share of a resized picture's sides that validation looks at, its middle: what
+            `model_settings(arch)` says is what the weights are used to. 1 looks at all of it.
+        bs: Pictures in a batch. Lowered, with a `DataWarning`, where there are fewer training
+            pictures, because fastai would train on nothing.
+        seed: Seed of the split and of the shuffling. The global random state stays as it was. The
+            split depends on it and on the pictures' names alone.
+        item_tfms: fastai item transforms; by default `Resize`, an eighth larger than `size` where a
+            batch transform brings pictures to their size, as `aug_transforms(size=size)` does.
+        batch_tfms: fastai batch transforms; by default `aug_transforms(size=size)`.
+        balance: For uneven classes: "weights" weighs the loss by one over a class's size (any
+            fastai `Learner` on these loaders takes it over); "oversample" repeats pictures of the
+            smaller classes until all are as large as the largest, so that an epoch grows.
+        check: Read every file once first (what is known of files that have not changed is kept in
+            our cache folder). Files that cannot be decoded, and a lone drawing among photos (a
+            "not found" placeholder), are left out with a `DataWarning`.
+        max_bad: Stop where a larger fraction of the files cannot be read or is missing; a single
+            one never stops. 0 allows none.
+        cache: "auto" keeps up to a gigabyte of decoded pictures in memory, where there are up to
+            4,000 and no other processes read them. True, or a folder outside the data's own, keeps
+            copies on disk, resized to what the item transforms need (True: in our cache folder;
+            about 35 kB a photo at 224 pixels). False reads each picture anew each time.
+        num_workers: Loader processes. By default, where a CPU trains, 0 for under 1,000 pictures or
+            up to two cores (where they cost more than they save), else the number of cores, at most
+            8; for a GPU 0 for under 200 pictures, else the number of cores, at most 16.
+
+    Returns:
+        Plain fastai `DataLoaders` whose items are paths. Two tables go with it: `dls.skipped`,
+        every picture that was left out (`path`, `reason`), and `dls.split`, the others (`path`,
+        `label`, `valid`).
+
+    Raises:
+        DataError: No folder, no pictures, too many bad ones, fewer than two classes, a class with
+            one picture, an empty side, or a class that has no training pictures.
+        RunError: `cache=` cannot be written.
+        ValueError: An option is out of range.
+    """
+    asked = ask(kwargs)
+    listing = list_folder(path, valid=asked.valid)
+    warn_of_unused(listing)
+    return load(listing, asked)
+
+
+@delegates(Options)
+def from_name_re(
+    path_or_files: str | Path | Iterable[str | Path], pat: str | re.Pattern[str], **kwargs: Any
+) -> DataLoaders:
+    r"""Build `DataLoaders` from pictures whose names hold their labels.
+
+    Args:
+        path_or_files: A folder, searched with all folders in it, or the files themselves.
+        pat: Regular expression with one group, the label. It is searched in the file's name, as
+            `^(.+)_\d+\.jpg$`, or, where it has a `/`, in the whole path with forward slashes, as
+            fastai v1's `/([^/]+)_\d+.jpg$`. Pictures without a match are left out.
+        **kwargs: As in `from_folder`.
+
+    Returns:
+        As `from_folder`.
+
+    Raises:
+        DataError: As `from_folder`; also where the pattern matches no picture, or a file that was
+            named does not exist.
+        ValueError: The pattern is no regular expression or has not just one group; or as
+            `from_folder`.
+    """
+    asked = ask(kwargs)
+    return load(list_names(path_or_files, pat), asked)
+
+
+@delegates(Options)
+def from_csv(
+    csv: str | Path,
+    *,
+    images: str | Path | None = None,
+    fn_col: Column | None = None,
+    label_col: Column | None = None,
+    valid_col: Column | None = None,
+    header: bool | None = None,
+    suffix: str | None = None,
+    **kwargs: Any,
+) -> DataLoaders:
+    """Build `DataLoaders` from a CSV file with a row for each picture.
+
+    Args:
+        csv: The file: UTF-8, separated by commas, semicolons, tabs or bars, read as text.
+        images: Folder of the pictures, seen from the file's own folder; by default that one, or the
+            folder in it that has the pictures of the first rows.
+        fn_col: Column of the file names, by name or by number from 0; by default the first that
+            names pictures which are there.
+        label_col: Column of the labels; by default the one called `label`, `class`, `category` or
+            the like, or the only one that is left.
+        valid_col: Column that says who is held out: yes or no, 1 or 0, train or valid. Rows of
+            `test`, beside others that are `valid`, are left out.
+        header: Whether the first row names the columns; by default it does unless it names a
+            picture that is there.
+        suffix: What the file names lack, as ".jpg"; by default it is found.
+        **kwargs: As in `from_folder`; `valid` and `groups` may name a column.
+
+    Returns:
+        As `from_folder`.
+
+    Raises:
+        DataError: As `from_folder`; also where the table cannot be read, a column is not there, or
+            a picture has two labels.
+        ValueError: As `from_folder`.
+    """
+    valid_col, groups, asked = _columns(valid_col, kwargs)
+    columns = {"fn_col": fn_col, "label_col": label_col, "valid_col": valid_col, "groups": groups}
+    return load(list_csv(csv, images=images, header=header, suffix=suffix, **columns), asked)
+
+
+@delegates(Options)
+def from_df(
+    df: pd.DataFrame,
+    *,
+    images: str | Path = ".",
+    fn_col: Column | None = None,
+    label_col: Column | None = None,
+    valid_col: Column | None = None,
+    suffix: str | None = None,
+    **kwargs: Any,
+) -> DataLoaders:
+    """Build `DataLoaders` from a DataFrame with a row for each picture.
+
+    Args:
+        df: The table; it stays as it is.
+        images: Folder that the file names are seen from.
+        fn_col: See `from_csv`, here and below.
+        label_col: Column of the labels.
+        valid_col: Column that says who is held out.
+        suffix: What the file names lack.
+        **kwargs: As in `from_csv`.
+
+    Returns:
+        As `from_folder`.
+
+    Raises:
+        DataError: As `from_csv`.
+        ValueError: As `from_folder`.
+    """
+    valid_col, groups, asked = _columns(valid_col, kwargs)
+    columns = {"fn_col": fn_col, "label_col": label_col, "valid_col": valid_col, "groups": groups}
+    return load(list_df(df, images=images, suffix=suffix, **columns), asked)
+
+
+def _columns(
+    valid_col: Column | None, kwargs: dict[str, Any]
+) -> tuple[Column | None, Column | None, Options]:
+    """Take the column names out of `valid=` and `groups=`, which other doors read otherwise."""
+    asked = ask(kwargs)
+    is_column = valid_folder(asked.valid) is not None
+    if is_column and valid_col is not None and valid_col != asked.valid:
+        raise ValueError(f"valid and valid_col: expected one column, got {asked.valid!r} too")
+    groups = asked.groups if isinstance(asked.groups, str | int) else None
+    return asked.valid if is_column else valid_col, groups, asked
+
+
+@delegates(Options)
+def load_data(
+    path: str | Path,
+    *,
+    pat: str | re.Pattern[str] | None = None,
+    verbose: bool = True,
+    **kwargs: Any,
+) -> DataLoaders:
+    r"""Look at a path, say how its pictures are labelled, and build `DataLoaders`.
+
+    Known layouts: class folders; `train` beside `valid`, `val`, `validation` or `test`; a CSV file,
+    or a folder with one that names its pictures; and file names that hold labels, as
+    `great_pyrenees_12.jpg`, for which a pattern is proposed.
+
+    Args:
+        path: A folder or a CSV file.
+        pat: The pattern of `from_name_re`, where you know it.
+        verbose: Print the call that does the same.
+        **kwargs: As in `from_folder`.
+
+    Returns:
+        As `from_folder`.
+
+    Raises:
+        DataError: None of these layouts; or as `from_folder`.
+        ValueError: As `from_folder`.
+    """
+    asked = ask(kwargs)
+    listing = find_listing(path, pat=pat, valid=asked.valid, groups=asked.groups)
+    say(f"{'layout':<13}{listing.found_by}", verbose=verbose)
+    warn_of_unused(listing)
+    return load(listing, asked)

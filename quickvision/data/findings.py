@@ -1,0 +1,196 @@
+"""What can be wrong with a data set, finding by finding: pure functions of a table of pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+from PIL import Image
+
+from quickvision.base.errors import some
+from quickvision.data.listing import Listing
+from quickvision.data.options import too_many
+from quickvision.data.scan import grey_pixels
+from quickvision.data.splits import UNEVEN, imbalance
+from quickvision.data.twins import near_groups, same_groups
+
+FEW = 10  # pictures of a class, below which no figure of it means much
+CROPPED = 0.6  # share of a picture that a centre crop keeps, below which it is said
+LARGER = 4  # times the training size
+
+# What training does with each kind of file that cannot be read.
+UNREADABLE = {
+    "empty": "empty files",
+    "not a picture": "files that are no picture",
+    "truncated": "truncated files",
+    "damaged": "damaged files",
+    "too large": "files too large to open safely",
+    "looks like a placeholder": "placeholders",
+    "no such file": "files that are not there",
+    "no label": "pictures without a label",
+    "not in a class folder": "pictures outside the class folders",
+    "a test row": "pictures of test rows",
+}
+
+
+class Finding(NamedTuple):
+    """One thing that was found.
+
+    Attributes:
+        severity: `error` (training would be misled), `warning` (look at it) or `note` (handled).
+        finding: What it is, in a few words.
+        n: Files, or classes where it is about classes.
+        advice: What to do, or what is done about it.
+        examples: The files, or the classes.
+    """
+
+    severity: str
+    finding: str
+    n: int
+    advice: str
+    examples: tuple[str, ...]
+
+
+def find(
+    pictures: pd.DataFrame, root: Path, *, size: int, max_bad: float = 0.05
+) -> Iterator[Finding]:
+    """Go through all that can be seen from the table.
+
+    Args:
+        pictures: A row a file: `path`, `label`, `side` ("train", "valid", or "" where it is left
+            out), `reason` (why it is left out, or ""), and the fields of `scan.Facts`.
+        root: The folder that the paths are below; twins are looked at once more.
+        size: Pixels of the training pictures.
+        max_bad: Fraction of unreadable files above which they are an error.
+    """
+    yield from _left_out(pictures, max_bad)
+    used = pictures[pictures["side"] != ""]
+    yield from _classes(used)
+    yield from _twins(used, root)
+    yield from _shapes(used, size)
+    yield from _kinds(used)
+
+
+def _of(severity: str, finding: str, rows: pd.DataFrame, advice: str) -> Iterator[Finding]:
+    if len(rows):
+        paths = tuple(str(path) for path in rows["path"])
+        yield Finding(severity, finding, len(rows), advice, paths)
+
+
+def _left_out(pictures: pd.DataFrame, max_bad: float) -> Iterator[Finding]:
+    out = pictures[pictures["reason"] != ""]
+    kinds = out["reason"].str.partition(":")[0] if len(out) else out["reason"]
+    bad = out[~kinds.isin(["no label", "not in a class folder", "a test row"])]
+    if too_many(len(bad), len(pictures), max_bad):
+        advice = f"more than {max_bad:.0%} cannot be used: mend them, or allow them with max_bad="
+        yield from _of("error", "too many bad files", bad, advice)
+    for kind, finding in UNREADABLE.items():
+        yield from _of("warning", finding, out[kinds == kind], "left out of training")
+
+
+def _classes(used: pd.DataFrame) -> Iterator[Finding]:
+    if used.empty:
+        return
+    counts = used["label"].value_counts().sort_index()
+    train = used["label"][used["side"] == "train"].value_counts()
+    valid = set(used["label"][used["side"] == "valid"])
+    if valid and (absent := sorted(set(train.index) - valid)):
+        advice = "no figure will speak of them: hold some of their pictures out"
+        yield Finding("warning", "classes not validated", len(absent), advice, tuple(absent))
+    if few := [str(label) for label in counts.index[counts < FEW]]:
+        advice = f"fewer than {FEW} pictures each: add some, or expect little of these"
+        yield Finding("warning", "small classes", len(few), advice, tuple(few))
+    times = imbalance(train.to_dict())
+    if times > UNEVEN:
+        ends = (f"{train.index[0]}: {train.iloc[0]:,}", f"{train.index[-1]}: {train.iloc[-1]:,}")
+        advice = f"{times:.0f} times: read macro-F1, and try balance='weights' or 'oversample'"
+        yield Finding("warning", "uneven classes", len(train), advice, ends)
+
+
+def _twins(used: pd.DataFrame, root: Path) -> Iterator[Finding]:
+    """Look for pictures that are there twice, to the byte and then nearly."""
+    digests = used["digest"].tolist()
+    first = used.drop_duplicates("digest")
+    files = [root / name for name in first["path"]]
+    alike = near_groups(first["thumb"].tolist(), lambda i: grey_pixels(files[i]))
+    near = [first.iloc[group] for group in alike]
+    same = [used.iloc[group] for group in same_groups(digests)]
+    for kind, groups, worst, mild in (
+        ("the same picture", same, "error", "warning"),
+        ("nearly the same picture", near, "warning", "note"),
+    ):
+        labels, sides, rest = [], [], []
+        for group in groups:
+            if group["label"].nunique() > 1:
+                labels.append(group)
+            if group["side"].nunique() > 1:
+                sides.append(group)
+            elif group["label"].nunique() == 1:
+                rest.append(group)
+        advice = "one of the labels is wrong: mend it, or take both out"
+        yield from _grouped(worst, f"{kind} with different labels", labels, advice)
+        advice = "the figures flatter: take one of each out, or keep them together with groups="
+        yield from _grouped(worst, f"{kind} on both sides", sides, advice)
+        yield from _grouped(mild, f"{kind} more than once", rest, "counts more than others do")
+
+
+def _grouped(
+    severity: str, finding: str, groups: list[pd.DataFrame], advice: str
+) -> Iterator[Finding]:
+    if groups:
+        n = sum(len(group) for group in groups)
+        examples = tuple(" = ".join(str(path) for path in group["path"]) for group in groups)
+        yield Finding(severity, finding, n, advice, examples)
+
+
+def _shapes(used: pd.DataFrame, size: int) -> Iterator[Finding]:
+    short = used[["width", "height"]].min(axis=1)
+    long = used[["width", "height"]].max(axis=1)
+    limit = Image.MAX_IMAGE_PIXELS or 0
+    huge = used[used["width"] * used["height"] > limit]
+    advice = f"more than {limit / 1e6:.0f} megapixels: slow to read and large in memory"
+    yield from _of("warning", "huge pictures", huge, advice)
+    advice = f"enlarged more than 4 times to {size} pixels: a smaller size= would be honest"
+    yield from _of("warning", "tiny pictures", used[short < size / 4], advice)
+    cut = used[short < CROPPED * long]
+    severity = "warning" if len(cut) > len(used) / 10 else "note"
+    advice = f"a centre crop drops over {1 - CROPPED:.0%} of them: see resize='squish' or 'pad'"
+    yield from _of(severity, "long or tall pictures", cut, advice)
+    advice = f"over {LARGER} times the training size: cache=True makes epochs faster"
+    yield from _of("note", "pictures far larger than needed", used[short > LARGER * size], advice)
+
+
+def _kinds(used: pd.DataFrame) -> Iterator[Finding]:
+    known = Image.registered_extensions()
+    formats = used["format"].replace("MPO", "JPEG")  # a phone's JPEG with a second picture in it
+    by_name = pd.Series([known.get(Path(p).suffix.lower()) for p in used["path"]], used.index)
+    wrong = used[(by_name != formats).astype(bool)]
+    names = some(sorted(set(wrong["format"])))
+    yield from _of("note", "wrong suffixes", wrong, f"read as what they are: {names}")
+    mode = used["mode"]
+    animated = used[used["frames"] > 1]
+    yield from _of("warning", "animations", animated, "only the first picture of each is used")
+    yield from _of("note", "turned by EXIF", used[used["turn"] != 1], "turned upright when read")
+    yield from _of("note", "transparent", used[used["alpha"].astype(bool)], "laid on white")
+    deep = used[mode.str.startswith(("I", "F"))]
+    yield from _of("note", "16 bits or more", deep, "scaled to 8 bits")
+    yield from _of("note", "CMYK", used[mode == "CMYK"], "converted to RGB")
+    yield from _of("note", "with a palette", used[mode == "P"], "converted to RGB")
+    grey = used[mode.isin(["1", "L", "LA"])]
+    if len(grey) < len(used):
+        yield from _of("note", "grey", grey, "converted to RGB")
+
+
+def beside(listing: Listing) -> list[Finding]:
+    """Say what lies beside the pictures and is not used."""
+    found = []
+    if listing.unused:
+        names = tuple(listing.unused)
+        advice = "neither to train nor to validate"
+        found.append(Finding("warning", "folders that are not used", len(names), advice, names))
+    if listing.others:
+        names = tuple(listing.others)
+        found.append(Finding("note", "other files", len(names), "not read", names))
+    return found

@@ -1,0 +1,178 @@
+"""Hold out what the user asked for: a fraction, a folder, a column, a list, a rule, a split file.
+
+`splits` does the arithmetic; here the ways to say it are told apart.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from fastai.data.core import DataLoaders
+
+from quickvision.base.errors import DataError, DataWarning, as_path, some
+from quickvision.base.files import write_whole
+from quickvision.base.rows import read_rows
+from quickvision.data.labels import NameLabel
+from quickvision.data.listing import Listing, valid_folder
+from quickvision.data.paths import relative, to_paths
+from quickvision.data.splits import check_sides, grouped_split, stratified_split
+
+CSV = {"index": False, "lineterminator": "\n", "errors": "surrogateescape"}  # names are bytes
+SPLIT_COLUMNS = ["path", "label", "valid"]
+
+
+def hold_out(
+    listing: Listing,
+    reasons: Collection[str] = (),
+    *,
+    valid: Any = 0.2,
+    groups: Any = None,
+    seed: int = 42,
+) -> pd.DataFrame:
+    """Say of each picture that is not left out on which side it is.
+
+    Args:
+        listing: What a door found. Where a folder or a column holds pictures out, it is taken,
+            unless `valid` says more than a fraction.
+        reasons: Names of files that are left out.
+        valid: A fraction; the name of a folder below the root; the files, or their paths below the
+            root; a function that says True of a path; or a file that `save_split` wrote.
+        groups: A function from path to group, a pattern with one group, or None.
+        seed: Of a fraction's split.
+
+    Returns:
+        Columns `path` (the name, text), `label`, `valid` (bool), in the listing's order.
+
+    Raises:
+        DataError: A side would be empty, or a class on one side only.
+        TypeError: `valid` or `groups` is none of these.
+    """
+    everything: Sequence[int] = range(len(listing.names))
+    keep = [i for i in everything if listing.names[i] not in reasons] if reasons else everything
+    names = [listing.names[i] for i in keep]
+    labels = [listing.labels[i] for i in keep]
+    if not names:
+        raise DataError(f"expected pictures in {listing.root} that can be used, got none")
+    fixed, side = listing.held, listing.side
+    if isinstance(valid, float) and fixed is not None:
+        held = [fixed[i] for i in keep]
+    elif isinstance(valid, float):
+        side = ""
+    elif fixed is not None and valid_folder(valid):  # the door has looked for this folder
+        held = [fixed[i] for i in keep]
+    else:
+        held, side = _asked_for(names, listing.root, valid)
+    kinds = _groups(listing, keep, names, groups)
+    if side:
+        check_sides(labels, held, side)
+        _check_groups(kinds, held)
+    elif kinds is not None:
+        held = grouped_split(kinds, labels, valid=valid, seed=seed)
+    else:
+        held = stratified_split(names, labels, valid=valid, seed=seed)
+    table = pd.DataFrame({"path": pd.Series(names, dtype=object)})
+    return table.assign(label=pd.Series(labels, dtype=object), valid=np.array(held, dtype=bool))
+
+
+def _asked_for(names: Sequence[str], root: Path, valid: Any) -> tuple[list[bool], str]:
+    """Return who is held out, and how to call that side."""
+    if callable(valid):
+        return [bool(valid(path)) for path in to_paths(root, names)], "valid="
+    if top := valid_folder(valid):
+        return [name.startswith(f"{top}/") for name in names], f"folder {str(root / top)!r}"
+    if isinstance(valid, str | Path):
+        return _read_split(names, root, as_path(valid, "valid")), str(valid)
+    known = set(names)
+    asked = {_name(file, root, known) for file in valid}
+    if strange := sorted(asked - known):
+        raise DataError(
+            f"expected files to validate on that are in {root}, got {len(strange):,} that are not:"
+            f" {some(strange)}; give paths below that folder"
+        )
+    return [name in asked for name in names], "valid="
+
+
+def _name(file: Any, root: Path, known: Collection[str]) -> str:
+    """Return the name of a file that is given below the root, or seen from the working folder."""
+    if not isinstance(file, str | Path):
+        raise TypeError(f"valid: expected files to validate on, got {file!r} among them")
+    text = os.path.normpath(os.fspath(file)).replace(os.sep, "/")
+    for way in (os.path.abspath, os.path.realpath):
+        if text not in known and (below := relative(way(file), Path(way(root)))) in known:
+            return below
+    return text
+
+
+def _groups(
+    listing: Listing, keep: Sequence[int], names: Sequence[str], groups: Any
+) -> list[Any] | None:
+    if listing.groups is None and groups is None:
+        return None
+    if listing.groups is not None:
+        kinds = [listing.groups[i] for i in keep]
+    else:
+        is_pattern = isinstance(groups, str | re.Pattern)
+        find: Callable[[Path], Any] = NameLabel(groups) if is_pattern else groups
+        if not callable(find):
+            raise TypeError(f"groups: expected a function, a pattern or a column, got {groups!r}")
+        kinds = [find(path) for path in to_paths(listing.root, names)]
+    if none := [name for name, kind in zip(names, kinds, strict=True) if kind in ("", None)]:
+        raise DataError(f"expected a group for each picture, got none for {some(none)}")
+    return kinds
+
+
+def _check_groups(kinds: Sequence[Any] | None, held: Sequence[bool]) -> None:
+    if kinds is None:
+        return
+    sides = ({k for k, v in zip(kinds, held, strict=True) if v == side} for side in (True, False))
+    if both := sorted(map(str, set.intersection(*sides))):
+        raise DataError(f"expected each group on one side, got on both: {some(both)}")
+
+
+def _read_split(names: Sequence[str], root: Path, path: Path) -> list[bool]:
+    """Read what `save_split` wrote."""
+    head, *rows = read_rows(path, errors="surrogateescape")
+    if head != SPLIT_COLUMNS:
+        raise DataError(f"expected the columns {SPLIT_COLUMNS} in {path}, got {head}")
+    held = {row[0]: row[-1].casefold() == "true" for row in rows}
+    if new := [name for name in names if name.strip() not in held]:
+        raise DataError(
+            f"expected all pictures of {root} in {path}, got {len(new):,} that are not:"
+            f" {some(new)}; take them out, or split anew with a fraction and save_split"
+        )
+    if gone := sorted(held.keys() - {name.strip() for name in names}):
+        text = f"{len(gone):,} pictures of {path} are not in {root}: {some(gone)}"
+        warnings.warn(text, DataWarning, stacklevel=6)
+    return [held[name.strip()] for name in names]
+
+
+def save_split(dls: DataLoaders, path: str | Path) -> Path:
+    """Write down which pictures are held out, so that another run can hold out the same.
+
+    Args:
+        dls: Made by one of our doors.
+        path: The file to write: a row a picture, columns `path` (below `dls.path`, with `/`),
+            `label` and `valid` (True or False). `valid="split.csv"` on any door reads it.
+
+    Returns:
+        The path written.
+
+    Raises:
+        TypeError: `dls` has no record of its split.
+        ValueError: The name does not end in `.csv`.
+        RunError: It cannot be written.
+    """
+    split, path = getattr(dls, "split", None), as_path(path, "path")
+    if not isinstance(split, pd.DataFrame):
+        raise TypeError("expected DataLoaders of from_folder or another of our doors, got others")
+    if path.suffix.lower() != ".csv":
+        raise ValueError(f"expected a file name that ends in .csv, got {path}")
+    return write_whole(path, partial(split.to_csv, **CSV))

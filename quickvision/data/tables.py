@@ -1,0 +1,217 @@
+"""Pictures and labels from a table: a CSV file as people have it, or a DataFrame."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Hashable, Sequence
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from quickvision.base.errors import DataError, DataWarning, as_path, did_you_mean, expect, some
+from quickvision.base.rows import read_rows
+from quickvision.data.cells import LOOKED_AT, find_cell, guess_images, images_folder, suffixes
+from quickvision.data.labels import TableLabel
+from quickvision.data.listing import Listing
+from quickvision.data.paths import TEST_NAMES, TRAIN_NAMES, VALID_NAMES, relative
+
+Column = str | int
+
+SPLIT_NAMES = ("is_valid", "valid", "split", "set", "subset", "data set", "dataset", "fold")
+LABEL_NAMES = ("label", "labels", "class", "classes", "category", "target", "species", "breed")
+YES = {"true", "yes", "1", "1.0", *VALID_NAMES, *TEST_NAMES}
+NO = {"false", "no", "0", "0.0", *TRAIN_NAMES}
+
+
+def list_csv(
+    csv: str | Path,
+    *,
+    images: str | Path | None = None,
+    fn_col: Column | None = None,
+    label_col: Column | None = None,
+    valid_col: Column | None = None,
+    groups: Column | None = None,
+    header: bool | None = None,
+    suffix: str | None = None,
+) -> Listing:
+    """List the pictures of a CSV file; see `quickvision.from_csv`."""
+    path = as_path(csv, "csv")
+    rows = read_rows(path)
+    width = len(rows[0])
+    if bad := [i + 1 for i, row in enumerate(rows) if len(row) != width]:
+        raise DataError(
+            f"expected {width} columns in each row of {path}, as in the first, got another number"
+            f" in row {some(bad)}; put text that holds a separator in quotes"
+        )
+    if images is None:
+        base = guess_images(rows, suffix, path)
+    else:
+        base = images_folder(as_path(images, "images"), path.parent)
+    named = any(isinstance(col, str) for col in (fn_col, label_col, valid_col, groups))
+    if header is None:
+        tries = [end for ends in suffixes(suffix) for end in ends]
+        header = named or not any(find_cell(cell, tries, base) for cell in rows[0])
+    columns: list[Any] = rows.pop(0) if header else list(range(width))
+    if twice := [name for name in columns if columns.count(name) > 1]:
+        raise DataError(f"expected a name of its own for each column of {path}, got two {twice[0]}")
+    if not rows:
+        raise DataError(f"expected rows under the header of {path}, got none")
+    table = pd.DataFrame(rows, columns=columns, dtype=object)
+    picks = {"fn_col": fn_col, "label_col": label_col, "valid_col": valid_col}
+    shown = {"images": images and str(images), **picks, "suffix": suffix}
+    said = "".join(f", {name}={pick!r}" for name, pick in shown.items() if pick is not None)
+    call = f"qv.from_csv({str(csv)!r}{said})"
+    return _list(table, base, picks, groups, suffix, str(path), call)
+
+
+def list_df(
+    df: pd.DataFrame,
+    *,
+    images: str | Path = ".",
+    fn_col: Column | None = None,
+    label_col: Column | None = None,
+    valid_col: Column | None = None,
+    groups: Column | None = None,
+    suffix: str | None = None,
+) -> Listing:
+    """List the pictures of a DataFrame; see `quickvision.from_df`."""
+    if not isinstance(df, pd.DataFrame):
+        raise TypeError(f"expected a DataFrame, got {type(df).__name__}")
+    if not len(df):
+        raise DataError("expected rows in the table, got none")
+    if not df.columns.is_unique:
+        twice = df.columns[df.columns.duplicated()][0]
+        raise DataError(f"expected a name of its own for each column, got two {twice!r}")
+    table = pd.DataFrame({col: [_text(value) for value in df[col]] for col in df}, dtype=object)
+    picks = {"fn_col": fn_col, "label_col": label_col, "valid_col": valid_col}
+    base = images_folder(as_path(images, "images"), Path())
+    return _list(table, base, picks, groups, suffix, "the table", "")
+
+
+def _text(value: Any) -> str:
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        return ""
+    is_float = isinstance(value, Real) and not isinstance(value, Integral)
+    whole = is_float and float(value).is_integer()  # a column of numbers with gaps
+    return str(int(value) if whole else value).strip()
+
+
+def _list(
+    table: pd.DataFrame,
+    base: Path,
+    picks: dict[str, Column | None],
+    groups: Column | None,
+    suffix: str | None,
+    name: str,
+    call: str,
+) -> Listing:
+    fn_col = _pick(table, picks["fn_col"], "fn_col", name)
+    valid_col = _pick(table, picks["valid_col"], "valid_col", name)
+    groups = _pick(table, groups, "groups", name)
+    ends: Sequence[str] = [end for tries in suffixes(suffix) for end in tries]
+    if fn_col is None:
+        fn_col, ends = _file_column(table, suffix, base, name)
+    label_col = _pick(table, picks["label_col"], "label_col", name)
+    if label_col is None:
+        label_col = _label_column(table, {fn_col, valid_col, groups})
+    names: list[str] = []
+    rows: list[int] = []
+    missing: dict[str, str] = {}
+    labelled: dict[str, str] = {}
+    for row, (cell, label) in enumerate(zip(table[fn_col], table[label_col], strict=True)):
+        there = find_cell(cell, ends, base)
+        file = there or base / f"{cell}{suffix or ''}"
+        picture = relative(file, base) or file.as_posix()
+        if labelled.get(picture, label) != label:
+            raise DataError(
+                f"expected one label for each picture in {name}, got {labelled[picture]!r} and"
+                f" {label!r} for {cell}"
+            )
+        if cell and picture not in labelled:
+            names.append(picture)
+            rows.append(row)
+            labelled[picture] = label
+            if not there:
+                missing[picture] = "no such file"
+    if dropped := len(table) - len(rows):
+        text = f"{dropped:,} of {len(table):,} rows of {name} repeat a row or name no picture"
+        warnings.warn(text, DataWarning, stacklevel=4)
+    table = table.iloc[rows]
+    left_out = {picture: "no label" for picture in names if not labelled[picture]}
+    left_out |= missing
+    held = None
+    sides = [column for column in table.columns if str(column).casefold() in SPLIT_NAMES]
+    if sides and not {valid_col, fn_col, label_col, groups} & set(sides):
+        text = f"column {sides[0]!r} of {name} is not used; valid_col={sides[0]!r} splits by it"
+        warnings.warn(text, DataWarning, stacklevel=4)
+    if valid_col is not None:
+        held, tests = _held(table[valid_col], valid_col, name)
+        left_out |= {p: "a test row" for p, is_test in zip(names, tests, strict=True) if is_test}
+    return Listing(
+        root=base,
+        names=names,
+        labels=["" if picture in left_out else labelled[picture] for picture in names],
+        get_y=TableLabel(base, labelled),
+        left_out=left_out,
+        missing=frozenset(missing),
+        held=held,
+        side=f"column {valid_col!r}",
+        groups=None if groups is None else table[groups].tolist(),
+        found_by=call,
+    )
+
+
+def _pick(table: pd.DataFrame, column: Column | None, option: str, name: str) -> Column | None:
+    """Return a column's own name; numbers count columns from 0 where none is named so."""
+    columns = list(table.columns)
+    expect(column, Hashable, option)
+    if column is None or column in columns:
+        return column
+    if isinstance(column, int) and 0 <= column < len(columns):
+        return columns[column]
+    hint = did_you_mean(str(column), map(str, columns))
+    raise DataError(
+        f"{option}: expected a column of {name}, one of {columns}, got {column!r}{hint}"
+    )
+
+
+def _file_column(
+    table: pd.DataFrame, suffix: str | None, base: Path, name: str
+) -> tuple[Column, Sequence[str]]:
+    """Return the column that names the most pictures, and the suffixes that make it do so."""
+    for ends in suffixes(suffix):
+        hits = {
+            column: sum(bool(find_cell(cell, ends, base)) for cell in table[column].head(LOOKED_AT))
+            for column in table.columns
+        }
+        if any(hits.values()):
+            return max(hits, key=hits.__getitem__), ends
+    raise DataError(
+        f"expected a column of {name} that names pictures in {base}, got none in"
+        f" {list(table.columns)}; say where the pictures are with images=, which column names them"
+        " with fn_col=, and what the names end in with suffix='.jpg'"
+    )
+
+
+def _label_column(table: pd.DataFrame, taken: set[Column | None]) -> Column:
+    free = [column for column in table.columns if column not in taken]
+    known = [column for column in free if str(column).casefold() in LABEL_NAMES]
+    if len(known) == 1 or len(free) == 1:
+        return (known or free)[0]
+    raise DataError(f"expected to see which column holds the labels, got {free}; say label_col=")
+
+
+def _held(column: pd.Series, name: Column, table: str) -> tuple[list[bool], list[bool]]:
+    """Read a column that says who is held out; `test` rows are no data where others validate."""
+    words = [str(word).casefold() for word in column]
+    strange = sorted(set(words) - YES - NO)
+    if strange:
+        raise DataError(
+            f"expected yes or no, 1 or 0, true or false, train or valid in column {name!r} of"
+            f" {table}, got {some([repr(word) for word in strange])}"
+        )
+    has_valid = bool(set(words) & YES - set(TEST_NAMES))
+    tests = [word in TEST_NAMES and has_valid for word in words]
+    return [word in YES for word in words], tests

@@ -1,0 +1,110 @@
+"""Heads: what turns a body's features into classes."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from fastai.layers import Flatten
+from fastai.vision.learner import create_head
+from torch import nn
+
+from quickvision.base.errors import did_you_mean
+
+ACTIVATIONS = {
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "selu": nn.SELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "mish": nn.Mish,
+    "hardswish": nn.Hardswish,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+}
+
+Activation = str | Callable[[], nn.Module] | None
+Head: TypeAlias = str | nn.Module
+
+
+def check_head(
+    head: Head,
+    hidden: Sequence[int] | None,
+    dropout: float | None,
+    activation: Activation,
+) -> None:
+    """See that the options of a head go together, before anything is built.
+
+    Raises:
+        TypeError: `head` is neither text nor a module; or options that this head does not have.
+        ValueError: No such head or activation; sizes or a dropout that make no sense.
+    """
+    options = {"hidden": hidden, "dropout": dropout, "activation": activation}
+    given = [name for name, value in options.items() if value is not None]
+    if not isinstance(head, str | nn.Module):
+        raise TypeError(f"head: expected 'fastai', 'linear' or a module, got {type(head).__name__}")
+    if isinstance(head, str) and head not in ("fastai", "linear"):
+        near = did_you_mean(head, ("fastai", "linear"))
+        raise ValueError(f"head: expected 'fastai', 'linear' or a module, got {head!r}{near}")
+    if isinstance(head, nn.Module) and given:
+        raise TypeError(f"{', '.join(given)}: set in the module that is given as head")
+    if head == "linear" and (wrong := [name for name in given if name != "dropout"]):
+        raise TypeError(f"{', '.join(wrong)}: goes with head='fastai'; 'linear' is a single layer")
+    whole = isinstance(hidden, Sequence) and not isinstance(hidden, str)
+    if hidden is not None and not (whole and all(isinstance(h, int) and h > 0 for h in hidden)):
+        raise ValueError(f"hidden: expected sizes of layers, as (512, 256), got {hidden!r}")
+    if dropout is not None and not (isinstance(dropout, int | float) and 0 <= dropout < 1):
+        raise ValueError(f"dropout: expected a fraction from 0 to below 1, got {dropout!r}")
+    made = isinstance(activation, nn.Module)  # nn.GELU() where nn.GELU is meant
+    if made or not (activation is None or isinstance(activation, str) or callable(activation)):
+        raise TypeError(f"activation: expected a name, or a class as nn.GELU, got {activation!r}")
+    if isinstance(activation, str) and activation not in ACTIVATIONS:
+        near = did_you_mean(activation, ACTIVATIONS) or f"; there are {', '.join(ACTIVATIONS)}"
+        raise ValueError(f"activation: no such activation {activation!r}{near}")
+
+
+def make_head(
+    features: int,
+    n_out: int,
+    *,
+    pooled: bool = False,
+    head: Head = "fastai",
+    hidden: Sequence[int] | None = None,
+    dropout: float | None = None,
+    activation: Activation = None,
+) -> nn.Module:
+    """Build a head.
+
+    Args:
+        features: Features that the body gives.
+        n_out: Classes.
+        pooled: The body gives [n, features], and not feature maps.
+        head: "fastai": average and maximum pooling, then batch norm, dropout and a linear layer,
+            once for each hidden layer and once for the classes; "linear": average pooling and one
+            linear layer; or a module, which is taken as it is.
+        hidden: Sizes of the hidden layers; fastai's (512,) by default, () for none.
+        dropout: Dropout before the last layer, a fraction; the others get half. By default 0.5,
+            and none with "linear".
+        activation: Between the layers: "relu" (the default), "gelu", ...; or a function that makes
+            a module.
+
+    Returns:
+        A module from the body's output to [n, n_out]; its weights are torch's own.
+    """
+    if isinstance(head, nn.Module):
+        return copy.deepcopy(head)  # another learner may be given the same
+    if head == "linear":
+        pool = [] if pooled else [nn.AdaptiveAvgPool2d(1), Flatten()]
+        drop = [nn.Dropout(dropout)] if dropout else []
+        return nn.Sequential(*pool, *drop, nn.Linear(features, n_out))
+    sizes = None if hidden is None else list(hidden)
+    made = create_head(
+        features, n_out, sizes, ps=0.5 if dropout is None else dropout, pool=not pooled
+    )
+    if activation is not None:
+        make = ACTIVATIONS[activation] if isinstance(activation, str) else activation
+        layers = [make() if isinstance(layer, nn.ReLU) else layer for layer in made]
+        made = nn.Sequential(*layers)
+    return made

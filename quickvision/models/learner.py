@@ -1,0 +1,269 @@
+"""Put a pretrained body and a new head together: `DataLoaders` in, a plain fastai `Learner` out."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from fastai.data.core import DataLoaders, Pipeline
+from fastai.data.transforms import Normalize, get_c
+from fastai.learner import Learner
+from fastai.metrics import F1Score, accuracy, error_rate
+from fastai.torch_core import apply_init, no_random
+from fastai.vision.learner import model_meta
+from torch import nn
+
+from quickvision.models.body import make_body
+from quickvision.base.errors import DataError, ModelError, as_path, did_you_mean, expect
+from quickvision.models.fused import FusedAdam
+from quickvision.models.groups import layer_groups as split_into
+from quickvision.models.head import Activation, Head, check_head, make_head
+from quickvision.models.losses import Loss, make_loss
+from quickvision.models.zoo import Arch, ModelSettings, find_arch
+from quickvision.models.optimisers import Opt, find_opt
+from quickvision.models.compute import check_precision, speed_up
+from quickvision.data.splits import is_uneven
+
+# What fastai's `vision_learner` calls it.
+_HERE = {
+    "lin_ftrs": "hidden=",
+    "ps": "dropout=",
+    "custom_head": "head=",
+    "pretrained": "weights=",
+    "cut": "a function of your own as arch=",
+    "normalize": "always done",
+    "n_in": "seen from the pictures",
+}
+# What torch (a wrong checksum is a RuntimeError, too) and timm raise where a model cannot take a
+# picture: they have no common parent.
+_MISFITS = (RuntimeError, AssertionError, ValueError)
+_OF_FASTAI = set(inspect.signature(Learner.__init__).parameters) - {"self", "dls", "model"}
+
+
+def cnn_learner(
+    dls: DataLoaders,
+    arch: str | Callable[..., nn.Module] = "resnet34",
+    *,
+    weights: str | Path | None = "default",
+    head: Head = "fastai",
+    hidden: Sequence[int] | None = None,
+    dropout: float | None = None,
+    activation: Activation = None,
+    layer_groups: int | None = 3,
+    loss: Loss = None,
+    label_smoothing: float = 0.0,
+    class_weights: Any = None,
+    opt: Opt = None,
+    momentum: float | None = None,
+    metrics: Any = None,
+    path: str | Path = ".",
+    precision: str = "auto",
+    compile: bool = False,
+    **kwargs: Any,
+) -> Learner:
+    """Build a fastai `Learner` with a pretrained body, frozen, and a new head.
+
+    Args:
+        dls: Any fastai `DataLoaders` of labelled pictures. It stays as it is: the learner gets its
+            own copy, normalised by the statistics that its weights expect (and only by those), so
+            that two learners can share one `dls`.
+        arch: A torchvision or timm name (torchvision's where both have it; `timm/NAME` says
+            otherwise), as `list_models` lists them, or a function that builds a model.
+        weights: "default", the library's best ImageNet weights, downloaded once; a file with a
+            state dict, for rooms without internet; or None, to start from nothing.
+        head: "fastai" (both kinds of pooling, batch norm, dropout, a hidden layer), "linear" (the
+            PyTorch tutorial's: average pooling and one layer), or a module from the body's output
+            to the classes.
+        hidden: Sizes of fastai's hidden layers, such as (512, 256); (512,) by default, () for none.
+        dropout: Before the last layer, a fraction; earlier layers get half. By default 0.5, and
+            none with "linear".
+        activation: Between hidden layers: "relu" (the default), "gelu", "silu", ...; or a function
+            that makes a module.
+        layer_groups: Groups of layers, from input to head, that rates are spread over and that
+            `gradual` unfreezes one by one; None makes one of each stage of the body.
+        loss: None, the data's own (cross-entropy, weighted where the door was asked for it);
+            "cross_entropy", "focal", or a fastai loss.
+        label_smoothing: Share of each label that is spread over all classes, from 0 to below 1.
+        class_weights: "balanced" (one over the class's size), a dict from class to weight, or one
+            weight a class in the order of the vocab.
+        opt: "adamw" (what fastai calls Adam, the default), "adam" (Kingma's), "sgd", "adadelta",
+            "rmsprop", "radam", "lamb", "larc", "ranger", "qhadam", or a fastai `opt_func`.
+        momentum: Fixed momentum; by default fastai's cycle from 0.95 to 0.85 and back.
+        metrics: fastai metrics; by default `error_rate` and `accuracy`, and macro-F1 (`f1_score`)
+            where our door has found one class more than 5 times as large as another.
+        path: Folder under which `learn.save` writes; fastai would write beside the pictures.
+        precision: "auto", "float32", "bf16" or "fp16". "auto" is bf16 on a GPU that computes in
+            it, with about half the memory, and else float32. "fp16" is for older GPUs; its
+            gradients are scaled. torch's own rules for TF32 stay as they are.
+        compile: Let `torch.compile` rewrite the model: worth it in long runs on a GPU; the first
+            steps of all layers wait for the compiler, about a minute.
+        **kwargs: Go to fastai's `Learner` (`cbs`, `wd`, `loss_func`, `opt_func`, `splitter`, ...).
+
+    Returns:
+        A plain fastai `Learner` with layer groups, frozen where it has weights. Convolutions are
+        laid out channels-last where that is faster (safetensors wants `.contiguous()` of them).
+
+    Raises:
+        DataError: `dls` has no validation pictures.
+        ModelError: Unknown `arch`, weights that cannot be had or do not fit, a model that
+            cannot take pictures of this size, or a `precision` that the device does not have.
+        ValueError: An option is out of range, or there is none of this name.
+        TypeError: `arch` is a built model, or anything else that is no name and no function;
+            `weights` is neither text nor a path; options that do not go together.
+    """
+    expect(dls, DataLoaders, "dls")
+    path = as_path(path, "path")
+    if not (weights is None or isinstance(weights, str | Path)):
+        raise TypeError(f"weights: expected 'default', None or a file, got {weights!r}")
+    if weights is not None:
+        as_path(weights, "weights")
+    shape = {"head": head, "hidden": hidden, "dropout": dropout, "activation": activation}
+    chosen = {"layer_groups": layer_groups, "loss": loss, "opt": opt, "momentum": momentum}
+    chosen |= {"label_smoothing": label_smoothing, "class_weights": class_weights}
+    check_options({**shape, **chosen, **kwargs})
+    if not len(dls.loaders[-1].dataset):
+        raise DataError(
+            "expected validation pictures in dls, got none; hold some out with valid=0.2"
+        )
+    device = torch.device(dls.device or "cpu")
+    precision = check_precision(precision, device)
+    loss_func = make_loss(dls, loss, label_smoothing=label_smoothing, class_weights=class_weights)
+    if loss_func is not None:
+        kwargs["loss_func"] = loss_func
+    if opt is not None or momentum is not None:
+        kwargs["opt_func"] = find_opt(opt if opt is not None else kwargs.get("opt_func"), momentum)
+        if momentum is not None:
+            kwargs["moms"] = (momentum,) * 3
+    elif device.type == "cuda" and not kwargs.get("wd_bn_bias"):
+        kwargs.setdefault("opt_func", FusedAdam)
+    found = find_arch(arch)
+    if metrics is None:
+        macro_f1 = [F1Score(average="macro")] if is_uneven(getattr(dls, "split", None)) else []
+        metrics = [error_rate, accuracy, *macro_f1]
+    picture = _one_picture(dls)
+    own = _normalised(dls, found.settings, channels=picture.shape[1])
+    model = _model(own, found, weights, shape, picture)
+    meta = {} if isinstance(found.source, str) else model_meta.get(found.source, {})
+    known = meta.get("split") if layer_groups == 3 else None
+    kwargs.setdefault("splitter", known or partial(split_into, n=layer_groups))
+    learn = Learner(own, model, metrics=metrics, path=path, **kwargs)
+    learn.arch, learn.n_out, learn.pretrained = found.source, get_c(dls), weights is not None
+    if learn.pretrained:
+        learn.freeze()
+    speed_up(learn, precision)
+    if compile:
+        learn.model.compile()  # in place: torch.compile(model) renames its weights
+    return learn
+
+
+LEARNER_OPTIONS = _OF_FASTAI | set(inspect.signature(cnn_learner).parameters) - {"dls", "kwargs"}
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """See that options of `cnn_learner` go together, as far as that needs no data and no model.
+
+    Raises:
+        TypeError: One is unknown, or two say the same.
+        ValueError: One is out of range.
+    """
+    if unknown := [name for name in options if name not in LEARNER_OPTIONS]:
+        name = unknown[0]
+        here = f"; here it is {_HERE[name]}" if name in _HERE else ""
+        near = here or did_you_mean(name, LEARNER_OPTIONS)
+        raise TypeError(f"{name}: neither cnn_learner nor fastai's Learner has that{near}")
+    for ours, fastais in (("loss", "loss_func"), ("opt", "opt_func")):
+        if fastais in options and options.get(ours) is not None:
+            raise TypeError(f"{fastais}: says the same as {ours}=; give one of them")
+    weighed = options.get("class_weights") is not None
+    if "loss_func" in options and (weighed or options.get("label_smoothing")):
+        raise TypeError("label_smoothing, class_weights: set in the loss_func that is given")
+    if "moms" in options and options.get("momentum") is not None:
+        raise TypeError("moms: says the same as momentum=; give one of them")
+    groups = options.get("layer_groups", 3)
+    if groups is not None and not (isinstance(groups, int) and groups > 1):
+        raise ValueError(f"layer_groups: expected 2 or more, or None, got {groups!r}")
+    shape = (options.get(name) for name in ("hidden", "dropout", "activation"))
+    check_head(options.get("head", "fastai"), *shape)
+    find_opt(options.get("opt"), options.get("momentum"))
+
+
+def _one_picture(dls: DataLoaders) -> torch.Tensor:
+    """Read one validation picture, float32 [1, channels, height, width]."""
+    with no_random(reproducible=False):  # building a loader draws from Python's generator
+        picture = dls.loaders[-1].new(bs=1, shuffle=False, num_workers=0).one_batch()[0]
+    return picture.as_subclass(torch.Tensor).cpu()
+
+
+def _model(
+    dls: DataLoaders,
+    arch: Arch,
+    weights: str | Path | None,
+    shape: dict[str, Any],
+    picture: torch.Tensor,
+) -> nn.Sequential:
+    """Put body and head together, and see that a picture of this size goes through."""
+    n_out, name = get_c(dls), arch.name
+    try:
+        body, features, pooled = make_body(arch, weights, picture)
+    except StopIteration as error:
+        raise ModelError(f"cannot tell {name}'s body from its head: no pooling layer") from error
+    except _MISFITS as error:
+        raise _misfit(arch, picture, error) from error
+    except OSError as error:  # URLError, and Hugging Face's offline error, are both of this kind
+        raise ModelError(
+            f"expected to download the weights of {name}, got: {error}. Three ways out: go"
+            f" online once (they are kept); copy the file to this machine and pass weights=FILE;"
+            " or train from nothing with weights=None"
+        ) from error
+    head = make_head(features, n_out, pooled=pooled, **shape)
+    model = nn.Sequential(body, head)
+    if shape["head"] == "fastai":
+        apply_init(head, nn.init.kaiming_normal_)
+    try:
+        with no_random(reproducible=False), torch.no_grad():
+            out = model.eval()(picture)
+    except _MISFITS as error:
+        if isinstance(shape["head"], nn.Module):
+            raise ModelError(
+                f"head: it cannot take the {features} features of {name}: {error}"
+            ) from error
+        raise _misfit(arch, picture, error) from error
+    if out.shape != (1, n_out):
+        raise ModelError(
+            f"expected an output for each of {n_out} classes, got {tuple(out.shape[1:])}; the"
+            f" module that is given as head takes {features} features"
+        )
+    return model.train().to(dls.device)
+
+
+def _misfit(arch: Arch, picture: torch.Tensor, error: Exception) -> ModelError:
+    height, width = picture.shape[-2:]
+    size, name = arch.settings.input_size, arch.name
+    if "hash" in str(error):
+        return ModelError(f"cannot build {name}: {error}")
+    takes = "takes no others than" if arch.settings.fixed_size else "was made for"
+    return ModelError(
+        f"{name} cannot take pictures of {height} x {width} pixels: {error}; build the data with"
+        f" size={size}: it {takes} {size} x {size}"
+    )
+
+
+def _normalised(dls: DataLoaders, settings: ModelSettings, *, channels: int) -> DataLoaders:
+    """Copy `dls` with these statistics in place of any that were put in earlier."""
+    own = copy.copy(dls)
+    with no_random(reproducible=False):  # building a loader draws from Python's generator
+        fits = channels == len(settings.mean)  # grey pictures have no statistics
+        own.loaders = []
+        for dl in dls.loaders:
+            tfms = [tfm for tfm in dl.after_batch.fs if not isinstance(tfm, Normalize)]
+            tfms += [Normalize.from_stats(settings.mean, settings.std)] if fits else []
+            new = dl.new(after_batch=Pipeline(tfms))
+            new.rng.setstate(dl.rng.getstate())
+            own.loaders.append(new)
+    own.device = torch.device(dls.device or "cpu")
+    return own

@@ -1,0 +1,296 @@
+"""One training from plan to report, from its start or from a checkpoint."""
+
+from __future__ import annotations
+
+import random
+import time
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from fastai.callback.mixup import CutMix, MixUp
+from fastai.learner import L, Learner
+from fastai.torch_core import set_seed
+
+from quickvision.training.best import BestEpoch
+from quickvision.runs.bottleneck import Watch
+from quickvision.runs.checkpointer import Checkpointer
+from quickvision.runs.checkpoints import BEFORE, BEST, FOLDER, plain
+from quickvision.runs.run_options import Rate, RunConfig
+from quickvision.models.determinism import deterministic
+from quickvision.base.errors import ModelError, RunError
+from quickvision.training.features import feature_learner, why_not
+from quickvision.base.files import write_whole
+from quickvision.training.guards import InParts
+from quickvision.results.predictions import get_preds
+from quickvision.training.records import logged
+from quickvision.training.lr_find import FROZEN_LR, find_lr
+from quickvision.training.trials import Plan, clocked
+from quickvision.runs.plan import make_plan, plan_lines
+from quickvision.base.progress import Bar, say
+from quickvision.base.processes import rank, share, spread_weights, world_size
+from quickvision.runs.written import save_results
+from quickvision.runs.run import Run, Stage, arch_name
+from quickvision.runs.run_state import RunState
+from quickvision.models.compute import device_of
+from quickvision.training.fit import UNFROZEN_LR, count_groups, fit_frozen, fit_unfrozen, spread
+
+
+@dataclass
+class Job:
+    """One training: what was asked for, and what has been gathered on the way.
+
+    Attributes:
+        learn: The learner that is trained.
+        path: The run's folder.
+        config: How it is trained.
+        cbs: fastai callbacks for both stages.
+        verbose: Say what happens.
+        deadline: When the budget is spent, by `time.perf_counter`; None without one.
+        timing: Seconds by stage, in their order.
+        made: The options that data and model were made with, for `Run.show_code`.
+        state: A checkpoint to go on from; None to begin.
+    """
+
+    learn: Learner
+    path: Path
+    config: RunConfig
+    cbs: Any = None
+    verbose: bool = True
+    deadline: float | None = None
+    timing: dict[str, float] = field(default_factory=dict)
+    made: dict[str, Any] = field(default_factory=dict)
+    state: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        self.learn.path, self.learn.model_dir = self.path, FOLDER
+        self.watch, self.best = Watch(self.say), BestEpoch(self.learn)
+        self.in_parts = InParts(self.say)
+        mixes = [(MixUp, self.config.mixup), (CutMix, self.config.cutmix)]
+        self.mixed = [mix(alpha) for mix, alpha in mixes if alpha]
+        if self.state is None:
+            self.at = RunState((0, 0), timing=self.timing)
+        else:
+            self.at = RunState.from_plain(self.state)
+            for name, seconds in self.timing.items():
+                self.at.timing[name] = self.at.timing.get(name, 0.0) + seconds
+            self.best.row = self.state["best"]
+            try:
+                self.learn.model.load_state_dict(self.state["model"])
+            except RuntimeError as error:
+                raise RunError(f"expected the run's model, got another: {error}") from error
+        self.checkpoint = Checkpointer(
+            self.path, self.learn.model, self.best, self.at.to_plain, self.state
+        )
+
+    def say(self, text: str) -> None:
+        """Say a line, unless asked to be quiet."""
+        say(text, verbose=self.verbose)
+
+    def train(self) -> Run:
+        """Plan, train in both stages, look."""
+        model, device = self.learn.model, device_of(self.learn)
+        exact = deterministic(model, device) if self.config.deterministic else nullcontext()
+        with exact, logged(self.config.log, self.path) as self.logs:
+            return self._train()
+
+    def _train(self) -> Run:
+        pretrained = getattr(self.learn, "pretrained", True)
+        config = self.config if pretrained else self.config.from_scratch()
+        lr, second = config.lr, config.second_lr
+        reason = why_not(self.learn, [*L(self.cbs), *self.mixed])
+        reason = reason if config.cache_features else "cache_features=False"
+        plan = None
+        if self.state is None:
+            self.at.epochs = (config.frozen_epochs, config.unfrozen_epochs)
+            plan = self._plan(not reason, (pretrained and lr == "find", second == "find"))
+        if self.at.epochs[0] and config.cache_features and reason:
+            self.say(f"{'frozen':<13}sees the pictures in each epoch, because of {reason}")
+        try:
+            if self.at.epochs[0]:
+                self._frozen(self.at.epochs[0], lr, cached=not reason)
+            if plan and all(self.at.epochs) and self.deadline is not None:
+                self._plan_again(plan)
+            if not pretrained:
+                self.say("no weights to build on: all layers train from the start, at one rate")
+            if self.at.epochs[1]:
+                self._unfrozen(self.at.epochs[1], second, pretrained)
+            return self._finish()
+        except Exception:
+            self._keep_best()
+            raise
+        except KeyboardInterrupt:
+            self._keep_best()
+            self.say(f"{'stopped':<13}to go on: quickvision resume {self.path}")
+            raise
+
+    def _keep_best(self) -> None:
+        """Leave a model that can be used, and say where it is."""
+        with suppress(RunError):  # the folder cannot be written, as somebody is being told
+            self.checkpoint.save_best()
+        if self.best.row is not None:
+            at = f"{self.best.row['stage']} epoch {self.best.row['epoch']}"
+            self.say(f"{'kept':<13}the best so far, {at}: {self.path / FOLDER / BEST}")
+
+    def _plan(self, cached: bool, searches: tuple[bool, bool]) -> Plan:
+        """Time a few steps, pick the epochs where there is a budget, and say what will be done."""
+        with clocked(self.at.timing, "estimate"):
+            plan = make_plan(
+                self.learn,
+                self.config,
+                cached=cached,
+                searches=searches,
+                budgeted=self.deadline is not None,
+            )
+        if self.deadline is not None:
+            frozen, unfrozen = plan.fit(self.deadline - time.perf_counter(), self.at.epochs[0])
+            self.at.epochs = share((frozen, unfrozen if self.at.epochs[1] else 0))
+        self.say(plan_lines(self.learn, plan, self.at.epochs, self.path, self.deadline))
+        return plan
+
+    def _plan_again(self, plan: Plan) -> None:
+        """Pick the unfrozen epochs once more, now that the frozen stage's time is known."""
+        unfrozen = share(plan.left_over((self.deadline or 0) - time.perf_counter()))
+        if unfrozen != self.at.epochs[1]:
+            self.say(f"{'budget':<13}{unfrozen} unfrozen epochs fit now")
+        self.at.epochs = (self.at.epochs[0], unfrozen)
+        self.checkpoint.save()  # or a resumed run would go by the first plan
+
+    def _frozen(self, epochs: int, lr: Rate, *, cached: bool) -> None:
+        """Train the head: on features that the body gives once, or on the pictures."""
+        self.learn.freeze()
+        if self.at.is_done("frozen"):
+            return
+        learn, cbs = self.learn, [*L(self.cbs), *self.mixed, self.watch]
+        if cached:
+            self._seed(learn)  # views are drawn
+            try:
+                with clocked(self.at.timing, "features"):
+                    learn = feature_learner(self.learn, views=self.config.views)
+                cbs = [*L(self.cbs)]
+                self.say(
+                    f"{'frozen':<13}features of all pictures  {self.at.timing['features']:.0f} s"
+                )
+            except ModelError as error:
+                cached = False
+                self.say(f"{'frozen':<13}sees the pictures in each epoch: {error}")
+        rate = self._rate(learn, "frozen", lr, FROZEN_LR, cached)
+        how = self._begin(learn, "frozen", rate, cbs, cached)
+        with clocked(self.at.timing, "frozen"):
+            fit_frozen(learn, epochs, past=self._rows("frozen"), **how)
+        if cached:
+            seen = {k: v for k, v in vars(learn.recorder).items() if k != "learn"}
+            vars(self.learn.recorder).update(seen)  # for learn.recorder.plot_loss() and the like
+            learn.dls = None  # a learner and its callbacks hold each other, and so the features
+        self._keep("stage-1", Stage("frozen", epochs, rate, cached))
+
+    def _unfrozen(self, epochs: int, lr: Rate, sliced: bool) -> None:
+        """Train all layers; `sliced` spreads a single rate over them."""
+        self.learn.unfreeze()
+        if self.at.is_done("unfrozen"):
+            return
+        rate = self._rate(self.learn, "unfrozen", lr, UNFROZEN_LR.stop)
+        if sliced and not isinstance(rate, slice):
+            rate = spread(rate)
+        gradual = self.config.gradual and epochs >= count_groups(self.learn) - 1
+        cbs = [*L(self.cbs), *self.mixed, self.watch]
+        how = self._begin(self.learn, "unfrozen", rate, cbs)
+        with clocked(self.at.timing, "unfrozen"):
+            past = self._rows("unfrozen")
+            fit_unfrozen(self.learn, epochs, gradual=gradual, past=past, **how)
+        self._keep("stage-2", Stage("unfrozen", epochs, rate, cached=False, gradual=gradual))
+
+    def _rows(self, stage: str) -> list[dict[str, Any]]:
+        """Return the rows of a stage that have been written before; gradual steps are unfrozen."""
+        return [r for r in self.checkpoint.rows if (r["stage"] == "frozen") == (stage == "frozen")]
+
+    def _begin(
+        self, learn: Learner, name: str, rate: Any, cbs: list[Any], cached: bool = False
+    ) -> dict[str, Any]:
+        """Begin a stage at a known place, so that it can be done again without those before it."""
+        self._seed(learn, apart=not cached)
+        self.checkpoint.cached = cached
+        if self.checkpoint.state is None:
+            self.checkpoint.save()
+        config = self.config
+        ours = [self.in_parts, self.best, self.checkpoint, *self.logs(name)]
+        how = {"schedule": config.schedule, "patience": config.patience, "verbose": self.verbose}
+        return {**how, "lr_max": rate, "cbs": [*cbs, *ours, *self._together(cached)]}
+
+    def _together(self, cached: bool) -> list[Any]:
+        """What several processes need; on cached features each does the same, and that is quick."""
+        if world_size() == 1 or cached:
+            return []
+        from quickvision.training.distributed import Distributed  # Accelerate may not be installed
+
+        return [Distributed()]
+
+    def _seed(self, learn: Learner, *, apart: bool = False) -> None:
+        set_seed(self.config.seed + rank() * apart)
+        for dl in learn.dls.loaders:
+            dl.rng = random.Random(self.config.seed)
+
+    def _rate(
+        self, learn: Learner, name: str, lr: Rate, default: float, cached: bool = False
+    ) -> Any:
+        """Find a rate where one is asked for, and has not been found."""
+        if lr != "find":
+            return lr
+        if name in self.at.rates:
+            return self.at.rates[name]
+        if not cached:
+            self.say(f"{name:<13}trying learning rates")
+        bar = [Bar(f"{name} rates")] if self.verbose else []
+        cbs = [self.in_parts, *bar, *self._together(cached)]
+        self._seed(learn, apart=not cached)
+        with clocked(self.at.timing, f"{name} rates"):
+            steps = 100 if cached else None  # they cost next to nothing there
+            found = share(find_lr(learn, num_it=steps, default=default, cbs=cbs))
+        seconds = self.at.timing[f"{name} rates"]
+        self.say(f"{name:<13}rate {found.lr:.1e}: {found.reason}  {seconds:.0f} s")
+        self.at.lr_finds[name], self.at.rates[name] = found, found.lr
+        table = pd.DataFrame({"lr": found.lrs, "loss": found.losses})
+        if rank() == 0:
+            write_whole(self.path / f"lr_find-{name}.csv", partial(table.to_csv, index=False))
+        return found.lr
+
+    def _keep(self, name: str, stage: Stage) -> None:
+        """Save a stage's weights, and that it is done."""
+        self.at.stages.append(stage)
+        spread_weights(self.learn.model)
+        if rank() == 0:  # what learn.save() writes, but readable without any of fastai's classes
+            opt = self.learn.opt.state_dict() if self.learn.opt else None
+            state = {"model": self.learn.model.state_dict(), "opt": opt}
+            file = self.path / FOLDER / f"{name}.pth"
+            write_whole(file, partial(torch.save, plain(state)))
+        self.checkpoint.save()
+
+    def _finish(self) -> Run:
+        """Look at the validation pictures once and write down what was seen."""
+        skipped = getattr(self.learn.dls, "skipped", None)
+        self._seed(self.learn)  # augmented looks are drawn
+        count_groups(self.learn)
+        with clocked(self.at.timing, "report"):
+            run = Run(
+                learn=self.learn,
+                history=pd.DataFrame(self.checkpoint.rows),
+                preds=get_preds(self.learn, tta=self.config.tta),
+                lr_finds=self.at.lr_finds,
+                arch=arch_name(self.learn),
+                path=self.path,
+                skipped=pd.DataFrame(columns=["path", "reason"]) if skipped is None else skipped,
+                config=self.config,
+                stages=tuple(self.at.stages),
+                made=self.made,
+                best=self.best.row or {},
+                timing=self.at.timing,
+            )
+            if rank() == 0:
+                save_results(run)
+                (self.path / FOLDER / BEFORE).unlink(missing_ok=True)
+        self.say(f"\n{run}")
+        return run

@@ -1,0 +1,210 @@
+"""The folder of one run, and the handle that a finished run is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from fastai.learner import Learner
+from matplotlib.axes import Axes
+
+from quickvision.results import predictions as interpret
+from quickvision.results import plots
+from quickvision.base.figures import Accuracy
+from quickvision.runs.run_options import RunConfig
+from quickvision.base.errors import RunError, some
+from quickvision.results.predictions import Predictions
+from quickvision.training.lr_find import LRFind
+from quickvision.training.trials import spoken
+from quickvision.runs.script import Code, write_script
+from quickvision.data.splits import is_uneven
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage, as it was trained.
+
+    Attributes:
+        name: "frozen" or "unfrozen".
+        epochs: Epochs that were asked for.
+        lr: Rate, or rates, at the top.
+        cached: It trained on cached features.
+        gradual: Group by group.
+    """
+
+    name: str
+    epochs: int
+    lr: Any
+    cached: bool = False
+    gradual: bool = False
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Run:
+    """A finished training: the learner, what happened, and what the model gets wrong.
+
+    Attributes:
+        learn: The plain fastai `Learner`, with the weights of the last epoch;
+            `learn.load("best")` goes to the best epoch of both stages, `learn.load("stage-1")` back
+            to the end of the frozen one, where there was one.
+        history: One row an epoch over all stages, as `fit_frozen` returns it, and `cached`: whether
+            it was one on cached features.
+        preds: The one inference pass over the validation pictures.
+        lr_finds: What the rate finder saw, by stage; empty where rates were given.
+        arch: Name of the architecture.
+        path: Folder with the stages' weights, the tables and the plots.
+        skipped: Pictures that were left out: columns `path` and `reason`.
+        config: How it was trained.
+        stages: What each stage did, its rates with it.
+        made: The options that data and model were made with.
+        best: The best epoch's row of `history`: most accurate, then of lowest validation loss. It
+            is picked on the pictures that it is measured on, which flatters it.
+        timing: Seconds by stage, in their order: "data" and "model" (building them), "estimate",
+            "features", "frozen rates", "frozen", "unfrozen rates", "unfrozen", "report".
+        baseline: Another run on the same pictures to compare with, or None.
+    """
+
+    learn: Learner
+    history: pd.DataFrame
+    preds: Predictions
+    lr_finds: Mapping[str, LRFind]
+    arch: str
+    path: Path
+    skipped: pd.DataFrame
+    config: RunConfig
+    stages: tuple[Stage, ...] = ()
+    made: Mapping[str, Any] = field(default_factory=dict)
+    best: Mapping[str, Any] = field(default_factory=dict)
+    timing: Mapping[str, float] = field(default_factory=dict)
+    baseline: Run | None = None
+
+    @property
+    def accuracy(self) -> Accuracy:
+        """Accuracy on the validation pictures at the end of the run, with its interval."""
+        return self.preds.accuracy
+
+    def most_confused(self, *, min_val: int = 1) -> pd.DataFrame:
+        """See `quickvision.most_confused`."""
+        return interpret.most_confused(self.preds, min_val=min_val)
+
+    def top_losses(self, k: int | None = 9) -> pd.DataFrame:
+        """See `quickvision.top_losses`."""
+        return interpret.top_losses(self.preds, k)
+
+    def class_report(self) -> pd.DataFrame:
+        """See `quickvision.class_report`."""
+        return interpret.class_report(self.preds)
+
+    def plot_top_losses(self, k: int = 9, *, ax: Axes | None = None) -> Axes:
+        """See `quickvision.plot_top_losses`."""
+        return plots.plot_top_losses(self.preds, k, ax=ax)
+
+    def plot_confusion(self, *, ax: Axes | None = None) -> Axes:
+        """See `quickvision.plot_confusion`."""
+        return plots.plot_confusion(self.preds, ax=ax)
+
+    def plot_history(
+        self, y: str | tuple[str, ...] = ("train_loss", "valid_loss"), *, ax: Axes | None = None
+    ) -> Axes:
+        """See `quickvision.plot_history`."""
+        return plots.plot_history(self.history, y, ax=ax)
+
+    def plot_lr_find(self, *, ax: Axes | None = None) -> Axes:
+        """See `quickvision.plot_lr_find`.
+
+        Raises:
+            RunError: The rates were given, so nothing was searched.
+        """
+        if not self.lr_finds:
+            raise RunError("expected a rate finder's curve, got none: this run was given its rates")
+        return plots.plot_lr_find(self.lr_finds, ax=ax)
+
+    def show_code(self) -> Code:
+        """Write the plain fastai script that does what this run did, with its real numbers.
+
+        With the same versions on the same CPU it ends at the same validation error. Where features
+        were cached, it caches them; what was yours (a loss, transforms, callbacks) is left to fill
+        in.
+
+        Returns:
+            Text, which notebooks and prompts show as it is.
+        """
+        return write_script(
+            self.learn, self.config, self.stages, self.made, self.path / "split.csv"
+        )
+
+    def summary(self) -> dict[str, str]:
+        """Say the result in a few named lines of text."""
+        n_train, n_valid = len(self.learn.dls.train_ds), len(self.preds)
+        n_skipped = len(self.skipped)
+        stages = self.history.groupby("stage", sort=False)[["epoch", "cached"]].max()
+        epochs = " + ".join(
+            f"{row.epoch} {stage}{' (on cached features)' if row.cached else ''}"
+            for stage, row in stages.iterrows()
+        )
+        total = sum(self.timing.values())
+        slow = [
+            f"{name} {spoken(s) if s >= 10 else f'{s:.1f} s'}"
+            for name, s in self.timing.items()
+            if s > total / 20
+        ]
+        confused = [f"{r.actual} taken for {r.predicted} ({r.count_})" for r in self._pairs()]
+        lines = {
+            "accuracy": f"{self.accuracy}{self._looks()}",
+            "macro-F1": f"{interpret.macro_f1(self.preds):.1%}, each class counting the same"
+            if is_uneven(getattr(self.learn.dls, "split", None))
+            else "",
+            "best epoch": self._best(),
+            "baseline": str(self.baseline.accuracy) if self.baseline else "",
+            "model": f"{self.arch}, {epochs} epochs",
+            "time": f"{spoken(total)}: {', '.join(slow)}",
+            "data": f"{n_train:,} train, {n_valid:,} valid, {len(self.preds.vocab)} classes",
+            "confused": some(confused) or "nothing",
+            "left out": f"{n_skipped:,} picture{'s'[: n_skipped != 1]}, see run.skipped"
+            if n_skipped
+            else "",
+            "written to": str(self.path),
+        }
+        return {name: text for name, text in lines.items() if text}
+
+    def _looks(self) -> str:
+        tta = self.config.tta
+        return f", with {tta} augmented looks" if tta else ""
+
+    def _best(self) -> str:
+        """Name the best epoch, where it was not the last."""
+        best, last = self.best, self.history.iloc[-1]
+        if not best or (best["stage"], best["epoch"]) == (last["stage"], last["epoch"]):
+            return ""
+        said = f"valid_loss {best['valid_loss']:.3f}"
+        if "accuracy" in best:
+            n = len(self.preds)
+            said = str(Accuracy(round(best["accuracy"] * n), n))
+        return f"{best['stage']} {best['epoch']}, {said}: run.learn.load('best') goes back to it"
+
+    def _pairs(self) -> list[Any]:
+        return list(self.most_confused().rename(columns={"count": "count_"}).itertuples())
+
+    def __repr__(self) -> str:
+        return f"<Run {self.path}: {self.arch}, accuracy {self.accuracy}>"
+
+    def __str__(self) -> str:
+        return "\n".join(f"{name:<13}{text}" for name, text in self.summary().items())
+
+    def _repr_html_(self) -> str:
+        cell = "text-align:left;padding:2px 12px 2px 0;vertical-align:top"
+        rows = "".join(
+            f'<tr><th style="{cell}">{escape(name)}</th><td style="{cell}">{escape(text)}</td></tr>'
+            for name, text in self.summary().items()
+        )
+        return f"<table>{rows}</table>"
+
+
+def arch_name(learn: Learner) -> str:
+    """Return the name of a learner's architecture, or of its model's class."""
+    arch = getattr(learn, "arch", None) or type(learn.model)
+    return arch if isinstance(arch, str) else getattr(arch, "__name__", str(arch))

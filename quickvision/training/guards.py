@@ -1,0 +1,126 @@
+"""Out of memory: the same batch again, in smaller parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from typing import Any
+
+import torch
+from fastai.callback.core import Callback
+from fastai.callback.fp16 import MixedPrecision
+from fastai.learner import Learner
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from quickvision.base.errors import RunError
+from quickvision.base.memory import free_device_memory, is_out_of_memory
+from quickvision.base.processes import world_size
+
+
+class InParts(Callback):
+    """Where a batch does not fit into memory, take it again in two parts, then in four, ...
+
+    The loss is that of the whole batch, and gradients add up over the parts, so a step stays what
+    it was, and no picture counts twice; batch norm sees a part at a time. A part's activations are
+    computed again on the way back (`torch.utils.checkpoint`), so a step takes about a third longer.
+    Into how many parts a batch is cut stays for all fits that the callback is given to.
+
+    Args:
+        say: Takes the sentence, once for each halving.
+
+    Attributes:
+        parts: Into how many a batch is cut.
+    """
+
+    order = -100  # its phases are those of the step, before other callbacks work in them
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.say, self.parts, self.phase = say, 1, ""
+
+    def before_fit(self) -> None:
+        """Take the place of the learner's own step, for the length of the fit."""
+        self.learn._do_one_batch = partial(self._do_one_batch, self.learn)
+
+    def after_fit(self) -> None:
+        """Give it back."""
+        del self.learn._do_one_batch
+
+    def after_loss(self) -> None:
+        """Note that the way back begins."""
+        self.phase = "backward"
+
+    def before_step(self) -> None:
+        """Note that weights change from here on."""
+        self.phase = "step"
+
+    def _do_one_batch(self, learn: Learner) -> None:
+        if self not in learn.cbs:  # an error has ended the fit that put this here
+            del learn._do_one_batch
+            return learn._do_one_batch()
+        model = learn.model
+        while True:
+            self.phase = "forward"
+            learn.model = model if self.parts == 1 else partial(_forward, model, self.parts)
+            try:
+                return type(learn)._do_one_batch(learn)
+            except RuntimeError as error:  # below, it is gone, and what its frames held
+                if self.phase == "step" or not is_out_of_memory(error):
+                    raise
+                if world_size() > 1:  # the others would wait for the gradients of the first try
+                    raise RunError(f"{error}; lower bs, the pictures of each process") from error
+                self._halve(len(learn.xb[0]), str(error).split("\n")[0])
+            finally:
+                learn.model = model
+            self._clean_up(learn)
+
+    def _halve(self, n: int, why: str) -> None:
+        finest = max(1, n // 2)  # batch norm trains on two pictures at least
+        if self.parts >= finest:
+            raise RunError(
+                f"expected memory for {-(-n // finest)} pictures at once, got: {why}; take smaller"
+                " pictures (size=), a smaller model (arch=) or another device"
+            )
+        self.parts = min(2 * self.parts, finest)
+        parts = f"taken in {self.parts} parts, a third slower"
+        self.say(f"{'memory':<13}a batch of {n} does not fit: {parts}")
+
+    def _clean_up(self, learn: Learner) -> None:
+        learn.pred = learn.loss_grad = None
+        learn.loss = torch.zeros(())
+        learn.opt.zero_grad()
+        free_device_memory()
+        if self.phase == "backward":
+            for cb in learn.cbs:
+                if isinstance(cb, MixedPrecision):  # left in `after_loss`
+                    cb.autocast.__enter__()
+
+
+def _forward(model: nn.Module, parts: int, *xs: torch.Tensor) -> torch.Tensor:
+    """Ask the model for a part at a time."""
+    grad = model.training and torch.is_grad_enabled()
+    n = min(parts, max(1, len(xs[0]) // (2 if grad else 1)))
+    cut = zip(*(torch.tensor_split(x, n) for x in xs), strict=True)
+    if not grad:
+        return torch.cat([model(*part) for part in cut])
+    how: dict[str, Any] = {"use_reentrant": False, "context_fn": partial(_contexts, model)}
+    return torch.cat([checkpoint(model, *part, **how) for part in cut])
+
+
+def _contexts(model: nn.Module) -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
+    return nullcontext(), _counted_before(model)
+
+
+@contextmanager
+def _counted_before(model: nn.Module) -> Iterator[None]:
+    """Let batch norms leave their statistics alone while a part is computed again."""
+    norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    before = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, before, strict=True):
+            norm.momentum = momentum

@@ -1,0 +1,176 @@
+"""How the learning rate moves during a fit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import numpy as np
+from fastai.callback.core import CancelEpochException, CancelFitException
+from fastai.callback.schedule import ParamScheduler, SchedCos, combined_cos
+from fastai.callback.tracker import TrackerCallback
+from fastai.learner import L, Learner
+
+from quickvision.base.errors import did_you_mean
+
+SCHEDULES = ("one_cycle", "flat_cos", "cosine", "step", "plateau", "constant")
+DROPS = 3  # parts of a "step" fit, each at a tenth of the rate of the one before
+
+
+def check_schedule(schedule: str) -> None:
+    """Raise a ValueError where there is no such schedule."""
+    if not isinstance(schedule, str) or schedule not in SCHEDULES:
+        known = ", ".join(map(repr, SCHEDULES))
+        near = did_you_mean(str(schedule), SCHEDULES) or f"; there are {known}"
+        raise ValueError(f"schedule: no such schedule {schedule!r}{near}")
+
+
+def fit_scheduled(
+    learn: Learner,
+    schedule: str,
+    epochs: int,
+    lr: Any,
+    cbs: Any = None,
+    *,
+    past: Sequence[float] = (),
+    **kwargs: Any,
+) -> None:
+    """Fit, with the rates of this schedule.
+
+    Args:
+        learn: The learner; its weights change.
+        schedule: "one_cycle" (up in a quarter of the time, then down to nothing), "flat_cos" (flat,
+            the last quarter down), "cosine" (down from the start), "step" (a tenth after each third
+            of the epochs, as the PyTorch tutorial's StepLR), "plateau" (a tenth where the
+            validation loss has not fallen), "constant".
+        epochs: Passes over the training pictures.
+        lr: The rate, a slice or one for each layer group: the largest of the schedule.
+        cbs: fastai callbacks.
+        past: Validation losses of epochs that are done: the fit goes on after them, at their place
+            in the schedule.
+        **kwargs: Go to fastai's `fit_one_cycle`, `fit_flat_cos` or `fit`.
+
+    Raises:
+        ValueError: No such schedule.
+    """
+    check_schedule(schedule)
+    if learn.opt is None:
+        learn.create_opt()
+    learn.opt.set_hyper("lr", lr)
+    lrs = np.array([group["lr"] for group in learn.opt.hypers])
+    with _starting_at(learn, len(past)):
+        if schedule == "one_cycle" and "mom" in learn.opt.hypers[0]:
+            learn.fit_one_cycle(epochs, lr, cbs=cbs, **kwargs)
+        elif schedule == "one_cycle":  # fastai's asks Adadelta for a momentum
+            scheds = {"lr": combined_cos(0.25, lrs / 25, lrs, lrs / 1e5)}
+            learn.fit(epochs, cbs=[ParamScheduler(scheds), *L(cbs)], **kwargs)
+        elif schedule == "flat_cos":
+            learn.fit_flat_cos(epochs, lr, cbs=cbs, **kwargs)
+        elif schedule == "plateau":
+            learn.fit(epochs, lr, cbs=[Plateau(past), *L(cbs)], **kwargs)
+        elif schedule == "constant":
+            learn.fit(epochs, lr, cbs=cbs, **kwargs)
+        else:
+            fall = SchedCos(lrs, lrs / 1e5) if schedule == "cosine" else _steps(lrs, epochs)
+            learn.fit(epochs, cbs=[ParamScheduler({"lr": fall}), *L(cbs)], **kwargs)
+
+
+@contextmanager
+def _starting_at(learn: Learner, start: int) -> Iterator[None]:
+    """Let a fit begin at a later epoch.
+
+    fastai's `start_epoch` goes through the earlier ones without training: callbacks that look at
+    an epoch's losses fail there, and `fit_flat_cos` does not have it.
+    """
+    if not start:
+        yield
+        return
+
+    def later(learn: Learner) -> None:
+        for epoch in range(start, learn.n_epoch):
+            learn.epoch, learn.train_iter = epoch, epoch * len(learn.dls.train)
+            learn._with_events(learn._do_epoch, "epoch", CancelEpochException)
+
+    learn._do_fit = partial(later, learn)
+    try:
+        yield
+    finally:
+        del learn._do_fit
+
+
+def _steps(lrs: np.ndarray, epochs: int) -> Callable[[float], np.ndarray]:
+    """Drop at the start of an epoch, so that a short fit drops less often."""
+    part = math.ceil(epochs / DROPS)
+    return lambda pos: lrs * 0.1 ** (int(pos * epochs + 1e-6) // part)
+
+
+class Plateau(TrackerCallback):
+    """Train at a tenth of the rates once the validation loss has not fallen in an epoch.
+
+    fastai's `ReduceLROnPlateau` writes into a copy of the rates where the optimiser is torch's own
+    (`OptimWrapper`), so that nothing happens.
+
+    Args:
+        past: Validation losses of the epochs before.
+    """
+
+    order = TrackerCallback.order + 2
+    best: float
+
+    def __init__(self, past: Sequence[float] = ()) -> None:
+        super().__init__()
+        self.past = past
+
+    def before_fit(self) -> None:
+        """Go through the epochs before."""
+        super().before_fit()
+        for loss in self.past:
+            self._see(loss)
+
+    def after_epoch(self) -> None:
+        """Look at the epoch's loss."""
+        self._see(self.recorder.values[-1][self.idx])
+
+    def _see(self, loss: float) -> None:
+        if loss < self.best:
+            self.best = loss
+        else:
+            self.opt.set_hyper("lr", np.array([h["lr"] for h in self.opt.hypers]) / 10)
+
+
+class Patience(TrackerCallback):
+    """Stop after so many epochs without a lower validation loss.
+
+    fastai's `EarlyStoppingCallback`, less its print.
+
+    Args:
+        patience: Epochs, at least 1.
+        past: Validation losses of the epochs before.
+    """
+
+    order = TrackerCallback.order + 3
+    best: float
+
+    def __init__(self, patience: int, past: Sequence[float] = ()) -> None:
+        super().__init__(monitor="valid_loss")
+        self.patience, self.past = patience, past
+
+    def before_fit(self) -> None:
+        """Count through the epochs before."""
+        super().before_fit()
+        self.waited = 0
+        for loss in self.past:
+            self._see(loss)
+
+    def after_epoch(self) -> None:
+        """Look at the epoch's loss."""
+        self._see(self.recorder.values[-1][self.idx])
+
+    def _see(self, loss: float) -> None:
+        self.waited = 0 if loss < self.best else self.waited + 1
+        self.best = min(loss, self.best)
+        if self.waited >= self.patience:
+            raise CancelFitException
