@@ -27,7 +27,7 @@ from fastai.vision.augment import Resize
 from fastai.vision.core import PILImage
 from PIL import Image
 
-from quickvision.data.copies import Opener, make_copies
+from quickvision.data.pictures import Opener, make_copies
 
 
 def photos(folder: Path | None, here: Path, n: int) -> list[Path]:

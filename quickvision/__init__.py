@@ -39,8 +39,7 @@ _ROOMS = {
         "top_losses",
     ),
     "quickvision.runs.compare": ("compare",),
-    "quickvision.results.comparison": ("Comparison",),
-    "quickvision.results.paired": ("mcnemar",),
+    "quickvision.results.comparison": ("Comparison", "mcnemar"),
     "quickvision.results.plots": (
         "plot_comparison",
         "plot_confusion",
@@ -53,8 +52,11 @@ _ROOMS = {
     "quickvision.runs.train": ("train",),
     "quickvision.runs.resume": ("resume",),
     "quickvision.recipes.digits": ("digit_weights", "train_digits"),
+    "quickvision.recipes.pets": ("train_pets",),
+    "quickvision.recipes.ants_bees": ("train_ants_bees",),
+    "quickvision.recipes.cars": ("train_cars",),
+    "quickvision.recipes.cifar10": ("train_cifar10",),
     "quickvision.recipes.datasets": ("fetch_data",),
-    "quickvision.recipes.pets": ("train_ants_bees", "train_cars", "train_cifar10", "train_pets"),
     "fastai.interpret": ("ClassificationInterpretation",),
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 import quickvision as qv
-from quickvision.training import batch_size
-from quickvision.training.batch_size import largest_batch, search
+from quickvision.training import trials as batch_size
+from quickvision.training.trials import largest_batch, search
 
 
 @pytest.mark.parametrize("most", [8, 16, 40, 64, 1000])

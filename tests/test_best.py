@@ -10,7 +10,7 @@ from fastai.metrics import accuracy
 from fastai.optimizer import OptimWrapper
 
 import quickvision as qv
-from quickvision.training.best import BestEpoch, _rank
+from quickvision.training.records import BestEpoch, _rank
 
 
 def test_accuracy_comes_first_then_the_loss():

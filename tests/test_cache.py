@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from quickvision.base.cache import cache_folder
+from quickvision.base.files import cache_folder
 
 
 def test_the_folder_can_be_named(monkeypatch):

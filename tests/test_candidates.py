@@ -10,8 +10,7 @@ import pytest
 
 import quickvision as qv
 from quickvision.base.figures import Accuracy
-from quickvision.base.memory import keep_freed_memory
-from quickvision.base.peak_memory import peak_memory
+from quickvision.base.memory import keep_freed_memory, peak_memory
 from quickvision.results import comparison
 from quickvision.results.comparison import tabled
 from quickvision.runs import compare as room

@@ -7,7 +7,7 @@ from fastai.vision.core import TensorImage
 from PIL import Image
 
 import quickvision as qv
-from quickvision.data.centre_crop import CentreCrop
+from quickvision.data.loaders import CentreCrop
 
 
 def test_the_middle_of_validation_pictures_and_no_others():

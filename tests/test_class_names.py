@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from quickvision.base.errors import DataError, DataWarning
-from quickvision.data.class_names import read_class_names
+from quickvision.data.labels import read_class_names
 
 CARS = ["AM General Hummer", "Acura RL", "Ram C/V, Cargo", "Audi TT"]
 

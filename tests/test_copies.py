@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from quickvision.base.errors import DataError, RunError
-from quickvision.data import copies
-from quickvision.data.copies import Opener, copy_path, make_copies
+from quickvision.data import pictures as copies
+from quickvision.data.pictures import Opener, copy_path, make_copies
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from test_cars import NAMES, save_annotations, save_names
 from test_downloads import Site, packed
 
 import quickvision as qv
-from quickvision.base.cache import cache_folder
+from quickvision.base.files import cache_folder
 from quickvision.recipes import cars, datasets
 from quickvision.recipes.downloads import fetch
 

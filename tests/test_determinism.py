@@ -7,7 +7,7 @@ from torch import nn
 
 import quickvision as qv
 from quickvision.base.errors import RunError
-from quickvision.models.determinism import deterministic
+from quickvision.models.compute import deterministic
 
 
 @pytest.fixture

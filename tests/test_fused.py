@@ -10,7 +10,7 @@ from fastai.torch_core import params
 from torch import nn
 
 import quickvision as qv
-from quickvision.models.fused import FusedAdam
+from quickvision.models.optimisers import FusedAdam
 
 
 def trained(opt_func):

@@ -8,7 +8,7 @@ import torch
 from fastai.callback.fp16 import MixedPrecision
 
 import quickvision as qv
-from quickvision.models.fused import FusedAdam
+from quickvision.models.optimisers import FusedAdam
 
 pytestmark = [
     pytest.mark.gpu,

@@ -6,8 +6,7 @@ import torchvision
 from fastai.vision.learner import TimmBody
 from torch import nn
 
-from quickvision.models.body import cut_classifier
-from quickvision.models.groups import layer_groups
+from quickvision.models.body import cut_classifier, layer_groups
 
 
 def model(body):

@@ -19,8 +19,8 @@ from PIL import Image
 
 import quickvision as qv
 from quickvision.data import loaders
-from quickvision.data.copies import copy_path
 from quickvision.data.loaders import needed_side
+from quickvision.data.pictures import copy_path
 
 SMALL = {"size": 32, "bs": 4}
 

@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from quickvision.training.trials import REPORT, Pace, Plan, measure_pace, spoken, to_seconds
+from quickvision.base.figures import spoken, to_seconds
+from quickvision.runs.plan import REPORT, Plan
+from quickvision.training.trials import Pace, measure_pace
 
 PLAN = Plan(
     Pace(load=0.01, augment=0.01, forward=0.02, step=0.08),

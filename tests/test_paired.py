@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from quickvision.results.paired import mcnemar
+from quickvision.results.comparison import mcnemar
 
 
 def pairs(both, one, other, neither):

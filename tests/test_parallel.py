@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from quickvision.base import parallel
-from quickvision.base.parallel import mapped
+from quickvision.base import progress as parallel
+from quickvision.base.progress import mapped
 
 
 def test_results_come_in_order(monkeypatch):

@@ -269,7 +269,7 @@ def test_loaders_and_learners_are_given_again(class_folders, tiny_net, tmp_path)
 
 
 def test_two_at_once_are_refused(stopped):
-    from quickvision.runs.lock import locked
+    from quickvision.runs.folder import locked
 
     with locked(stopped), pytest.raises(qv.RunError, match=rf"another .*pid {os.getpid()}"):
         qv.resume(stopped)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from quickvision.base.errors import DataError
-from quickvision.base.rows import read_rows
+from quickvision.base.files import read_rows
 
 
 @pytest.mark.parametrize("sep", [",", ";", "\t", "|"])

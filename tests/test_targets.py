@@ -8,7 +8,7 @@ from fastai.losses import CrossEntropyLossFlat
 from torch import nn
 
 import quickvision as qv
-from quickvision.training.targets import check_targets
+from quickvision.training.guards import check_targets
 
 
 def loaders(train_label=0, valid_label=0):

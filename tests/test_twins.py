@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from quickvision.data import twins
+from quickvision.data import findings as twins
+from quickvision.data.findings import near_groups, same_groups
 from quickvision.data.scan import grey_pixels, probe
-from quickvision.data.twins import near_groups, same_groups
 
 
 @pytest.fixture

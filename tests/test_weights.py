@@ -9,8 +9,7 @@ import torchvision
 from safetensors.torch import save_file
 
 from quickvision.base.errors import ModelError
-from quickvision.models.body import make_body
-from quickvision.models.weights import load_weights
+from quickvision.models.body import load_weights, make_body
 from quickvision.models.zoo import find_arch
 
 

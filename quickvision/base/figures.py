@@ -1,9 +1,16 @@
-"""A share of correct answers that always carries its uncertainty."""
+"""Figures that are read and said: accuracy with its interval, uneven classes, times."""
 
 from __future__ import annotations
 
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
+import pandas as pd
 from scipy.stats import binomtest
 
 
@@ -48,3 +55,53 @@ class Accuracy:
     def __str__(self) -> str:
         low, high = self.interval
         return f"{self.value:.1%} ({100 * low:.1f}-{100 * high:.1f}, n={self.n:,})"
+
+
+UNITS = {"s": 1, "sec": 1, "min": 60, "m": 60, "h": 3600}
+
+
+def to_seconds(budget: str | float) -> float:
+    """Read a time such as "10min", "90s", "1.5h" or a number of seconds.
+
+    Raises:
+        ValueError: It is none of these, or not above 0.
+    """
+    text = str(budget).strip().lower()
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|sec|min|m|h)?", text)
+    seconds = float(found[1]) * UNITS[found[2] or "s"] if found else 0.0
+    if isinstance(budget, bool) or seconds <= 0:
+        raise ValueError(f"budget: expected a time such as '10min' or seconds, got {budget!r}")
+    return seconds
+
+
+def spoken(seconds: float) -> str:
+    """Say a time roughly: "50 s", "4 min", "1.5 h"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
+
+
+@contextmanager
+def clocked(timing: dict[str, float], stage: str) -> Iterator[None]:
+    """Add the seconds that the block takes to a stage's."""
+    start = time.perf_counter()
+    yield
+    timing[stage] = timing.get(stage, 0.0) + time.perf_counter() - start
+
+
+UNEVEN = 5  # times that the largest class is larger than the smallest, where accuracy misleads
+
+
+def imbalance(counts: Mapping[Any, int]) -> float:
+    """Return how many times the smallest class the largest is; 1 where there is none."""
+    return max(counts.values()) / max(min(counts.values()), 1) if counts else 1.0
+
+
+def is_uneven(split: Any) -> bool:
+    """Say whether a table of labels and sides (`dls.split`) trains on classes of uneven sizes.
+
+    Accuracy then says little of the small classes: macro-F1 is shown beside it.
+    """
+    if not isinstance(split, pd.DataFrame):
+        return False
+    return imbalance(Counter(split["label"][~split["valid"]])) > UNEVEN

@@ -1,13 +1,16 @@
-"""Write a file so that it is whole or not there."""
+"""Files: written whole or not at all, kept in our cache folder, CSV as people have it."""
 
 from __future__ import annotations
 
+import csv
 import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from quickvision.base.errors import RunError
+from platformdirs import user_cache_path
+
+from quickvision.base.errors import DataError, RunError, did_you_mean
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
@@ -33,3 +36,39 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
         with suppress(OSError):  # a parent that is a file, a scanner that holds it
             part.unlink(missing_ok=True)
     return path
+
+
+def cache_folder() -> Path:
+    """Return the folder: `QUICKVISION_CACHE` where that is set, else the user's cache folder.
+
+    What is in it can be deleted at any time; it is made again.
+    """
+    named = os.environ.get("QUICKVISION_CACHE")
+    return Path(named).expanduser() if named else user_cache_path("quickvision", appauthor=False)
+
+
+def read_rows(path: Path, *, errors: str = "strict") -> list[list[str]]:
+    """Read a CSV file as rows of stripped text, empty rows left out.
+
+    The separator is the one of `, ; tab |` that is most frequent in the first line; a line such as
+    `sep=;`, which Excel understands, is none of the data.
+
+    Raises:
+        DataError: It does not exist, is empty or is no text in UTF-8.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8-sig", errors=errors) as file:
+            first = file.readline()
+            file.seek(0)
+            rows = list(csv.reader(file, delimiter=max(",;\t|", key=first.count)))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        hint = "; Excel saves it as 'CSV UTF-8'"
+        hint = hint if path.exists() else did_you_mean(path.name, beside)
+        raise DataError(f"expected a CSV file in UTF-8, got {path}: {error}{hint}") from error
+    rows = [row for row in ([cell.strip() for cell in row] for row in rows) if any(row)]
+    if rows and rows[0][0].casefold() == "sep=":
+        del rows[0]
+    if not rows:
+        raise DataError(f"expected rows in {path}, got an empty file")
+    return rows

@@ -53,7 +53,7 @@ def _batch(text: str) -> str:
 
 def _time(text: str | None) -> str | None:
     if text is not None:
-        from quickvision.training.trials import to_seconds  # it loads torch
+        from quickvision.base.figures import to_seconds  # it loads torch
 
         try:
             to_seconds(text)

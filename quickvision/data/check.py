@@ -14,9 +14,9 @@ from fastai.data.core import DataLoaders
 
 from quickvision.base.errors import DataError, DataWarning, as_path, some
 from quickvision.base.files import write_whole
-from quickvision.data.class_names import read_class_names
 from quickvision.data.findings import Finding, beside, find
 from quickvision.data.holdout import hold_out
+from quickvision.data.labels import read_class_names
 from quickvision.data.layouts import find_listing
 from quickvision.data.listing import Listing
 from quickvision.data.options import Options, Size

@@ -18,8 +18,7 @@ import pandas as pd
 from fastai.data.core import DataLoaders
 
 from quickvision.base.errors import DataError, DataWarning, as_path, some
-from quickvision.base.files import write_whole
-from quickvision.base.rows import read_rows
+from quickvision.base.files import read_rows, write_whole
 from quickvision.data.labels import NameLabel
 from quickvision.data.listing import Listing, valid_folder
 from quickvision.data.paths import relative, to_paths

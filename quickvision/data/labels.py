@@ -1,15 +1,20 @@
-"""What paths say of the labels: folders, patterns, tables, names for numbers.
+"""What paths say of the labels: folders, patterns, tables; and names for classes that are numbers.
 
 Classes, and not closures, and with a `__name__`, without which fastai wraps them in a closure of
-its own: loader processes pickle them. fastai reads their annotations, which it cannot do as text.
+its own: loader processes pickle them. fastai reads their annotations, which it cannot do as text:
+no `from __future__ import annotations` here.
 """
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
-from quickvision.base.errors import DataError, expect
+import pandas as pd
+
+from quickvision.base.errors import DataError, DataWarning, as_path, expect, some
+from quickvision.base.files import read_rows
 from quickvision.data.paths import relative
 
 
@@ -109,3 +114,91 @@ class NamedLabel:
         """Return the name."""
         label = self.label(Path(path))
         return self.names.get(label, label)
+
+
+HEADERS = frozenset({"name", "names", "class", "classes", "class_name", "class_names", "label"})
+
+
+def read_class_names(
+    source: str | Path | Sequence[str] | Mapping[object, str], labels: Collection[str]
+) -> dict[str, str]:
+    """Give each label its name.
+
+    A file (or a list) with one name a row counts the classes from 0 or from 1, with or without a
+    header: whichever makes the rows and the labels fit exactly; where some classes have no
+    pictures, a first row such as `name` is a header, and counting starts at 1 unless there is a 0.
+    A file with more columns, or a dict, says which name belongs to which number or code.
+
+    Args:
+        source: A CSV file, a list or a dict.
+        labels: The labels in use, such as `17` or `n01440764`.
+
+    Returns:
+        Label to name, for each of `labels`.
+
+    Raises:
+        DataError: A label has no name, labels are no numbers, or two classes have one name.
+    """
+    labels = sorted(set(labels))
+    if isinstance(source, pd.Series):
+        source = source.to_dict()
+    if isinstance(source, Mapping):
+        names = {str(key): name for key, name in source.items()}
+    else:
+        if isinstance(source, str | Path):
+            rows = read_rows(as_path(source, "class_names"))
+        else:
+            rows = [[str(name)] for name in source]
+        keyed = _keyed(rows, {_plain(label) for label in labels})
+        names = keyed or _counted([", ".join(row) for row in rows], labels)
+    names = {_plain(key): name for key, name in names.items()}
+    if absent := [label for label in labels if not names.get(_plain(label))]:
+        raise DataError(f"expected a name for each class, got none for {some(absent)}")
+    found = {label: names[_plain(label)] for label in labels}
+    if len(set(found.values())) < len(found):
+        twice = [name for name in found.values() if list(found.values()).count(name) > 1]
+        raise DataError(f"expected a name of its own for each class, got {twice[0]!r} twice")
+    return found
+
+
+def _keyed(rows: Sequence[Sequence[str]], labels: set[str]) -> dict[str, str]:
+    """Return the names where one column holds the labels; empty where none does.
+
+    The labels' column is the first that has them all, or, where it is the first column, some of
+    them; the names' is the first other one.
+    """
+    width = min(map(len, rows))
+    for column in range(width if width > 1 else 0):
+        keys = [_plain(row[column]) for row in rows]
+        if labels <= set(keys) or (column == 0 and labels & set(keys)):
+            return {key: row[column == 0] for key, row in zip(keys, rows, strict=True)}
+    return {}
+
+
+def _plain(label: str) -> str:
+    """Return `7` for `007`: numbers are compared as numbers."""
+    return str(int(label)) if label.isdecimal() else label
+
+
+def _counted(rows: list[str], labels: Sequence[str]) -> dict[str, str]:
+    """Number the rows as the labels are numbered."""
+    if strange := [label for label in labels if not label.isdecimal()]:
+        raise DataError(
+            f"expected labels that are numbers for {len(rows)} names without numbers, got"
+            f" {some(strange)}; give a file with two columns, label and name"
+        )
+    numbers = {int(label) for label in labels}
+    for names in (rows, rows[1:]):  # without a header, and with one
+        for start in (0, 1):
+            if numbers == set(range(start, start + len(names))):
+                return {str(i): name for i, name in enumerate(names, start)}
+    names = rows[1:] if rows[0].casefold() in HEADERS else rows
+    start = 0 if 0 in numbers else 1
+    if max(numbers) >= start + len(names):
+        raise DataError(
+            f"expected names for the classes {min(numbers)} to {max(numbers)}, got {len(names)}"
+        )
+    text = f"{len(numbers)} of {len(names)} named classes have pictures; counted from {start}:"
+    text += f" {min(numbers)} is {names[min(numbers) - start]!r}"
+    warnings.warn(text, DataWarning, stacklevel=5)
+    return {str(i): name for i, name in enumerate(names, start)}

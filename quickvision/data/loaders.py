@@ -14,23 +14,47 @@ import numpy as np
 import pandas as pd
 import torch
 from fastai.data.core import DataLoaders, Datasets
-from fastai.data.transforms import Categorize, IntToFloatTensor, ToTensor
+from fastai.data.transforms import Categorize, IntToFloatTensor, ToTensor, Transform
 from fastai.losses import CrossEntropyLossFlat
 from fastai.torch_core import default_device, no_random
 from fastai.vision.augment import FlipItem, PadMode, RandomResizedCrop, Resize, aug_transforms
+from fastai.vision.core import TensorImage
 from PIL import Image
 
-from quickvision.base.cache import cache_folder
 from quickvision.base.errors import DataError, DataWarning, as_path, some
-from quickvision.data.centre_crop import CentreCrop
-from quickvision.data.class_names import read_class_names
-from quickvision.data.copies import Opener, make_copies
+from quickvision.base.figures import UNEVEN, imbalance
+from quickvision.base.files import cache_folder
 from quickvision.data.holdout import hold_out
+from quickvision.data.labels import read_class_names
 from quickvision.data.listing import Listing
 from quickvision.data.options import Options, too_many
 from quickvision.data.paths import to_paths
+from quickvision.data.pictures import Opener, make_copies
 from quickvision.data.scan import scan, unfit
-from quickvision.data.splits import UNEVEN, imbalance
+
+
+class CentreCrop(Transform):
+    """Cut the middle out of a batch of validation pictures; training pictures stay whole.
+
+    fastai's item transforms resize; the rest of the pipeline brings the middle to its size.
+
+    Args:
+        crop_pct: Share of each side that is kept, in (0, 1].
+    """
+
+    order, split_idx = 1, 1
+
+    def __init__(self, crop_pct: float) -> None:
+        super().__init__()
+        self.crop_pct = crop_pct
+
+    def encodes(self, x: TensorImage) -> TensorImage:
+        """Cut float or uint8 [n, channels, height, width]."""
+        height, width = x.shape[-2:]
+        h, w = round(height * self.crop_pct), round(width * self.crop_pct)
+        top, left = (height - h) // 2, (width - w) // 2
+        return x[..., top : top + h, left : left + w]
+
 
 FEW = 4_000  # pictures that may all fit into `copies.IN_MEMORY`
 

@@ -1,18 +1,30 @@
-"""Open one picture file well: any mode to RGB, turned upright, errors that name the file."""
+"""One picture file, opened well: any mode to RGB, upright, at the size that is needed.
+
+Where there is a resized copy, made once, it is opened instead, so that epochs do not decode what
+they throw away.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import io
+import os
 import struct
 import zlib
+from collections.abc import Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from fastai.data.core import Transform
 from fastai.vision.core import PILImage
 from PIL import ExifTags, Image, ImageOps
 
-from quickvision.base.errors import DataError
+from quickvision.base.errors import DataError, RunError
+from quickvision.base.progress import mapped
 
 # What Pillow raises on broken files: most are OSError, a damaged header can be any of the others.
 BROKEN = (
@@ -99,3 +111,139 @@ class Picture(PILImage):
         if isinstance(fn, Image.Image):
             return cls(to_rgb(fn.copy()))
         return super().create(fn, **kwargs)
+
+
+LOSSY = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".jp2", ".j2k", ".heic"})
+# Of JPEG copies: with 4:2:0, a picture of 256 pixels decodes in 0.43 ms and is 2.0 grey levels of
+# 255 from the exact one; without it, 0.62 ms and 1.5; quality 90 without it, 0.55 ms and 2.1.
+QUALITY, SUBSAMPLING = 95, "4:2:0"
+IN_MEMORY = 2**30  # bytes of decoded pictures that an opener keeps at most
+VERSION = b"1"  # raise it when copies are made otherwise
+
+
+class Opener(Transform):
+    """Open pictures at the size that training needs, from their copies where there are some.
+
+    The type transform at the head of our `DataLoaders`. Copies only save time: a picture without
+    one, or that has changed since, is opened itself.
+
+    Args:
+        at_least: Pixels that neither side may go below; None decodes in full.
+        folder: Where the copies are, or None.
+        kept: Pictures that stay in memory, as they were decoded, once they have been opened.
+    """
+
+    input_types = (Path, str, bytes, Image.Image, np.ndarray, torch.Tensor)  # for `learn.predict`
+
+    def __init__(
+        self,
+        at_least: int | None = None,
+        folder: Path | None = None,
+        kept: Collection[str | Path] = (),
+    ) -> None:
+        super().__init__()
+        self.at_least, self.folder, self.kept = at_least, folder, frozenset(kept)
+        self.memory: dict[Any, Picture] = {}
+        self.room = IN_MEMORY
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "kept": frozenset(), "memory": {}}  # pictures do not go along
+
+    @property
+    def filling(self) -> bool:
+        """There is room for pictures in memory, and some of those to be kept are not there yet."""
+        return self.room > 0 and len(self.memory) < len(self.kept)
+
+    def encodes(self, item):  # type: ignore[no-untyped-def]  # fastai dispatches on annotations
+        """Open a path (or bytes, a Pillow image, an array, a tensor, as `Picture.create`)."""
+        if not isinstance(item, str | Path):
+            return Picture.create(item)
+        if item not in self.kept:
+            return self._read(item)
+        key = (item, *_version(item))
+        if key in self.memory:
+            return Picture(self.memory[key].copy())  # a transform may draw on it
+        picture = self._read(item)
+        if self.room > 0:
+            self.memory[key] = Picture(picture.copy())
+            self.room -= 3 * picture.width * picture.height
+        return picture
+
+    def _read(self, item: str | Path) -> Picture:
+        if self.folder is not None and self.at_least is not None:
+            copy = copy_path(item, self.at_least, self.folder)
+            with contextlib.suppress(*BROKEN):
+                with Image.open(copy or "") as image:
+                    image.load()
+                return Picture(image)  # ours: upright and RGB already
+        return Picture.create(item, at_least=self.at_least)
+
+
+def _version(file: str | Path) -> tuple[int, int]:
+    """Tell a file apart from what it was before: its size, and when it was changed."""
+    try:
+        status = os.stat(file)
+    except OSError:
+        return 0, 0
+    return status.st_size, status.st_mtime_ns
+
+
+def copy_path(file: str | Path, at_least: int, folder: Path) -> Path | None:
+    """Return where a file's copy is or would be; None where the file is not there.
+
+    The name tells the path, the size and the time of change apart, so that a changed picture has
+    no copy until one is made again.
+    """
+    size, changed = _version(file)
+    if not changed:
+        return None
+    digest = hashlib.blake2b(os.fsencode(os.path.abspath(file)), digest_size=16, key=VERSION)
+    digest.update(b"\0%d %d %d" % (size, changed, at_least))
+    name = digest.hexdigest()
+    lossy = os.path.splitext(file)[1].lower() in LOSSY
+    return folder / name[:2] / f"{name}{'.jpg' if lossy else '.png'}"
+
+
+def make_copies(files: Sequence[Path], at_least: int, folder: Path) -> None:
+    """Make the copies that are not there yet, in parallel, with a bar where it takes long.
+
+    A copy's shorter side has `at_least` pixels, upright, RGB: a JPEG of quality 95 where the
+    picture is stored with losses, else a PNG. A picture that is no larger needs no copy. Each copy
+    is moved into place when it is whole, so that a cut leaves none half made.
+
+    Raises:
+        RunError: They cannot be written.
+        DataError: A picture cannot be read.
+    """
+    copied = partial(_make_copy, at_least=at_least, folder=folder)
+    for _ in mapped(copied, files, "resizing pictures"):
+        pass
+
+
+def _make_copy(file: Path, at_least: int, folder: Path) -> None:
+    copy = copy_path(file, at_least, folder)
+    if copy is None:
+        raise DataError(f"expected a picture, got nothing at {file}")
+    if copy.exists():
+        return
+    with contextlib.suppress(*BROKEN), Image.open(file) as head:
+        if min(head.size) <= at_least:
+            return
+    image = open_rgb(file, at_least=at_least)
+    scale = at_least / min(image.size)
+    width, height = (max(at_least, round(side * scale)) for side in image.size)
+    image = image.resize((width, height), Image.Resampling.BILINEAR)
+    part = copy.with_name(f".{os.getpid()}-{copy.name}")
+    options = {"quality": QUALITY, "subsampling": SUBSAMPLING} if copy.suffix == ".jpg" else {}
+    try:
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        image.save(part, **options)  # type: ignore[arg-type]
+        os.replace(part, copy)
+    except OSError as error:
+        raise RunError(
+            f"expected to write resized pictures in {folder}, got: {error}; give another folder"
+            " with cache=DIR, or go without"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)

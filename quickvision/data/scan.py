@@ -20,9 +20,9 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from quickvision.base.cache import cache_folder
 from quickvision.base.errors import DataError
-from quickvision.base.parallel import mapped
+from quickvision.base.files import cache_folder
+from quickvision.base.progress import mapped
 from quickvision.data.pictures import BROKEN, open_rgb, orientation, to_rgb
 
 PLACEHOLDER_COLOURS = 64  # a drawing; photos that are stored with a palette use nearly all 256

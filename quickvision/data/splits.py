@@ -10,15 +10,12 @@ from __future__ import annotations
 import unicodedata
 import warnings
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 import pandas as pd
 
 from quickvision.base.errors import DataError, DataWarning, some
-
-UNEVEN = 5  # times that the largest class is larger than the smallest, where accuracy misleads
 
 
 def stratified_split(
@@ -169,18 +166,3 @@ def check_sides(labels: Sequence[str], held: Sequence[bool], side: str) -> None:
     if absent := sorted(train.keys() - valid.keys()):
         text = f"{side} has no pictures of {some(absent)}: no figure will speak of these classes"
         warnings.warn(text, DataWarning, stacklevel=5)
-
-
-def imbalance(counts: Mapping[Any, int]) -> float:
-    """Return how many times the smallest class the largest is; 1 where there is none."""
-    return max(counts.values()) / max(min(counts.values()), 1) if counts else 1.0
-
-
-def is_uneven(split: Any) -> bool:
-    """Say whether a table of labels and sides (`dls.split`) trains on classes of uneven sizes.
-
-    Accuracy then says little of the small classes: macro-F1 is shown beside it.
-    """
-    if not isinstance(split, pd.DataFrame):
-        return False
-    return imbalance(Counter(split["label"][~split["valid"]])) > UNEVEN

@@ -1,20 +1,140 @@
-"""From an architecture to its body: the model without pooling and classifier, its weights in."""
+"""From an architecture to its body: weights in, classifier cut off, layers in groups."""
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import safetensors.torch
 import timm
 import torch
 from fastai.callback.hook import num_features_model
+from fastai.torch_core import params
 from fastai.vision.learner import TimmBody, create_body, model_meta
+from timm.models import group_parameters
 from torch import nn
 from torchvision.models import VisionTransformer
 
-from quickvision.base.errors import ModelError
+from quickvision.base.errors import ModelError, as_path
 from quickvision.models.zoo import Arch
-from quickvision.models.weights import load_weights
+
+# torchvision's published densenet files say `norm.1` where its models say `norm1`.
+_OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\.\w+)$")
+
+
+def load_weights(model: nn.Module, body: nn.Module, file: str | Path, *, name: str) -> None:
+    """Load a file's weights into a model, in place.
+
+    Args:
+        model: The whole model, as its library builds it.
+        body: What is kept of it: shares its tensors. The file must have these; what else the file
+            has, such as a classifier of other classes, is not used.
+        file: A state dict of the whole model, as torchvision and timm publish it:
+            `.safetensors`, or a `.pth` that `torch.load(weights_only=True)` reads.
+        name: The architecture's name, for messages.
+
+    Raises:
+        ModelError: No such file, not a state dict, or one of another architecture; `model` is as it
+            was.
+    """
+    state = _read(as_path(file, "weights"))
+    kept = {id(tensor) for tensor in body.state_dict(keep_vars=True).values()}
+    tensors = model.state_dict(keep_vars=True).items()
+    wanted = {name: tensor.shape for name, tensor in tensors if id(tensor) in kept}
+    # Files from before torch 0.4.1, torchvision's own among them, do not count batches.
+    uncounted = (key for key in wanted if not key.endswith("num_batches_tracked"))
+    missing = [key for key in uncounted if key not in state]
+    other = [key for key in wanted if key in state and state[key].shape != wanted[key]]
+    if missing or other:
+        raise ModelError(
+            f"expected the weights of {name} in {file}, got others: of {len(wanted)} tensors"
+            f" {len(missing)} are missing and {len(other)} have other shapes, the first being"
+            f" {(missing + other)[0]!r}; name the arch that the file was made with"
+        )
+    model.load_state_dict({k: v for k, v in state.items() if k in wanted}, strict=False)
+
+
+def _read(file: Path) -> Mapping[str, torch.Tensor]:
+    """Read a state dict without running anything that is in the file."""
+    if not file.is_file():
+        raise ModelError(f"weights: expected 'default', None or a file, got nothing at {file}")
+    try:
+        if file.suffix == ".safetensors":
+            return safetensors.torch.load_file(file)
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # pickle, zip, EOF and safetensors errors have no common parent
+        raise ModelError(
+            f"expected a state dict in {file}, as torch.save(model.state_dict(), file) writes it,"
+            f" got a file that cannot be read safely: {error or type(error).__name__}"
+        ) from error
+    state = state.get("state_dict", state) if isinstance(state, Mapping) else state
+    if not isinstance(state, Mapping) or not all(torch.is_tensor(v) for v in state.values()):
+        raise ModelError(f"expected a state dict (names and tensors) in {file}, got other things")
+    return {_OLD_DENSENET.sub(r"\1\2", name): tensor for name, tensor in state.items()}
+
+
+Groups = list[list[nn.Parameter]]
+
+
+def layer_groups(model: nn.Sequential, *, n: int | None = 3) -> Groups:
+    """Split body and head into layer groups, in the order from input to head.
+
+    Args:
+        model: Body and head.
+        n: Groups; the last one is the head, the others hold about equally many tensors of the body.
+            None: each stage of the body is a group. Fewer where the body has fewer stages.
+
+    Source: timm's `group_matcher(coarse=True)`; in other models, the modules by name, where one
+    with more than half of the body's tensors is opened (ResNet's layers stay whole).
+    """
+    body = model[0]
+    found = _by_matcher(body.model) if isinstance(body, TimmBody) else _by_name(body)
+    stages = [stage for stage in found if stage]
+    parts = len(stages) if n is None else min(n - 1, len(stages))
+    return [*_merge(stages, parts), params(model[1:])]
+
+
+def _merge(stages: Groups, parts: int) -> Groups:
+    """Join neighbours, so that all parts hold about equally many tensors, and at least one."""
+    ends = np.cumsum([len(stage) for stage in stages])
+    cuts: list[int] = []
+    for part in range(1, parts):
+        low, high = (cuts[-1] + 1 if cuts else 1), len(stages) - (parts - part)
+        near = np.abs(ends[low - 1 : high] - ends[-1] * part / parts)
+        cuts.append(low + int(near.argmin()))
+    edges = [0, *cuts, len(stages)]
+    return [[p for stage in stages[i:j] for p in stage] for i, j in pairwise(edges)]
+
+
+def _by_matcher(model: nn.Module) -> Groups:
+    if not hasattr(model, "group_matcher"):
+        return _by_name(model)
+    named = dict(model.named_parameters())
+    try:
+        grouped = group_parameters(model, model.group_matcher(coarse=True))
+    except AssertionError:  # timm's RDNet has no coarse ones
+        return _by_name(model)
+    return [[named[name] for name in grouped[key]] for key in sorted(grouped)]
+
+
+def _by_name(body: nn.Module) -> Groups:
+    """Group by the first part of each name, and by more parts where one holds too much."""
+    named = {tuple(name.split(".")): p for name, p in body.named_parameters()}
+    depth = dict.fromkeys(named, 1)
+    while True:
+        sizes = Counter(name[: depth[name]] for name in named)
+        stage, size = max(sizes.items(), key=lambda item: item[1], default=((), 0))
+        inside = [n for n in named if n[: depth[n]] == stage and depth[n] < len(n) - 1]
+        if size <= len(named) / 2 or not inside:
+            return [[p for n, p in named.items() if n[: depth[n]] == s] for s in sizes]
+        for name in inside:
+            depth[name] += 1
+
 
 # Children that stand between the last feature map and the classes, in torchvision's models.
 _HEADS = {"avgpool", "dropout", "flatten", "classifier", "fc", "head", "heads"}

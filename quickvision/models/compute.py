@@ -1,9 +1,12 @@
-"""How a learner computes: memory format, precision, compilation. What is slower stays off."""
+"""How a learner computes: memory format, precision, folded norms, and the same bits each time."""
 
 from __future__ import annotations
 
 import copy
-from contextlib import AbstractContextManager, nullcontext
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,7 +15,7 @@ from fastai.learner import Learner
 from torch import nn
 from torch.fx.experimental.optimization import fuse
 
-from quickvision.base.errors import ModelError
+from quickvision.base.errors import ModelError, RunError
 
 PRECISIONS = ("auto", "float32", "bf16", "fp16")
 HALVES = {AMPMode.FP16: torch.float16, AMPMode.BF16: torch.bfloat16}
@@ -107,3 +110,48 @@ def _laid_out(model: nn.Module, *, by: nn.Module, device: torch.device) -> nn.Mo
     if device.type == "cuda" or (device.type == "cpu" and normed):  # elsewhere it is not safe
         model.to(memory_format=torch.channels_last)
     return model
+
+
+@contextmanager
+def deterministic(model: nn.Module, device: torch.device) -> Iterator[None]:
+    """Compute with algorithms that give the same bits each time, for the length of the block.
+
+    Max pooling to a single value, which every fastai head begins with, has no such algorithm on
+    CUDA; it is computed as a plain maximum meanwhile, whose gradient is shared by those that tie.
+
+    Args:
+        model: What computes.
+        device: Where. On a CPU all is so anyway, and nothing is changed.
+
+    Raises:
+        RunError: Something in the model has no such algorithm.
+    """
+    if device.type == "cpu":
+        yield
+        return
+    before = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    benchmark = torch.backends.cudnn.benchmark
+    pools = [
+        module
+        for module in model.modules()
+        if isinstance(module, nn.AdaptiveMaxPool2d) and module.output_size in (1, (1, 1))
+    ]
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    for pool in pools:
+        pool.forward = partial(torch.amax, dim=(-2, -1), keepdim=True)
+    try:
+        yield
+    except RuntimeError as error:
+        if "deterministic" not in str(error):
+            raise
+        raise RunError(
+            f"deterministic: expected layers that can compute the same bits each time, got: {error}"
+        ) from error
+    finally:
+        for pool in pools:
+            del pool.forward
+        torch.use_deterministic_algorithms(before, warn_only=warn_only)
+        torch.backends.cudnn.benchmark = benchmark

@@ -18,16 +18,15 @@ from fastai.torch_core import apply_init, no_random
 from fastai.vision.learner import model_meta
 from torch import nn
 
-from quickvision.models.body import make_body
 from quickvision.base.errors import DataError, ModelError, as_path, did_you_mean, expect
-from quickvision.models.fused import FusedAdam
-from quickvision.models.groups import layer_groups as split_into
+from quickvision.base.figures import is_uneven
+from quickvision.models.body import layer_groups as split_into
+from quickvision.models.body import make_body
+from quickvision.models.compute import check_precision, speed_up
 from quickvision.models.head import Activation, Head, check_head, make_head
 from quickvision.models.losses import Loss, make_loss
+from quickvision.models.optimisers import FusedAdam, Opt, find_opt
 from quickvision.models.zoo import Arch, ModelSettings, find_arch
-from quickvision.models.optimisers import Opt, find_opt
-from quickvision.models.compute import check_precision, speed_up
-from quickvision.data.splits import is_uneven
 
 # What fastai's `vision_learner` calls it.
 _HERE = {

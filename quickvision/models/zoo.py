@@ -14,13 +14,13 @@ import pandas as pd
 import timm
 import torch
 import torchvision
+from fastai.learner import Learner
 from fastai.vision.core import imagenet_stats
 from fastai.vision.learner import model_meta
 from torch import nn
 
-from quickvision.base.cache import cache_folder
 from quickvision.base.errors import ModelError, did_you_mean, expect
-from quickvision.base.files import write_whole
+from quickvision.base.files import cache_folder, write_whole
 from quickvision.base.progress import counted
 
 _MODELS = torchvision.models
@@ -229,3 +229,9 @@ def _timm_parameters(names: list[str]) -> dict[str, int]:
 def _count(build: Callable[[], Any]) -> int:
     with torch.device("meta"):
         return sum(p.numel() for p in build().parameters())
+
+
+def arch_name(learn: Learner) -> str:
+    """Return the name of a learner's architecture, or of its model's class."""
+    arch = getattr(learn, "arch", None) or type(learn.model)
+    return arch if isinstance(arch, str) else getattr(arch, "__name__", str(arch))

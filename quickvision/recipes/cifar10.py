@@ -1,4 +1,4 @@
-"""CIFAR-10 as its author and torchvision keep it: pickles, read without running what is in them."""
+"""CIFAR-10: class folders, or the pickles of its author, read without running what is in them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from fastai.data.external import URLs
+from fastai.vision.augment import aug_transforms
 from PIL import Image
 
-from quickvision.base.cache import cache_folder
 from quickvision.base.errors import DataError, RunError
+from quickvision.base.files import cache_folder
 from quickvision.base.progress import counted
+from quickvision.data.paths import inside
+from quickvision.recipes.downloads import untar_data
+from quickvision.runs.run import Run
+from quickvision.runs.train import train
 
 NAME = "cifar-10-batches-py"
 BATCHES = {f"data_batch_{number}": "train" for number in range(1, 6)} | {"test_batch": "test"}
@@ -137,3 +143,52 @@ def _load(file: Path) -> dict[str, Any]:
     if not isinstance(held, dict):
         raise DataError(f"expected a dict in {file}, got {type(held).__name__}; {AGAIN}")
     return {k.decode("latin1") if isinstance(k, bytes) else k: v for k, v in held.items()}
+
+
+def fetch_cifar10() -> Path:
+    """See `quickvision.fetch_data`."""
+    return untar_data(URLs.CIFAR)
+
+
+def train_cifar10(
+    path: str | Path | None = None,
+    *,
+    arch: str = "timm/seresnet50",
+    weights: str | Path | None = "default",
+    size: int = 32,
+    bs: int = 128,
+    **options: Any,
+) -> Run:
+    """Tell ten kinds of things apart on 32 pixels: CIFAR-10, 50,000 pictures and 10,000 to test.
+
+    Args:
+        path: Folder with `train` and `test`; or `cifar-10-batches-py`, as torchvision leaves it, or
+            the folder it is in: its pickles are read without running them, and written once as
+            pictures to our cache folder. By default fastai's archive of class folders is downloaded
+            once (168 MB) to its data folder.
+        arch: As in `cnn_learner`.
+        weights: As in `cnn_learner`.
+        size: Pixels.
+        bs: Pictures in a batch.
+        **options: As in `train_pets`. `cache_features` is False by default.
+
+    Returns:
+        The finished run. 86.2 % is reported for an SE-ResNet50 of which only the head is trained,
+        at 32 pixels: `unfrozen_epochs=0`.
+
+    Raises:
+        DataError: The download failed, or `path` holds neither, or bad pickles.
+        RunError: The cache folder cannot be written.
+
+    Source: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images" (2009).
+    """
+    root = fetch_cifar10() if path is None else inside(path, "cifar10")
+    batches = find_batches(root)
+    root = root if batches is None else write_pictures(batches)
+    defaults = {
+        "name": "cifar10",
+        # Batch norm's statistics, of objects seven times as large, must follow: cached ones cannot.
+        "cache_features": False,
+        "batch_tfms": aug_transforms(),  # nothing is cropped: there is nothing to crop from
+    }
+    return train(root, arch=arch, weights=weights, size=size, bs=bs, **{**defaults, **options})

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fastai.data.external import URLs
-
 from quickvision.base.errors import did_you_mean
-from quickvision.data.paths import inside
-from quickvision.recipes.cars import write_numbered
-from quickvision.recipes.downloads import fetch, untar_data
+from quickvision.recipes.ants_bees import fetch_ants_bees
+from quickvision.recipes.cars import fetch_cars
+from quickvision.recipes.cifar10 import fetch_cifar10
+from quickvision.recipes.pets import fetch_pets
 
-# Source of the checksum: pytorch/tutorials, `.jenkins/download_data.py`.
-ANTS_BEES = "https://download.pytorch.org/tutorial/hymenoptera_data.zip"
-ANTS_BEES_SUM = "sha256:fbc41b31d544714d18dd1230b1e2b455e1557766e13e67f9f5a7a23af7c02209"
-# fastai's archive has the pictures without usable labels, and the authors' site is gone: a copy in
-# torchvision's issue 7545, with the checksum that torchvision published for the original.
-CARS_DEVKIT = "https://github.com/pytorch/vision/files/11644847/car_devkit.tgz"
-CARS_DEVKIT_SUM = "md5:c3b158d763b6e2245038c8ad08e45376"
-
-DATA_SETS = ("pets", "ants_bees", "cars", "cifar10")
+FETCH = {
+    "pets": fetch_pets,
+    "ants_bees": fetch_ants_bees,
+    "cars": fetch_cars,
+    "cifar10": fetch_cifar10,
+}
 
 
 def fetch_data(name: str) -> Path:
@@ -45,18 +41,7 @@ def fetch_data(name: str) -> Path:
         RunError: Our cache folder cannot be written.
         ValueError: There is no such data set.
     """
-    if name == "pets":
-        root = untar_data(URLs.PETS) / "images"
-    elif name == "ants_bees":
-        root = fetch(ANTS_BEES, checksum=ANTS_BEES_SUM)
-    elif name == "cars":
-        root = write_numbered(
-            inside(untar_data(URLs.CARS), "stanford-cars"),
-            devkit=fetch(CARS_DEVKIT, checksum=CARS_DEVKIT_SUM),
-        )
-    elif name == "cifar10":
-        root = untar_data(URLs.CIFAR)
-    else:
-        near = did_you_mean(str(name), DATA_SETS) or f"; there are {', '.join(DATA_SETS)}"
+    if name not in FETCH:
+        near = did_you_mean(str(name), FETCH) or f"; there are {', '.join(FETCH)}"
         raise ValueError(f"name: no such data set {name!r}{near}")
-    return root
+    return FETCH[name]()

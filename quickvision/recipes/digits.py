@@ -16,10 +16,9 @@ from PIL import Image
 from safetensors.torch import save_file
 from sklearn.datasets import load_digits
 
-from quickvision.base.cache import cache_folder
 from quickvision.base.errors import RunError, as_path
 from quickvision.base.figures import Accuracy
-from quickvision.base.files import write_whole
+from quickvision.base.files import cache_folder, write_whole
 from quickvision.base.progress import say
 from quickvision.runs.run import Run
 from quickvision.runs.train import train

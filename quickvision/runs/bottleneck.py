@@ -15,8 +15,7 @@ import torch
 from fastai.callback.core import Callback
 from PIL import Image
 
-from quickvision.data.copies import QUALITY, SUBSAMPLING, Opener
-from quickvision.data.pictures import BROKEN
+from quickvision.data.pictures import BROKEN, QUALITY, SUBSAMPLING, Opener
 
 BATCHES = 20  # that are timed; the first is left out, it warms up
 WAITING = 1 / 3  # share of the time above which something is said

@@ -11,15 +11,15 @@ from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastai.torch_core import default_device
 
-from quickvision.training.batch_size import FIRST, largest_batch
-from quickvision.data.doors import load_data
 from quickvision.base.errors import did_you_mean
+from quickvision.base.figures import clocked
+from quickvision.base.progress import say
+from quickvision.data.doors import load_data
+from quickvision.data.options import Options
+from quickvision.models.compute import check_precision
 from quickvision.models.learner import LEARNER_OPTIONS, check_options, cnn_learner
 from quickvision.models.zoo import find_arch
-from quickvision.data.options import Options
-from quickvision.training.trials import clocked
-from quickvision.base.progress import say
-from quickvision.models.compute import check_precision
+from quickvision.training.trials import FIRST, largest_batch
 
 DEFAULTS = {"arch": "resnet34", "weights": "default"}
 _MODEL = LEARNER_OPTIONS - {"path", "model_dir"}  # the run's folder

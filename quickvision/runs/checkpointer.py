@@ -15,14 +15,20 @@ from fastai.callback.core import Callback
 from fastai.learner import Learner
 from torch import nn
 
-from quickvision.training.best import BestEpoch
-from quickvision.runs.checkpoints import BEST, FOLDER, plain, save_checkpoint
 from quickvision.base.errors import RunError
 from quickvision.base.files import write_whole
-from quickvision.runs.randomness import random_states, set_random_states
 from quickvision.base.processes import everyones, rank, share, world_size
-from quickvision.runs.config import NAME
 from quickvision.models.compute import device_of
+from quickvision.runs.checkpoints import (
+    BEST,
+    FOLDER,
+    plain,
+    random_states,
+    save_checkpoint,
+    set_random_states,
+)
+from quickvision.runs.config import NAME
+from quickvision.training.records import BestEpoch
 
 SHARE = (
     0.05  # of the time that may go into checkpoints; epochs on cached features take milliseconds

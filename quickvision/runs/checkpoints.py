@@ -1,20 +1,27 @@
-"""Checkpoints on disk: whole or not there, checked when they are read, and no code in them."""
+"""What is kept to go on: checkpoints on disk, random states, and how far a run is.
+
+A file is whole or not there, checked when it is read, and no code is in it.
+"""
 
 from __future__ import annotations
 
 import os
 import pickle
+import random
 import zipfile
 import zlib
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
+from fastai.data.core import DataLoaders
 
 from quickvision.base.errors import RunError
 from quickvision.base.files import write_whole
+from quickvision.training.lr_find import LRFind
 
 FOLDER = "checkpoints"
 LAST, BEFORE, BEST = "last.pt", "before.pt", "best.pth"
@@ -108,3 +115,118 @@ def plain(value: Any) -> Any:
     if isinstance(value, str | int | float | None):
         return value
     return [plain(part) for part in value]  # lists, tuples and fastai's L
+
+
+States = dict[str, Any]
+
+
+def random_states(dls: DataLoaders) -> States:
+    """Take down the states of torch, NumPy and Python, and of the loaders' own orders.
+
+    Args:
+        dls: Whose pictures are drawn.
+
+    Returns:
+        Tensors, lists and numbers alone, which `torch.load(weights_only=True)` reads.
+    """
+    name, keys, *rest = cast(tuple[Any, ...], np.random.get_state(legacy=True))
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "numpy": [name, torch.from_numpy(keys.astype(np.int64)), *rest],
+        "python": _as_list(random.getstate()),
+        "loaders": [_as_list(dl.rng.getstate()) for dl in dls.loaders],
+    }
+
+
+def set_random_states(states: States, dls: DataLoaders) -> None:
+    """Go back to states that `random_states` took down; a GPU that was not there keeps its own."""
+    torch.set_rng_state(states["torch"].cpu())
+    if len(states["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all([state.cpu() for state in states["cuda"]])
+    name, keys, *rest = states["numpy"]
+    np.random.set_state((name, keys.cpu().numpy().astype(np.uint32), *rest))
+    random.setstate(_as_state(states["python"]))
+    for dl, state in zip(dls.loaders, states["loaders"], strict=True):
+        dl.rng.setstate(_as_state(state))
+
+
+def _as_list(state: tuple[Any, ...]) -> list[Any]:
+    version, numbers, gauss = state
+    return [version, torch.tensor(numbers, dtype=torch.int64), gauss]
+
+
+def _as_state(state: list[Any]) -> tuple[Any, ...]:
+    version, numbers, gauss = state
+    return version, tuple(numbers.tolist()), gauss
+
+
+@dataclass
+class RunState:
+    """What a run has decided and found so far.
+
+    Attributes:
+        epochs: Frozen and unfrozen ones, as planned.
+        stages: Those that are done.
+        rates: Rates that were searched, by stage.
+        lr_finds: What was seen in these searches.
+        timing: Seconds by stage, in their order.
+    """
+
+    epochs: tuple[int, int]
+    stages: list[Stage] = field(default_factory=list)
+    rates: dict[str, float] = field(default_factory=dict)
+    lr_finds: dict[str, LRFind] = field(default_factory=dict)
+    timing: dict[str, float] = field(default_factory=dict)
+
+    def is_done(self, stage: str) -> bool:
+        """Say whether a stage is behind it."""
+        return any(done.name == stage for done in self.stages)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Write it down, for a checkpoint."""
+        return {
+            "epochs": self.epochs,
+            "stages": [{**asdict(stage), "lr": _plain_rate(stage.lr)} for stage in self.stages],
+            "rates": self.rates,
+            "lr_finds": {name: vars(found) for name, found in self.lr_finds.items()},
+            "timing": self.timing,
+        }
+
+    @classmethod
+    def from_plain(cls, state: dict[str, Any]) -> RunState:
+        """Read what `to_plain` wrote, from a checkpoint that has more in it."""
+        frozen, unfrozen = state["epochs"]
+        stages = [Stage(**{**stage, "lr": _rate(stage["lr"])}) for stage in state["stages"]]
+        finds = {}
+        for name, found in state["lr_finds"].items():
+            seen = {key: np.array(found[key]) for key in ("lrs", "losses")}
+            finds[name] = LRFind(**{**found, **seen, "lr_range": tuple(found["lr_range"])})
+        return cls((frozen, unfrozen), stages, dict(state["rates"]), finds, dict(state["timing"]))
+
+
+def _plain_rate(rate: Any) -> Any:
+    return [rate.start, rate.stop] if isinstance(rate, slice) else rate
+
+
+def _rate(rate: Any) -> Any:
+    return slice(*rate) if isinstance(rate, list) else rate
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage, as it was trained.
+
+    Attributes:
+        name: "frozen" or "unfrozen".
+        epochs: Epochs that were asked for.
+        lr: Rate, or rates, at the top.
+        cached: It trained on cached features.
+        gradual: Group by group.
+    """
+
+    name: str
+    epochs: int
+    lr: Any
+    cached: bool = False
+    gradual: bool = False

@@ -17,22 +17,21 @@ import numpy as np
 from fastai.data.core import DataLoaders
 from torch import nn
 
-from quickvision.base.figures import Accuracy
-from quickvision.results.comparison import Comparison, tabled
 from quickvision.base.errors import DataError, RunError, as_path, expect, some
+from quickvision.base.figures import Accuracy, to_seconds
 from quickvision.base.files import write_whole
-from quickvision.models.zoo import find_arch
-from quickvision.models.optimisers import find_opt
-from quickvision.training.trials import to_seconds
-from quickvision.data.paths import find_files
-from quickvision.base.peak_memory import peak_memory
-from quickvision.ship.predictor import Predictor
-from quickvision.base.progress import say
+from quickvision.base.memory import peak_memory
 from quickvision.base.processes import started_by_launcher
-from quickvision.runs.run import Run
+from quickvision.base.progress import say
+from quickvision.data.paths import find_files
+from quickvision.models.optimisers import find_opt
+from quickvision.models.zoo import find_arch
+from quickvision.results.comparison import Comparison, tabled
 from quickvision.runs.config import split_hash
-from quickvision.training.schedules import check_schedule
+from quickvision.runs.run import Run
 from quickvision.runs.train import train
+from quickvision.ship.predictor import Predictor
+from quickvision.training.schedules import check_schedule
 
 LOOKS = 10  # pictures that the latency is the median of
 

@@ -1,20 +1,28 @@
-"""The folder of a run: made where nothing is, and what is in it from the start."""
+"""The folder of a run: made where nothing is, one process's at a time, filled with results."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import re
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from fastai.data.core import DataLoaders
+from filelock import FileLock, Timeout
 
-from quickvision.runs.run_options import RunConfig
 from quickvision.base.errors import RunError, as_path, expect
 from quickvision.base.files import write_whole
 from quickvision.data.holdout import CSV, save_split
-from quickvision.runs.config import write_config
+from quickvision.results.plots import plot_lr_find, save_plot
+from quickvision.runs.checkpoints import FOLDER
+from quickvision.runs.config import RunConfig, write_config
+from quickvision.runs.run import Run
 
 
 def new_run_folder(out: str | Path, name: str) -> Path:
@@ -58,3 +66,64 @@ def start_folder(
         write_whole(path / "skipped.csv", partial(skipped.to_csv, **CSV))
     write_config(path, config, made, dls)  # last: what has it can be resumed
     return path
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes from training in this folder meanwhile.
+
+    The operating system lets go of the lock when the process dies, however it dies: what a dead one
+    leaves is no lock. `lock` names the process (host and pid) for people to read.
+
+    Raises:
+        RunError: Another process, or another training in this one, is at it; or the file cannot be
+            written.
+    """
+    lock = FileLock(folder / "lock", timeout=0, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        who = ""
+        with suppress(OSError):  # Windows does not let anybody read what is locked
+            who = (folder / "lock").read_text(encoding="utf-8", errors="replace")
+        raise RunError(
+            f"expected {folder} for this process alone, got another that trains in it"
+            f" ({who.strip() or 'unknown'}); wait for it, or stop it"
+        ) from None
+    except OSError as error:
+        raise RunError(f"expected to write {folder / 'lock'}, got: {error}") from error
+    try:
+        with suppress(OSError):  # where the system lets nobody write into what is locked
+            text = f"{socket.gethostname()} pid {os.getpid()}\n"
+            (folder / "lock").write_text(text, encoding="utf-8")
+        yield
+    finally:
+        lock.release()
+
+
+def save_results(run: Run) -> None:
+    """Write a run's tables and plots, each whole or not at all.
+
+    Raises:
+        RunError: They cannot be written.
+    """
+    tables = {"predictions": run.preds.to_frame(), "confused": run.most_confused()}
+    for name, table in tables.items():
+        write_whole(
+            run.path / f"{name}.csv", partial(table.to_csv, index=False, errors="surrogateescape")
+        )
+    arrays: dict[str, Any] = {"probs": run.preds.probs, "targs": run.preds.targs}
+    write_whole(run.path / "predictions.npz", lambda part: np.savez_compressed(part, **arrays))
+    plots = {"confusion": run.plot_confusion(), "history": run.plot_history()}
+    plots["top_losses"] = run.plot_top_losses()
+    for name, found in run.lr_finds.items():
+        plots[f"lr_find-{name}"] = plot_lr_find({name: found})
+    for name, ax in plots.items():
+        write_whole(run.path / f"{name}.png", partial(save_plot, ax))
+
+
+def _tidy(path: Path) -> None:
+    """Take away what a killed process had begun to write."""
+    for part in [*path.glob(".*"), *(path / FOLDER).glob(".*")]:
+        if re.fullmatch(r"\.\d+-[\w-]+\.(json|csv|npz|png|pt|pth)", part.name):
+            part.unlink(missing_ok=True)

@@ -16,28 +16,26 @@ from fastai.callback.mixup import CutMix, MixUp
 from fastai.learner import L, Learner
 from fastai.torch_core import set_seed
 
-from quickvision.training.best import BestEpoch
+from quickvision.base.errors import ModelError, RunError
+from quickvision.base.figures import clocked
+from quickvision.base.files import write_whole
+from quickvision.base.processes import rank, share, spread_weights, world_size
+from quickvision.base.progress import say
+from quickvision.models.compute import deterministic, device_of
+from quickvision.models.zoo import arch_name
+from quickvision.results.predictions import get_preds
 from quickvision.runs.bottleneck import Watch
 from quickvision.runs.checkpointer import Checkpointer
-from quickvision.runs.checkpoints import BEFORE, BEST, FOLDER, plain
-from quickvision.runs.run_options import Rate, RunConfig
-from quickvision.models.determinism import deterministic
-from quickvision.base.errors import ModelError, RunError
+from quickvision.runs.checkpoints import BEFORE, BEST, FOLDER, RunState, Stage, plain
+from quickvision.runs.config import Rate, RunConfig
+from quickvision.runs.folder import save_results
+from quickvision.runs.plan import Plan, make_plan, plan_lines
+from quickvision.runs.run import Run
 from quickvision.training.features import feature_learner, why_not
-from quickvision.base.files import write_whole
-from quickvision.training.guards import InParts
-from quickvision.results.predictions import get_preds
-from quickvision.training.records import logged
-from quickvision.training.lr_find import FROZEN_LR, find_lr
-from quickvision.training.trials import Plan, clocked
-from quickvision.runs.plan import make_plan, plan_lines
-from quickvision.base.progress import Bar, say
-from quickvision.base.processes import rank, share, spread_weights, world_size
-from quickvision.runs.written import save_results
-from quickvision.runs.run import Run, Stage, arch_name
-from quickvision.runs.run_state import RunState
-from quickvision.models.compute import device_of
 from quickvision.training.fit import UNFROZEN_LR, count_groups, fit_frozen, fit_unfrozen, spread
+from quickvision.training.guards import InParts
+from quickvision.training.lr_find import FROZEN_LR, find_lr
+from quickvision.training.records import Bar, BestEpoch, logged
 
 
 @dataclass

@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 
 from quickvision.base.errors import ModelError, RunError
-from quickvision.base.progress import say
 from quickvision.base.processes import world_size
+from quickvision.base.progress import say
 
 
 def check_gpus(gpus: int) -> None:

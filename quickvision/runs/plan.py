@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import astuple
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from fastai.learner import Learner
 
-from quickvision.runs.run_options import RunConfig
 from quickvision.base.errors import QuickvisionError, RunError
-from quickvision.training.lr_find import count_batches, search_steps
-from quickvision.training.trials import Pace, Plan, measure_pace, spoken
+from quickvision.base.figures import spoken
 from quickvision.base.processes import world_size
-from quickvision.runs.run import arch_name
+from quickvision.models.zoo import arch_name
+from quickvision.runs.config import RunConfig
 from quickvision.training.fit import count_groups
+from quickvision.training.guards import count_batches
+from quickvision.training.lr_find import search_steps
+from quickvision.training.trials import Pace, measure_pace
 
 
 def make_plan(
@@ -117,3 +119,90 @@ def check_gradual(learn: Learner, config: RunConfig) -> None:
             f"gradual: expected at least {steps} unfrozen epochs, one for each layer group that"
             f" is unfrozen, got {config.unfrozen_epochs}"
         )
+
+
+HEAD_STEP = 2e-3  # seconds that a step of a head on cached features takes, on two cores
+REPORT = 3.0  # seconds that tables and plots take
+MOST = 10  # unfrozen epochs that a budget is spent on at most
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a training is going to do, and how long each part takes at a pace.
+
+    Attributes:
+        pace: Seconds a picture.
+        n_train: Pictures in an epoch.
+        n_valid: Pictures that are validated after each.
+        bs: Pictures in a step.
+        cached: The frozen stage trains on cached features.
+        views: Augmented feature passes beside the plain one.
+        looks: Passes over the validation pictures at the end.
+        searched: Steps of the rate finders: of the frozen stage, and of the unfrozen one.
+        why: Why no pace could be measured; empty where it was.
+    """
+
+    pace: Pace
+    n_train: int
+    n_valid: int
+    bs: int
+    cached: bool
+    views: int = 0
+    looks: int = 1
+    searched: tuple[int, int] = (0, 0)
+    why: str = ""
+
+    @property
+    def look(self) -> float:
+        """Seconds of one pass over the validation pictures."""
+        return self.n_valid * (self.pace.load + self.pace.forward)
+
+    @property
+    def unfrozen_epoch(self) -> float:
+        """Seconds of an epoch with all layers training."""
+        return self.n_train * (self.pace.load + self.pace.augment + self.pace.step) + self.look
+
+    def frozen(self, epochs: int) -> float:
+        """Seconds of the frozen stage, its rate finder with it."""
+        if not epochs:
+            return 0.0
+        p, search = self.pace, self.searched[0]
+        steps = epochs * self.n_train / self.bs + search
+        if self.cached:
+            passes = self.n_train * (1 + self.views) * (p.load + p.forward) + self.look
+            return passes + self.n_train * self.views * p.augment + HEAD_STEP * steps
+        return steps * self.bs * (p.load + p.augment + p.forward) + epochs * self.look
+
+    def unfrozen(self, epochs: int) -> float:
+        """Seconds of the unfrozen stage, its rate finder with it."""
+        if not epochs:
+            return 0.0
+        search = self.searched[1] * self.bs * (self.unfrozen_epoch - self.look) / self.n_train
+        return search + epochs * self.unfrozen_epoch
+
+    def total(self, frozen_epochs: int, unfrozen_epochs: int) -> float:
+        """Seconds of everything, the report with it."""
+        seen = self.looks * self.look
+        return self.frozen(frozen_epochs) + self.unfrozen(unfrozen_epochs) + seen + REPORT
+
+    def fit(self, budget: float, frozen_epochs: int) -> tuple[int, int]:
+        """Pick the epochs that fit: frozen ones first, then unfrozen ones, ten at most.
+
+        On cached features a frozen epoch costs next to nothing, and none is taken away.
+
+        Args:
+            budget: Seconds.
+            frozen_epochs: Frozen epochs that are wanted; 0 where there is nothing to freeze.
+
+        Returns:
+            Frozen and unfrozen epochs, one of either at least.
+        """
+        while not self.cached and frozen_epochs > 1 and self.total(frozen_epochs, 0) > budget:
+            frozen_epochs -= 1
+        unfrozen = self.left_over(budget - self.frozen(frozen_epochs))
+        return frozen_epochs, unfrozen if frozen_epochs else max(unfrozen, 1)
+
+    def left_over(self, budget: float) -> int:
+        """Pick the unfrozen epochs, ten at most, that fit with the report into these seconds."""
+        fitting = [n for n in range(1, MOST + 1) if self.total(0, n) <= budget]
+        return max(fitting, default=0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,19 +12,18 @@ from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastai.torch_core import no_random
 
+from quickvision.base.errors import RunError, as_path, some
+from quickvision.base.figures import to_seconds
+from quickvision.base.files import read_rows
+from quickvision.base.processes import by_first, first_then_others, join
+from quickvision.base.progress import say
 from quickvision.runs.build import build, sorted_out
 from quickvision.runs.checkpoints import FOLDER, load_checkpoint
-from quickvision.runs.run_options import RunConfig
-from quickvision.base.errors import RunError, as_path, some
+from quickvision.runs.config import RunConfig, read_config, sides
+from quickvision.runs.folder import _tidy, locked
 from quickvision.runs.job import Job
 from quickvision.runs.launch import check_gpus, launch
-from quickvision.runs.lock import locked
-from quickvision.training.trials import to_seconds
-from quickvision.base.progress import say
-from quickvision.base.processes import by_first, first_then_others, join
-from quickvision.base.rows import read_rows
 from quickvision.runs.run import Run
-from quickvision.runs.config import read_config, sides
 
 
 def resume(
@@ -106,13 +104,6 @@ def _launch(path: Path, made: dict[str, Any], gpus: int, before: bool, verbose: 
         raise TypeError("gpus: goes with a folder or a CSV file, and without callbacks")
     more = ["--data", str(data)] + ["--before"] * before
     launch(["resume", str(path), *more], gpus, verbose=verbose)
-
-
-def _tidy(path: Path) -> None:
-    """Take away what a killed process had begun to write."""
-    for part in [*path.glob(".*"), *(path / FOLDER).glob(".*")]:
-        if re.fullmatch(r"\.\d+-[\w-]+\.(json|csv|npz|png|pt|pth)", part.name):
-            part.unlink(missing_ok=True)
 
 
 def _made(

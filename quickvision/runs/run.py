@@ -12,35 +12,15 @@ import pandas as pd
 from fastai.learner import Learner
 from matplotlib.axes import Axes
 
-from quickvision.results import predictions as interpret
-from quickvision.results import plots
-from quickvision.base.figures import Accuracy
-from quickvision.runs.run_options import RunConfig
 from quickvision.base.errors import RunError, some
+from quickvision.base.figures import Accuracy, is_uneven, spoken
+from quickvision.results import plots
+from quickvision.results import predictions as interpret
 from quickvision.results.predictions import Predictions
-from quickvision.training.lr_find import LRFind
-from quickvision.training.trials import spoken
+from quickvision.runs.checkpoints import Stage
+from quickvision.runs.config import RunConfig
 from quickvision.runs.script import Code, write_script
-from quickvision.data.splits import is_uneven
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One stage, as it was trained.
-
-    Attributes:
-        name: "frozen" or "unfrozen".
-        epochs: Epochs that were asked for.
-        lr: Rate, or rates, at the top.
-        cached: It trained on cached features.
-        gradual: Group by group.
-    """
-
-    name: str
-    epochs: int
-    lr: Any
-    cached: bool = False
-    gradual: bool = False
+from quickvision.training.lr_find import LRFind
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -202,9 +182,3 @@ class Run:
             for name, text in self.summary().items()
         )
         return f"<table>{rows}</table>"
-
-
-def arch_name(learn: Learner) -> str:
-    """Return the name of a learner's architecture, or of its model's class."""
-    arch = getattr(learn, "arch", None) or type(learn.model)
-    return arch if isinstance(arch, str) else getattr(arch, "__name__", str(arch))

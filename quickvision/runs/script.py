@@ -13,11 +13,11 @@ from fastai.optimizer import OptimWrapper
 from fastai.torch_core import even_mults
 from torch import nn
 
-from quickvision.runs.run_options import RunConfig
-from quickvision.training.features import cut_head
-from quickvision.training.schedules import DROPS
+from quickvision.runs.config import RunConfig
 from quickvision.runs.script_model import model_lines
+from quickvision.training.features import cut_head
 from quickvision.training.fit import count_groups, gradual_steps
+from quickvision.training.schedules import DROPS
 
 _HEAD = [
     "# What the run did, in plain fastai.",

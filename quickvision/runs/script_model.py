@@ -13,9 +13,9 @@ from torch import nn
 from torchvision.models import VisionTransformer
 
 from quickvision.models.body import kept_children
+from quickvision.models.compute import half_precision
 from quickvision.models.head import ACTIVATIONS
 from quickvision.models.zoo import Arch, find_arch
-from quickvision.models.compute import half_precision
 
 _OPTS = {
     "adamw": "Adam",

@@ -14,19 +14,17 @@ from fastai.learner import Learner
 from fastai.torch_core import no_random
 from torch import nn
 
+from quickvision.base.errors import RunError, some
+from quickvision.base.figures import to_seconds
+from quickvision.base.processes import by_first, first_then_others, join, share
 from quickvision.runs.build import build, find_batch_size, sorted_out
 from quickvision.runs.checkpoints import FOLDER, load_checkpoint
-from quickvision.runs.run_options import Rate, RunConfig
-from quickvision.base.errors import RunError, some
+from quickvision.runs.config import Rate, RunConfig, plain_options, sides
+from quickvision.runs.folder import locked, start_folder
 from quickvision.runs.job import Job
 from quickvision.runs.launch import check_gpus, launch
-from quickvision.runs.lock import locked
-from quickvision.training.trials import to_seconds
 from quickvision.runs.plan import check_gradual
-from quickvision.base.processes import by_first, first_then_others, join, share
 from quickvision.runs.run import Run
-from quickvision.runs.config import plain_options, sides
-from quickvision.runs.folder import start_folder
 
 
 def train(

@@ -29,8 +29,8 @@ from fastai.learner import CastToTensor, L, Learner, Recorder
 from fastai.torch_core import no_random, params
 from torch import nn
 
-from quickvision.base.cache import cache_folder
 from quickvision.base.errors import DataError, ModelError, RunError, expect
+from quickvision.base.files import cache_folder
 from quickvision.base.memory import free_device_memory, is_out_of_memory, keep_freed_memory
 from quickvision.base.processes import in_step, parts_of, share_of
 from quickvision.base.progress import counted

@@ -11,12 +11,11 @@ import pandas as pd
 from fastai.learner import L, Learner
 
 from quickvision.base.errors import RunError, expect
-from quickvision.base.progress import Bar, EpochLog, say
-from quickvision.training.finite import Finite
-from quickvision.training.guards import InParts
-from quickvision.training.lr_find import FROZEN_LR, LRFind, count_batches
+from quickvision.base.progress import say
+from quickvision.training.guards import Finite, InParts, Targets, count_batches
+from quickvision.training.lr_find import FROZEN_LR, LRFind
+from quickvision.training.records import Bar, EpochLog
 from quickvision.training.schedules import Patience, check_schedule, fit_scheduled
-from quickvision.training.targets import Targets
 
 # fine_tune halves the base and divides it by 100 for the first layers
 UNFROZEN_LR = slice(1e-5, 1e-3)

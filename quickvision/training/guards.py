@@ -1,4 +1,4 @@
-"""Out of memory: the same batch again, in smaller parts."""
+"""What stops a training in time: no batch, no class, no number; and memory that runs out."""
 
 from __future__ import annotations
 
@@ -9,14 +9,101 @@ from typing import Any
 
 import torch
 from fastai.callback.core import Callback
-from fastai.callback.fp16 import MixedPrecision
+from fastai.callback.fp16 import AMPMode, MixedPrecision
 from fastai.learner import Learner
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from quickvision.base.errors import RunError
-from quickvision.base.memory import free_device_memory, is_out_of_memory
-from quickvision.base.processes import world_size
+from quickvision.base.errors import DataError, RunError
+from quickvision.base.memory import free_device_memory, is_out_of_memory, keep_freed_memory
+from quickvision.base.processes import mean, world_size
+
+IGNORED = -100  # what torch's losses leave out
+
+
+def check_targets(pred: Any, targets: Any) -> None:
+    """See that each label is the index of a class, where classes are what is predicted.
+
+    Args:
+        pred: What the model said, [n, c]; anything else is not looked at.
+        targets: int64 [n]; anything else is not looked at.
+
+    Raises:
+        DataError: One is outside [0, c).
+    """
+    tensors = isinstance(pred, torch.Tensor) and isinstance(targets, torch.Tensor)
+    if not tensors or pred.ndim != 2 or targets.ndim != 1 or targets.is_floating_point():
+        return
+    c, seen = pred.shape[1], targets[targets != IGNORED]
+    strange = seen[(seen < 0) | (seen >= c)]
+    if len(strange):
+        raise DataError(
+            f"expected labels from 0 to {c - 1}, one for each of {c} classes, got"
+            f" {int(strange[0])}; see how the loaders label their pictures"
+        )
+
+
+class Targets(Callback):
+    """Look at the labels of the first epoch, on both sides, before the loss is computed.
+
+    Raises:
+        DataError: One is none of the classes.
+    """
+
+    def before_fit(self) -> None:
+        """Begin to look."""
+        self.looked = False
+
+    def after_pred(self) -> None:
+        """Look."""
+        if not self.looked and len(self.learn.yb) == 1:
+            check_targets(self.learn.pred, self.learn.yb[0])
+
+    def after_epoch(self) -> None:
+        """All have been seen."""
+        self.looked = True
+
+
+SKIPPED = 20  # losses in a row that fp16's scaler may meet on its way to a scale that fits
+
+
+class Finite(Callback):
+    """Raise at the first training batch whose loss is nan or infinite; the weights are still good.
+
+    In fp16 the gradient scaler skips such steps on its way down, so that 20 in a row are let pass.
+
+    Args:
+        stage: What is trained, in a word.
+
+    Raises:
+        RunError: The loss is no number.
+    """
+
+    order = 61
+
+    def __init__(self, stage: str) -> None:
+        self.stage = stage
+
+    def before_fit(self) -> None:
+        """Begin to count."""
+        scaled = any(
+            isinstance(cb, MixedPrecision) and cb.amp_mode == AMPMode.FP16 for cb in self.learn.cbs
+        )
+        self.seen, self.most = 0, SKIPPED if scaled else 0
+
+    def after_loss(self) -> None:
+        """Look at the loss, which fastai's recorder brings to the CPU anyway."""
+        if not self.training:
+            return
+        loss = mean(self.learn.loss.detach().mean())  # all processes stop, or none
+        self.seen = 0 if torch.isfinite(loss) else self.seen + 1
+        if self.seen > self.most:
+            rate = float(max(hypers["lr"] for hypers in self.opt.hypers))
+            raise RunError(
+                f"expected a loss that is a number, got {loss.item()} in {self.stage} epoch"
+                f" {self.epoch + 1}, batch {self.iter + 1}, at a rate of {rate:.1e}; try a tenth of"
+                " that rate, and see with quickvision.check whether pictures are damaged"
+            )
 
 
 class InParts(Callback):
@@ -124,3 +211,22 @@ def _counted_before(model: nn.Module) -> Iterator[None]:
     finally:
         for norm, momentum in zip(norms, before, strict=True):
             norm.momentum = momentum
+
+
+def count_batches(learn: Learner) -> int:
+    """Get ready to train, and count the batches of an epoch.
+
+    Raises:
+        DataError: There are none.
+    """
+    if torch.device(learn.dls.device or "cpu").type == "cpu":
+        keep_freed_memory()
+    dl = learn.dls.train
+    n = -(-dl.n // world_size()) // dl.bs if world_size() > 1 else len(dl)
+    if n == 0:
+        each = f" in each of {world_size()} processes" if world_size() > 1 else ""
+        raise DataError(
+            f"expected at least one batch to train on, got {len(learn.dls.train_ds)} pictures for"
+            f" bs={dl.bs}{each}, of which fastai makes none; lower bs"
+        )
+    return n

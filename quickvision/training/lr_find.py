@@ -16,10 +16,8 @@ from fastai.callback.schedule import LRFinder, ParamScheduler, valley
 from fastai.learner import L, Learner
 from fastai.torch_core import get_random_states, set_random_states
 
-from quickvision.base.errors import DataError, expect
-from quickvision.base.memory import keep_freed_memory
-from quickvision.base.processes import world_size
-from quickvision.training.targets import Targets
+from quickvision.base.errors import expect
+from quickvision.training.guards import Targets, count_batches
 
 FROZEN_LR = 2e-3  # fastai's `fine_tune(base_lr=)`
 
@@ -177,22 +175,3 @@ def _left_as_it_was(learn: Learner) -> Iterator[None]:
         vars(learn.recorder).update(recorded)
         set_random_states(**rng)
         learn.dls.train.rng.setstate(order)
-
-
-def count_batches(learn: Learner) -> int:
-    """Get ready to train, and count the batches of an epoch.
-
-    Raises:
-        DataError: There are none.
-    """
-    if torch.device(learn.dls.device or "cpu").type == "cpu":
-        keep_freed_memory()
-    dl = learn.dls.train
-    n = -(-dl.n // world_size()) // dl.bs if world_size() > 1 else len(dl)
-    if n == 0:
-        each = f" in each of {world_size()} processes" if world_size() > 1 else ""
-        raise DataError(
-            f"expected at least one batch to train on, got {len(learn.dls.train_ds)} pictures for"
-            f" bs={dl.bs}{each}, of which fastai makes none; lower bs"
-        )
-    return n

@@ -1,11 +1,10 @@
-"""How long a training will take: a few pictures timed, the rest multiplied."""
+"""A few steps tried beforehand: how long a picture takes, how many fit into a GPU's memory."""
 
 from __future__ import annotations
 
-import re
+import copy
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,15 +12,12 @@ import torch
 from fastai.learner import Learner
 from fastai.torch_core import no_random, to_device
 
+from quickvision.base.memory import free_device_memory, is_out_of_memory
+from quickvision.base.processes import everyones
 from quickvision.models.compute import autocast, device_of, half_precision
-from quickvision.training.lr_find import count_batches
-from quickvision.training.targets import check_targets
+from quickvision.training.guards import check_targets, count_batches
 
 PROBE = 8  # pictures that are timed
-HEAD_STEP = 2e-3  # seconds that a step of a head on cached features takes, on two cores
-REPORT = 3.0  # seconds that tables and plots take
-MOST = 10  # unfrozen epochs that a budget is spent on at most
-UNITS = {"s": 1, "sec": 1, "min": 60, "m": 60, "h": 3600}
 
 
 @dataclass(frozen=True)
@@ -39,88 +35,6 @@ class Pace:
     augment: float
     forward: float
     step: float
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a training is going to do, and how long each part takes at a pace.
-
-    Attributes:
-        pace: Seconds a picture.
-        n_train: Pictures in an epoch.
-        n_valid: Pictures that are validated after each.
-        bs: Pictures in a step.
-        cached: The frozen stage trains on cached features.
-        views: Augmented feature passes beside the plain one.
-        looks: Passes over the validation pictures at the end.
-        searched: Steps of the rate finders: of the frozen stage, and of the unfrozen one.
-        why: Why no pace could be measured; empty where it was.
-    """
-
-    pace: Pace
-    n_train: int
-    n_valid: int
-    bs: int
-    cached: bool
-    views: int = 0
-    looks: int = 1
-    searched: tuple[int, int] = (0, 0)
-    why: str = ""
-
-    @property
-    def look(self) -> float:
-        """Seconds of one pass over the validation pictures."""
-        return self.n_valid * (self.pace.load + self.pace.forward)
-
-    @property
-    def unfrozen_epoch(self) -> float:
-        """Seconds of an epoch with all layers training."""
-        return self.n_train * (self.pace.load + self.pace.augment + self.pace.step) + self.look
-
-    def frozen(self, epochs: int) -> float:
-        """Seconds of the frozen stage, its rate finder with it."""
-        if not epochs:
-            return 0.0
-        p, search = self.pace, self.searched[0]
-        steps = epochs * self.n_train / self.bs + search
-        if self.cached:
-            passes = self.n_train * (1 + self.views) * (p.load + p.forward) + self.look
-            return passes + self.n_train * self.views * p.augment + HEAD_STEP * steps
-        return steps * self.bs * (p.load + p.augment + p.forward) + epochs * self.look
-
-    def unfrozen(self, epochs: int) -> float:
-        """Seconds of the unfrozen stage, its rate finder with it."""
-        if not epochs:
-            return 0.0
-        search = self.searched[1] * self.bs * (self.unfrozen_epoch - self.look) / self.n_train
-        return search + epochs * self.unfrozen_epoch
-
-    def total(self, frozen_epochs: int, unfrozen_epochs: int) -> float:
-        """Seconds of everything, the report with it."""
-        seen = self.looks * self.look
-        return self.frozen(frozen_epochs) + self.unfrozen(unfrozen_epochs) + seen + REPORT
-
-    def fit(self, budget: float, frozen_epochs: int) -> tuple[int, int]:
-        """Pick the epochs that fit: frozen ones first, then unfrozen ones, ten at most.
-
-        On cached features a frozen epoch costs next to nothing, and none is taken away.
-
-        Args:
-            budget: Seconds.
-            frozen_epochs: Frozen epochs that are wanted; 0 where there is nothing to freeze.
-
-        Returns:
-            Frozen and unfrozen epochs, one of either at least.
-        """
-        while not self.cached and frozen_epochs > 1 and self.total(frozen_epochs, 0) > budget:
-            frozen_epochs -= 1
-        unfrozen = self.left_over(budget - self.frozen(frozen_epochs))
-        return frozen_epochs, unfrozen if frozen_epochs else max(unfrozen, 1)
-
-    def left_over(self, budget: float) -> int:
-        """Pick the unfrozen epochs, ten at most, that fit with the report into these seconds."""
-        fitting = [n for n in range(1, MOST + 1) if self.total(0, n) <= budget]
-        return max(fitting, default=0)
 
 
 def measure_pace(learn: Learner) -> Pace:
@@ -188,30 +102,93 @@ def _timed(
     return out, time.perf_counter() - start
 
 
-def to_seconds(budget: str | float) -> float:
-    """Read a time such as "10min", "90s", "1.5h" or a number of seconds.
+FIRST = 8  # pictures that are tried first, and the step between sizes
+STEPS = 20  # of an epoch that are left at least: fewer large ones learn less
+SPARE = 0.1  # of a GPU's memory, for what comes and goes
+ON_CPU = 64
+
+
+def largest_batch(learn: Learner) -> int:
+    """Find the largest batch that trains with all layers in a GPU's memory, and leaves 20 steps.
+
+    Batches are tried on a copy of the model, twice as large each time and then in between; the
+    learner is left as it was. A CPU's memory is not tried (where it ends the process is killed):
+    64 there.
+
+    Args:
+        learn: A learner whose batches are small.
+
+    Returns:
+        Pictures in a batch, a multiple of 8; of several processes, what fits in each of them.
 
     Raises:
-        ValueError: It is none of these, or not above 0.
+        DataError: The training loader has no batch.
     """
-    text = str(budget).strip().lower()
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|sec|min|m|h)?", text)
-    seconds = float(found[1]) * UNITS[found[2] or "s"] if found else 0.0
-    if isinstance(budget, bool) or seconds <= 0:
-        raise ValueError(f"budget: expected a time such as '10min' or seconds, got {budget!r}")
-    return seconds
+    count_batches(learn)
+    most = max(FIRST, len(learn.dls.train.dataset) // STEPS // FIRST * FIRST)
+    found = min(most, ON_CPU)
+    if device_of(learn).type == "cuda":
+        with no_random(reproducible=False):
+            found = search(_trial(learn), most)
+    return min(everyones(found))
 
 
-def spoken(seconds: float) -> str:
-    """Say a time roughly: "50 s", "4 min", "1.5 h"."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
+def search(fits: Callable[[int], bool], most: int) -> int:
+    """Find the largest multiple of 8 that fits, or 8.
+
+    >>> search(lambda n: n <= 100, 512)
+    96
+    """
+    good, bad = FIRST, most + FIRST
+    while good < most:
+        n = min(2 * good, most) if bad > most else (good + bad) // 2 // FIRST * FIRST
+        if n == good:
+            break
+        if fits(n):
+            good = n
+        else:
+            bad = n
+    return good
 
 
-@contextmanager
-def clocked(timing: dict[str, float], stage: str) -> Iterator[None]:
-    """Add the seconds that the block takes to a stage's."""
-    start = time.perf_counter()
-    yield
-    timing[stage] = timing.get(stage, 0.0) + time.perf_counter() - start
+def _trial(learn: Learner) -> Callable[[int], bool]:
+    """Make a function that tries a batch of n: forward, backward and a step of the optimiser."""
+    device = device_of(learn)
+    dl = learn.dls.train.new(bs=FIRST, num_workers=0, drop_last=False)
+    batch = to_device(dl.one_batch(), device)
+    inputs = getattr(learn.dls, "n_inp", 1)
+    model = copy.deepcopy(learn.model).to(device).train().requires_grad_(True)
+    opt = learn.opt_func([list(model.parameters())], lr=1e-6)
+
+    def fits(n: int) -> bool:
+        grown, loss = [], torch.zeros(())
+        try:
+            grown = [_repeated(part, n) for part in batch]
+            with autocast(device, half_precision(learn)):
+                loss = learn.loss_func(model.forward(*grown[:inputs]), *grown[inputs:])
+            loss.backward()
+            opt.step()
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            return False
+        else:
+            return _spare(device)
+        finally:
+            opt.zero_grad()
+            del grown, loss
+            free_device_memory()
+
+    return fits
+
+
+def _repeated(part: Any, n: int) -> torch.Tensor:
+    part = part.as_subclass(torch.Tensor)
+    return part[torch.arange(n, device=part.device) % len(part)]
+
+
+def _spare(device: torch.device) -> bool:
+    if device.type != "cuda":
+        return True
+    free, total = torch.cuda.mem_get_info(device)
+    return free > SPARE * total
