@@ -1,4 +1,4 @@
-# Python 3.10+ and make are all that is needed: each verb makes .venv for itself.
+# Python 3.11+ and make are all that is needed: each verb makes .venv for itself.
 PYTHON ?= python3
 BIN := .venv/bin
 

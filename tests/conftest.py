@@ -121,3 +121,18 @@ def learn(class_folders, tiny_net, tmp_path):
 
     dls = qv.from_folder(class_folders, size=32, bs=6)
     return qv.cnn_learner(dls, tiny_net, weights=None, path=tmp_path / "out")
+
+
+@pytest.fixture
+def place(class_folders, tmp_path, monkeypatch):
+    """A working folder with a data set, a table and a picture beside it."""
+    (tmp_path / "table.csv").write_text(
+        "file,label\n"
+        + "".join(f"{c}/{c}_{i:02d}.png,{c}\n" for c in ("red", "blue") for i in range(9))
+    )
+    (tmp_path / "text.jpg").write_text("no picture")
+    monkeypatch.chdir(tmp_path)
+    from quickvision.runs.job import Job
+
+    monkeypatch.setattr(Job, "train", lambda self: None)  # options alone are looked at
+    return tmp_path

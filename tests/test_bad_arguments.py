@@ -9,7 +9,7 @@ import warnings
 import click
 import pytest
 import typer
-from test_bad_input import RAW, place, tree  # noqa: F401  place is a fixture
+from made import RAW, tree
 
 from quickvision.cli import commands as cli
 from quickvision.runs.job import Job
@@ -51,7 +51,7 @@ def run(arguments, monkeypatch):
 
 
 @pytest.mark.parametrize(("command", "option"), options())
-def test_each_option(place, monkeypatch, capsys, command, option):  # noqa: F811
+def test_each_option(place, monkeypatch, capsys, command, option):
     monkeypatch.setattr(Job, "train", lambda self: None)  # a run's options are looked at
     monkeypatch.setattr("quickvision.compare", lambda *args, **kwargs: "compared")
     before = tree(place)
@@ -88,14 +88,14 @@ def test_each_option(place, monkeypatch, capsys, command, option):  # noqa: F811
         (["--bs", "1"], 2, "'auto' or a whole number from 2"),
     ],
 )
-def test_what_used_to_be_a_traceback(place, monkeypatch, capsys, arguments, code, said):  # noqa: F811
+def test_what_used_to_be_a_traceback(place, monkeypatch, capsys, arguments, code, said):
     monkeypatch.setattr(Job, "train", lambda self: None)
     assert run(["train", "colours", "--out", "out", *TINY, *arguments], monkeypatch) == code
     assert said in capsys.readouterr().err
     assert not (place / "out").exists()
 
 
-def test_a_mistake_in_the_program_shows_where(place, monkeypatch):  # noqa: F811
+def test_a_mistake_in_the_program_shows_where(place, monkeypatch):
     monkeypatch.setattr(Job, "train", lambda self: sorted([1, "a"]))
     with pytest.raises(TypeError):
         run(["train", "colours", "--out", "out", *TINY], monkeypatch)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from made import refused, tree
 from PIL import Image
-from test_bad_input import refused, tree
 
 import quickvision as qv
 from quickvision.base.errors import RunError

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-import re
-import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from made import refused, tree
 
 import quickvision as qv
-from quickvision.runs.job import Job
 
-# What Python says of its own accord does not help.
-RAW = re.compile(
-    r"'NoneType'|has no attribute|object is not|unsupported operand|not supported between"
-    r"|unhashable|os\.PathLike|must be (a |an )?(str|int|real|integer|string)"
-    r"|cannot be interpreted|codec can"
-    r"|unexpected keyword|positional argument|subscriptable|invalid literal|ambiguous|out of bounds"
-)
 JUNK = {
     "none": None, "yes": True, "minus": -1, "zero": 0, "half": 1.5, "huge": 10**9,
     "nan": math.nan, "inf": math.inf, "word": "wrod", "empty": "", "blank": "  ", "nul": "a\0b",
@@ -30,41 +20,6 @@ JUNK = {
     "array": np.arange(3), "tensor": torch.ones(2), "slice": slice(None), "function": len,
     "path": Path("gone/away"), "frame": pd.DataFrame(),
 }  # fmt: skip
-
-
-def tree(root):
-    return {
-        str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() if p.is_file() else ""
-        for p in sorted(root.rglob("*"))
-    }
-
-
-@pytest.fixture
-def place(class_folders, tmp_path, monkeypatch):
-    """A working folder with a data set, a table and a picture beside it."""
-    (tmp_path / "table.csv").write_text(
-        "file,label\n"
-        + "".join(f"{c}/{c}_{i:02d}.png,{c}\n" for c in ("red", "blue") for i in range(9))
-    )
-    (tmp_path / "text.jpg").write_text("no picture")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Job, "train", lambda self: None)  # options alone are looked at
-    return tmp_path
-
-
-def refused(call):
-    """Call; return what was raised, which is ours and says what is wrong; None where all went."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            call()
-    except (qv.QuickvisionError, ValueError, TypeError) as error:
-        caught = error
-    else:
-        return None
-    assert len(str(caught)) > 15, repr(caught)
-    assert not RAW.search(str(caught)), repr(caught)
-    return caught
 
 
 def helps(call, place):

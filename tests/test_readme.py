@@ -17,7 +17,7 @@ import torchvision
 from PIL import Image
 
 import quickvision as qv
-from quickvision.recipes import pets as recipes
+from quickvision.recipes import pets
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -67,7 +67,7 @@ def folder(tmp_path_factory):
 def here(folder, monkeypatch):
     monkeypatch.chdir(folder)
     monkeypatch.setenv("TORCH_HOME", str(folder / "torch"))
-    monkeypatch.setattr(recipes, "fetch_data", lambda name: folder / "images")
+    monkeypatch.setattr(pets, "fetch_pets", lambda: folder / "images")
     yield folder
     plt.close("all")
 

@@ -1,1 +1,11 @@
-"""base."""
+"""The ground that all stand on: errors, figures, files, processes. Knows no picture and no model.
+
+    errors      the error tree, and what makes messages useful
+    figures     accuracy with its interval, uneven classes, times read and said
+    memory      what the C library keeps, running out, the peak of a piece of work
+    files       written whole or not at all; our cache folder; CSV as people have it
+    processes   those that train together
+    progress    lines, bars, many files at once
+
+Others may ask: all of them.
+"""

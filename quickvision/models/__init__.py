@@ -1,1 +1,12 @@
-"""models."""
+"""From an architecture's name to a `Learner`. Knows no files of pictures, and trains nothing.
+
+    compute      device, precision, layout, folded norms, the same bits each time
+    head         what turns features into classes
+    losses       by name
+    optimisers   by name; Adam in one kernel, for GPUs
+    zoo          what a name means: library, settings
+    body         cut off, weights in, layers in groups
+    learner      `cnn_learner`
+
+Others may ask: compute, zoo, body, head, optimisers, learner.
+"""

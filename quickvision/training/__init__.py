@@ -1,1 +1,13 @@
-"""training."""
+"""What changes weights. Takes any `Learner`; knows neither folders nor reports.
+
+    features      the frozen body asked once, the head trained on what it said
+    guards        what stops a training in time: no batch, no class, no number, no memory
+    records       what an epoch leaves: a line, a row, the best weights, TensorBoard, wandb
+    schedules     how the rate moves
+    lr_find       a rate, and why
+    trials        a few steps tried beforehand: how long, how many pictures
+    fit           `fit_frozen`, `fit_unfrozen`
+    distributed   fastai's callback for several processes, mended (importing it needs Accelerate)
+
+Others may ask: all of them.
+"""

@@ -7,13 +7,15 @@ from functools import partial
 
 import pandas as pd
 import pytest
-from test_cars import NAMES, save_annotations, save_names
-from test_downloads import Site, packed
+from fastai.data.external import URLs
+from made import NAMES, Site, packed, save_annotations, save_names
 
 import quickvision as qv
 from quickvision.base.files import cache_folder
-from quickvision.recipes import cars, datasets
+from quickvision.recipes import ants_bees, cars, cifar10, pets
 from quickvision.recipes.downloads import fetch
+
+ROOMS = {"ANTS_BEES": ants_bees, "CARS": cars, "CARS_DEVKIT": cars, "CIFAR": cifar10, "PETS": pets}
 
 
 def below(root, files):
@@ -30,13 +32,14 @@ def publish(monkeypatch, fastai_home):
         kind = "zip" if archive.endswith("zip") else "tgz"
         site = Site(packed(files, kind)).__enter__()
         sites.append(site)
-        if url.isupper() and hasattr(datasets, url):
-            monkeypatch.setattr(datasets, url, site.url(archive))
-            monkeypatch.setattr(datasets, f"{url}_SUM", site.checksum)
+        room = ROOMS[url]
+        if hasattr(room, url):
+            monkeypatch.setattr(room, url, site.url(archive))
+            monkeypatch.setattr(room, f"{url}_SUM", site.checksum)
         else:
-            monkeypatch.setattr(datasets.URLs, url, site.url(archive))
+            monkeypatch.setattr(URLs, url, site.url(archive))
             whole = partial(fetch, checksum=f"md5:{hashlib.md5(site.content).hexdigest()}")
-            monkeypatch.setattr(datasets, "untar_data", whole)
+            monkeypatch.setattr(room, "untar_data", whole)
         return site
 
     yield published
@@ -61,9 +64,9 @@ def test_ants_and_bees_are_class_folders(publish):
 
 
 def test_another_archive_of_ants_and_bees_is_not_used(publish, monkeypatch):
-    published = datasets.ANTS_BEES_SUM
+    published = ants_bees.ANTS_BEES_SUM
     publish({"hymenoptera_data/train/ants/1.jpg": b""}, "hymenoptera_data.zip", "ANTS_BEES")
-    monkeypatch.setattr(datasets, "ANTS_BEES_SUM", published)
+    monkeypatch.setattr(ants_bees, "ANTS_BEES_SUM", published)
     with pytest.raises(qv.DataError, match="to have sha256:fbc41b.*, got sha256:.* path="):
         qv.fetch_data("ants_bees")
 

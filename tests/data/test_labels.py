@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from quickvision.base.errors import DataError, DataWarning
-from quickvision.data.labels import read_class_names
+from quickvision.data.labels import NameLabel, read_class_names
 
 CARS = ["AM General Hummer", "Acura RL", "Ram C/V, Cargo", "Audi TT"]
 
@@ -83,3 +83,7 @@ def test_the_columns_may_be_in_any_order(tmp_path):
 
 def test_a_series_names_by_its_index():
     assert read_class_names(pd.Series(["a", "b"], index=[5, 3]), ["3", "5"]) == {"3": "b", "5": "a"}
+
+
+def test_optional_group_that_matches_nothing_is_no_label():
+    assert NameLabel(r"^(cat)?\d+\.jpg$")("12.jpg") == ""

@@ -6,8 +6,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from made import made_up
 from matplotlib.axes import Axes
-from test_interpret import made_up
 
 import quickvision as qv
 from quickvision.results.plots import save_plot

@@ -16,13 +16,13 @@ import pandas as pd
 import pytest
 import torch
 from fastai.metrics import F1Score, accuracy
+from made import ROOT
 from torch import nn
 
 import quickvision as qv
 from quickvision.base.errors import ModelError, RunError
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).parent.parent
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
 
 # As a user's script: a model and metrics of its own; what each process ends with is written down.

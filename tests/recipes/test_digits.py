@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
+from made import ROOT
 from PIL import Image
 from sklearn.datasets import load_digits
 
@@ -48,7 +47,7 @@ class TestDigits:
 def test_the_weights_have_seen_no_picture_of_the_course(tmp_path):
     learned = {int(p.stem[-4:]) for p in _write_digits(tmp_path / "d", every=2).glob("0-4/*/*")}
     assert len(learned) == 452
-    course = (Path(__file__).parent.parent / "nbs_data").rglob("*.png")
+    course = (ROOT / "nbs_data").rglob("*.png")
     numbers = {int(digits) for p in course if (digits := p.stem.rsplit("_")[-1]).isdecimal()}
     assert len(numbers) > 600
     assert not learned & numbers

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import pickle
 from collections import Counter
+from pathlib import Path
 
+import fastai.callback.progress  # noqa: F401  gives every Learner no_bar
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from fastai.data.transforms import Normalize
 from fastai.vision.augment import (
     CropPad,
     FlipItem,
@@ -14,12 +20,15 @@ from fastai.vision.augment import (
     ResizeMethod,
     aug_transforms,
 )
+from fastai.vision.core import PILImage, TensorImage
 from fastai.vision.learner import vision_learner
+from fastcore.foundation import L
 from PIL import Image
 
 import quickvision as qv
 from quickvision.data import loaders
-from quickvision.data.loaders import needed_side
+from quickvision.data.labels import FolderLabel
+from quickvision.data.loaders import CentreCrop, needed_side
 from quickvision.data.pictures import copy_path
 
 SMALL = {"size": 32, "bs": 4}
@@ -287,3 +296,126 @@ def test_many_pictures_are_not(class_folders, monkeypatch):
     monkeypatch.setattr(loaders, "FEW", 35)
     dls = qv.from_folder(class_folders, size=32, bs=6)
     assert not dls.train_ds.tls[0].tfms.fs[0].kept
+
+
+pytestmark = pytest.mark.filterwarnings("ignore::quickvision.DataWarning")
+SMALL_DATA = {"size": 32, "bs": 4}
+CAPITALS = {"red": "RED", "green": "GREEN", "blue": "BLUE"}
+
+
+def test_transforms_pass_through(class_folders):
+    dls = qv.from_folder(class_folders, item_tfms=Resize((24, 16)), batch_tfms=[], bs=4)
+    assert dls.one_batch()[0].shape == (4, 3, 24, 16)
+    assert qv.from_folder(class_folders, size=(24, 16), bs=4).one_batch()[0].shape[-2:] == (24, 16)
+
+
+def test_show_batch_works(class_folders):
+    qv.from_folder(class_folders, **SMALL_DATA).show_batch(max_n=4)
+    import matplotlib.pyplot as plt
+
+    assert len(plt.gcf().axes) == 4
+    plt.close("all")
+
+
+def test_workers_read_the_same_pictures(class_folders):
+    dls = qv.from_folder(class_folders, num_workers=2, **SMALL_DATA)
+    assert len(list(dls.valid)) == 2
+    assert (
+        pickle.loads(pickle.dumps(FolderLabel([class_folders])))(class_folders / "a/b.png") == "a"
+    )
+
+
+class TestAsFastaiUsesThem:
+    """What people do with `DataLoaders` and a `Learner` of plain fastai works on ours."""
+
+    @pytest.fixture
+    def dls(self, class_folders):
+        return qv.from_folder(class_folders, **SMALL_DATA)
+
+    def test_items_are_a_list_of_paths(self, dls):
+        both = dls.train.items + dls.valid.items
+        assert len(both) == len(dls.split) == 36
+        assert isinstance(both[0], Path)
+        assert len(L(dls.train.items)) == len(dls.train_ds)
+
+    def test_interpretation(self, dls, tiny_net):
+        learn = qv.cnn_learner(dls, tiny_net, weights=None)
+        with learn.no_bar():
+            interp = qv.ClassificationInterpretation.from_learner(learn)
+            interp.plot_top_losses(2)
+            interp.show_results([0, 1])
+            assert interp.confusion_matrix().sum() == len(dls.valid_ds)
+        plt.close("all")
+
+    def test_prediction_of_whatever_an_app_gets(self, dls, tiny_net):
+        learn = qv.cnn_learner(dls, tiny_net, weights=None)
+        file = dls.valid.items[0]
+        pixels = np.asarray(Image.open(file))
+        with learn.no_bar():
+            told = [
+                learn.predict(item)[0]
+                for item in (file, str(file), file.read_bytes(), PILImage.create(file), pixels)
+            ]
+            batch = dls.test_dl([str(file), str(file)]).one_batch()[0]
+        assert len(set(told)) == 1
+        assert batch.shape[0] == 2
+        assert len(dls.test_dl(dls.valid.items, with_labels=True).one_batch()) == 2
+
+    @pytest.mark.parametrize("door", ["folder", "names", "table", "renamed"])
+    def test_loader_processes_can_be_spawned(self, class_folders, door):
+        rows = {"file": [], "label": []}
+        for path in sorted(class_folders.rglob("*.png")):
+            rows["file"].append(str(path))
+            rows["label"].append(path.parent.name)
+        build = {
+            "folder": lambda: qv.from_folder(class_folders, **SMALL_DATA),
+            "names": lambda: qv.from_name_re(class_folders, r"^(.+)_", **SMALL_DATA),
+            "table": lambda: qv.from_df(pd.DataFrame(rows), **SMALL_DATA),
+            "renamed": lambda: qv.from_folder(class_folders, class_names=CAPITALS, **SMALL_DATA),
+        }
+        copy = pickle.loads(pickle.dumps(build[door]()))
+        assert copy.valid_ds[0][1] == 0
+        assert len(next(iter(copy.train))[0]) == 4
+
+
+def test_the_middle_of_validation_pictures_and_no_others():
+    x = TensorImage(torch.arange(64.0).reshape(1, 1, 8, 8))
+    crop = CentreCrop(0.5)
+    assert torch.equal(crop(x, split_idx=1), x[..., 2:6, 2:6])
+    assert crop(x, split_idx=0) is x
+
+
+@pytest.fixture
+def framed(tmp_path):
+    """White pictures with a black frame of 4 %."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for i in range(6):
+            image = Image.new("RGB", (100, 100))
+            image.paste("white", (4, 4, 96, 96))
+            image.save(tmp_path / name / f"{i}.png")
+    return tmp_path
+
+
+def test_validation_sees_the_middle_at_the_size_that_was_asked_for(framed):
+    whole = qv.from_folder(framed, size=64, bs=4).valid.one_batch()[0]
+    middle = qv.from_folder(framed, size=64, bs=4, crop_pct=0.875).valid.one_batch()[0]
+    assert whole.shape == middle.shape == (2, 3, 64, 64)
+    assert whole.min() < 0.2
+    assert middle.min() > 0.9
+
+
+def test_train_takes_size_interpolation_and_crop_from_the_model(framed, tiny_net, tmp_path):
+    quick = {"frozen_epochs": 0, "unfrozen_epochs": 1, "lr": 1e-3, "weights": None}
+    quick |= {"out": tmp_path / "runs", "verbose": False, "bs": 4}
+    run = qv.train(framed, arch="timm/test_resnet", **quick)
+    settings = qv.model_settings("timm/test_resnet")
+    assert run.learn.dls.one_batch()[0].shape[-1] == settings.input_size
+    crops = [t.crop_pct for t in run.learn.dls.valid.after_batch.fs if isinstance(t, CentreCrop)]
+    assert crops == [settings.crop_pct]
+    resize = run.learn.dls.after_item.fs[-2]
+    assert resize.resamples[0] == Image.Resampling[settings.interpolation.upper()]
+    run = qv.train(framed, arch="timm/test_resnet", size=48, crop_pct=1.0, **quick)
+    assert run.learn.dls.one_batch()[0].shape[-1] == 48
+    assert not [t for t in run.learn.dls.valid.after_batch.fs if isinstance(t, CentreCrop)]
+    assert [t for t in run.learn.dls.valid.after_batch.fs if isinstance(t, Normalize)]

@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+import re
+
 import pytest
+import timm
 import torch
+import torchvision
 from fastai.torch_core import get_random_states
-from fastai.vision.learner import create_timm_model, create_vision_model
+from fastai.vision.learner import TimmBody, create_timm_model, create_vision_model
+from safetensors.torch import save_file
 from torch import nn
 
 import quickvision as qv
+from quickvision.base.errors import ModelError
 from quickvision.models import body as room
-from quickvision.models.body import make_body
+from quickvision.models.body import cut_classifier, layer_groups, load_weights, make_body
 from quickvision.models.zoo import find_arch
 
 # The smallest pictures, in pixels, that each can take.
@@ -137,3 +143,122 @@ def test_a_model_that_has_no_weights_says_so(class_folders):
     dls = qv.from_folder(class_folders, size=32, bs=6)
     with pytest.raises(qv.ModelError, match="expected weights of coatnet_0_224 .*weights=None"):
         qv.cnn_learner(dls, "coatnet_0_224")
+
+
+def loaded(arch, file):
+    return make_body(arch, file, torch.zeros(1, 3, 64, 64))[0]
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_a_whole_models_file_is_loaded(tmp_path, suffix):
+    arch, file = find_arch("shufflenet_v2_x0_5"), tmp_path / f"weights{suffix}"
+    whole = arch.source()
+    (save_file if suffix == ".safetensors" else torch.save)(whole.state_dict(), file)
+    body = loaded(arch, file)
+    assert torch.equal(body[0][0].weight, whole.conv1[0].weight)
+    assert torch.equal(body[-1][1].running_var, whole.conv5[1].running_var)
+
+
+def test_another_classifier_or_none_is_no_hindrance(tmp_path):
+    arch, file = find_arch("shufflenet_v2_x0_5"), tmp_path / "weights.pth"
+    state = arch.source(num_classes=3).state_dict()
+    torch.save(
+        {"state_dict": {k: v for k, v in state.items() if "bias" not in k or "fc" not in k}},
+        file,
+    )
+    body = loaded(arch, file)
+    assert torch.equal(body[0][0].weight, state["conv1.0.weight"])
+
+
+def test_timm_files_load(tmp_path):
+    arch, file = find_arch("timm/test_resnet"), tmp_path / "weights.safetensors"
+    whole = timm.create_model("test_resnet", num_classes=7)
+    save_file(whole.state_dict(), file)
+    body = loaded(arch, file)
+    assert torch.equal(next(body.model.parameters()), next(whole.parameters()))
+
+
+def test_another_archs_file_is_refused_and_nothing_changes(tmp_path):
+    arch, file = find_arch("shufflenet_v2_x0_5"), tmp_path / "weights.pth"
+    torch.save(torchvision.models.shufflenet_v2_x1_0().state_dict(), file)
+    model = arch.source()
+    before = model.conv1[0].weight.clone()
+    with pytest.raises(ModelError, match="weights of shufflenet_v2_x0_5 in .*other shapes"):
+        load_weights(model, model, file, name=arch.name)
+    assert torch.equal(model.conv1[0].weight, before)
+
+
+def test_files_that_are_no_state_dict(tmp_path):
+    arch = find_arch("shufflenet_v2_x0_5")
+    for name, write in {
+        "empty.pth": lambda f: f.write_bytes(b""),
+        "text.pth": lambda f: f.write_text("x"),
+        "text.safetensors": lambda f: f.write_text("x"),
+        "list.pth": lambda f: torch.save([1, 2], f),
+        "code.pth": lambda f: torch.save(torchvision.models.alexnet, f),
+    }.items():
+        write(tmp_path / name)
+        with pytest.raises(ModelError, match="expected a state dict"):
+            loaded(arch, tmp_path / name)
+    with pytest.raises(ModelError, match="'default', None or a file, got nothing at"):
+        loaded(arch, tmp_path / "gone.pth")
+
+
+def test_torchvisions_older_files_load(tmp_path):
+    """Without batch counters (resnet34's), and with `norm.1` for `norm1` (densenet's)."""
+    arch, file = find_arch("densenet121"), tmp_path / "weights.pth"
+    state = {
+        re.sub(r"(denselayer\d+\.(?:norm|conv))([12])", r"\1.\2", name): tensor
+        for name, tensor in arch.source().state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+    assert any("norm.1" in name for name in state)
+    torch.save(state, file)
+    body = loaded(arch, file)
+    kernel = body[0].denseblock1.denselayer1.conv1.weight
+    assert torch.equal(kernel, state["features.denseblock1.denselayer1.conv.1.weight"])
+
+
+def model(body):
+    return nn.Sequential(body, nn.Linear(2, 2))
+
+
+def sizes(model, **options):
+    return [len(group) for group in layer_groups(model, **options)]
+
+
+def test_the_last_group_is_the_head_and_the_others_are_about_as_large():
+    first, second, head = sizes(model(cut_classifier(torchvision.models.mobilenet_v2())))
+    assert head == 2
+    assert abs(first - second) < 12
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 5])
+def test_as_many_groups_as_asked_for(n):
+    net = model(cut_classifier(torchvision.models.mobilenet_v2()))
+    groups = layer_groups(net, n=n)
+    assert len(groups) == n
+    assert [id(p) for g in groups for p in g] == [id(p) for p in net.parameters()]
+
+
+def test_none_makes_a_group_of_each_stage():
+    assert len(layer_groups(model(cut_classifier(torchvision.models.mobilenet_v2())), n=None)) == 20
+    body = TimmBody(timm.create_model("test_resnet", num_classes=0))
+    assert len(layer_groups(model(body), n=None)) == 6  # stem, four stages, head
+
+
+def test_timms_matcher_says_what_belongs_together():
+    body = TimmBody(timm.create_model("vit_small_patch16_224", num_classes=0))
+    stem = layer_groups(model(body), n=None)[0]
+    named = {id(p): name for name, p in body.model.named_parameters()}
+    assert {named[id(p)].split(".")[0] for p in stem} == {"cls_token", "pos_embed", "patch_embed"}
+
+
+def test_a_part_with_most_of_the_tensors_is_opened():
+    body = cut_classifier(torchvision.models.vit_b_16(image_size=32))
+    assert max(sizes(model(body), n=None)) < 20  # no more than one encoder layer
+
+
+def test_a_body_of_few_stages_gets_few_groups():
+    assert sizes(model(nn.Sequential(nn.Conv2d(3, 8, 3))), n=5) == [2, 2]
+    assert sizes(model(nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3)))) == [2, 2, 2]

@@ -5,11 +5,12 @@ from functools import partial
 
 import numpy as np
 import pytest
-from test_cars import save_annotations, save_names
+from fastai.data.external import URLs
+from made import save_annotations, save_names
 
 import quickvision as qv
-from quickvision.recipes import datasets
-from quickvision.recipes import pets as recipes
+from quickvision.recipes import cars, cifar10
+from quickvision.recipes import pets as pets_room
 from quickvision.recipes.cars import write_numbered
 from quickvision.recipes.downloads import fetch
 
@@ -39,8 +40,8 @@ class TestPets:
 
     def test_a_failed_download_says_what_to_do(self, options, fastai_home, monkeypatch):
         url = "http://127.0.0.1:9/oxford-iiit-pet.tgz"
-        monkeypatch.setattr(datasets, "untar_data", partial(fetch, checksum="md5:00"))
-        monkeypatch.setattr(datasets.URLs, "PETS", url)
+        monkeypatch.setattr(pets_room, "untar_data", partial(fetch, checksum="md5:00"))
+        monkeypatch.setattr(URLs, "PETS", url)
         with pytest.raises(qv.DataError, match="expected to download .* by hand, .* path="):
             qv.train_pets(**options)
 
@@ -216,7 +217,7 @@ class TestCars:
 
     def test_without_a_path_they_are_fetched(self, annotated, options, monkeypatch):
         kit = annotated / "devkit"
-        monkeypatch.setattr(recipes, "fetch_data", lambda name: write_numbered(annotated, kit))
+        monkeypatch.setattr(cars, "fetch_cars", lambda: write_numbered(annotated, kit))
         run = qv.train_cars(**options)
         assert run.preds.vocab == tuple(sorted(CARS))
         assert len(run.preds) == 6
@@ -273,8 +274,8 @@ class TestCifar10:
             qv.train_cifar10(batches, **options)
 
     def test_a_failed_download_says_what_to_do(self, options, fastai_home, monkeypatch):
-        monkeypatch.setattr(datasets, "untar_data", partial(fetch, checksum="md5:00"))
-        monkeypatch.setattr(datasets.URLs, "CIFAR", "http://127.0.0.1:9/cifar10.tgz")
+        monkeypatch.setattr(cifar10, "untar_data", partial(fetch, checksum="md5:00"))
+        monkeypatch.setattr(URLs, "CIFAR", "http://127.0.0.1:9/cifar10.tgz")
         with pytest.raises(qv.DataError, match="expected to download .* by hand, .* path="):
             qv.train_cifar10(**options)
 

@@ -10,19 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made import made_up
 from sklearn import metrics
 
 import quickvision as qv
-
-
-def made_up(n=60, c=4, seed=0):
-    rng = np.random.default_rng(seed)
-    probs = rng.dirichlet(np.ones(c), n).astype(np.float32)
-    targs = rng.integers(0, c, n)
-    losses = -np.log(probs[np.arange(n), targs])
-    paths = tuple(Path(f"{i:03d}.jpg") for i in range(n))
-    return qv.Predictions(probs, targs, tuple("abcdefghij"[:c]), losses, paths)
-
 
 cases = st.builds(made_up, st.integers(1, 80), st.integers(2, 8), st.integers(0, 999))
 

@@ -2,14 +2,11 @@ from __future__ import annotations
 
 import hashlib
 import http.server
-import io
-import tarfile
-import threading
-import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fastai.data.external import URLs, fastai_cfg
+from made import Site, packed
 
 import quickvision as qv
 from quickvision.recipes import downloads
@@ -19,66 +16,6 @@ from quickvision.recipes.downloads import fetch, untar_data
 @pytest.fixture(autouse=True)
 def home(fastai_home):
     return fastai_home
-
-
-class Site:
-    """A web site of one archive; `cut` bytes are sent of it, and `asked` are the ranges."""
-
-    def __init__(self, content):
-        self.content, self.cut, self.knows_ranges = content, None, True
-        self.asked: list[str | None] = []
-
-    def __enter__(self):
-        site = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                wanted = self.headers.get("Range")
-                site.asked.append(wanted)
-                start = int(wanted[6:-1]) if wanted and site.knows_ranges else 0
-                if "missing" in self.path:
-                    self.send_error(404)
-                elif start >= len(site.content):
-                    self.send_error(416)
-                else:
-                    self.send_response(206 if start else 200)
-                    self.send_header("Content-Length", str(len(site.content) - start))
-                    self.end_headers()
-                    self.wfile.write(site.content[start : site.cut])
-
-            def log_message(self, *args):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(self, *args):
-        self.server.shutdown()
-        self.server.server_close()
-
-    def url(self, name="birds.tgz"):
-        return f"http://127.0.0.1:{self.server.server_port}/{name}"
-
-    @property
-    def checksum(self):
-        return f"sha256:{hashlib.sha256(self.content).hexdigest()}"
-
-
-def packed(files, kind="tgz"):
-    """An archive in memory."""
-    memory = io.BytesIO()
-    if kind == "zip":
-        with zipfile.ZipFile(memory, "w") as archive:
-            for name, content in files.items():
-                archive.writestr(name, content)
-    else:
-        with tarfile.open(fileobj=memory, mode="w:gz") as archive:
-            for name, content in files.items():
-                info = tarfile.TarInfo(name)
-                info.size = len(content)
-                archive.addfile(info, io.BytesIO(content))
-    return memory.getvalue()
 
 
 BIRDS = {"birds-v2/wren/1.txt": b"a wren", "birds-v2/robin/1.txt": b"a robin" * 5000}

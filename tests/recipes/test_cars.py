@@ -1,34 +1,11 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
+from made import NAMES, save_annotations, save_names
 from scipy.io import loadmat, savemat
 
 import quickvision as qv
 from quickvision.recipes.cars import find_devkit, find_names, read_cars
-
-NAMES = ["AM General Hummer SUV 2000", "Ram C/V Cargo Van Minivan 2012", "Audi TTS Coupe 2012"]
-
-
-def save_annotations(file, pairs, fields=("class", "fname")):
-    """As the authors: a struct array [1, n], boxes in uint16, classes in uint8, names as text."""
-    boxes = ["bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2"]
-    rows = np.empty((1, len(pairs)), dtype=[(name, object) for name in (*boxes, *fields)])
-    for i, (label, name) in enumerate(pairs):
-        given = {"class": np.uint8(label), "fname": name, "test": np.uint8(0)}
-        for box in boxes:
-            rows[box][0, i] = np.uint16(30)
-        for field in fields:
-            rows[field][0, i] = given[field]
-    file.parent.mkdir(parents=True, exist_ok=True)
-    savemat(file, {"annotations": rows})
-
-
-def save_names(file, names=NAMES):
-    cells = np.empty((1, len(names)), dtype=object)
-    cells[0, :] = names
-    file.parent.mkdir(parents=True, exist_ok=True)
-    savemat(file, {"class_names": cells})
 
 
 @pytest.fixture

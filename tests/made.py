@@ -1,0 +1,143 @@
+"""What several tests make: archives, annotations, predictions; and what they look at."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import io
+import re
+import tarfile
+import threading
+import warnings
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from scipy.io import savemat
+
+import quickvision as qv
+
+ROOT = Path(__file__).parent.parent
+
+# What Python says of its own accord does not help.
+RAW = re.compile(
+    r"'NoneType'|has no attribute|object is not|unsupported operand|not supported between"
+    r"|unhashable|os\.PathLike|must be (a |an )?(str|int|real|integer|string)"
+    r"|cannot be interpreted|codec can"
+    r"|unexpected keyword|positional argument|subscriptable|invalid literal|ambiguous|out of bounds"
+)
+
+
+def tree(root):
+    return {
+        str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() if p.is_file() else ""
+        for p in sorted(root.rglob("*"))
+    }
+
+
+def refused(call):
+    """Call; return what was raised, which is ours and says what is wrong; None where all went."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            call()
+    except (qv.QuickvisionError, ValueError, TypeError) as error:
+        caught = error
+    else:
+        return None
+    assert len(str(caught)) > 15, repr(caught)
+    assert not RAW.search(str(caught)), repr(caught)
+    return caught
+
+
+NAMES = ["AM General Hummer SUV 2000", "Ram C/V Cargo Van Minivan 2012", "Audi TTS Coupe 2012"]
+
+
+def save_annotations(file, pairs, fields=("class", "fname")):
+    """As the authors: a struct array [1, n], boxes in uint16, classes in uint8, names as text."""
+    boxes = ["bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2"]
+    rows = np.empty((1, len(pairs)), dtype=[(name, object) for name in (*boxes, *fields)])
+    for i, (label, name) in enumerate(pairs):
+        given = {"class": np.uint8(label), "fname": name, "test": np.uint8(0)}
+        for box in boxes:
+            rows[box][0, i] = np.uint16(30)
+        for field in fields:
+            rows[field][0, i] = given[field]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    savemat(file, {"annotations": rows})
+
+
+def save_names(file, names=NAMES):
+    cells = np.empty((1, len(names)), dtype=object)
+    cells[0, :] = names
+    file.parent.mkdir(parents=True, exist_ok=True)
+    savemat(file, {"class_names": cells})
+
+
+class Site:
+    """A web site of one archive; `cut` bytes are sent of it, and `asked` are the ranges."""
+
+    def __init__(self, content):
+        self.content, self.cut, self.knows_ranges = content, None, True
+        self.asked: list[str | None] = []
+
+    def __enter__(self):
+        site = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                wanted = self.headers.get("Range")
+                site.asked.append(wanted)
+                start = int(wanted[6:-1]) if wanted and site.knows_ranges else 0
+                if "missing" in self.path:
+                    self.send_error(404)
+                elif start >= len(site.content):
+                    self.send_error(416)
+                else:
+                    self.send_response(206 if start else 200)
+                    self.send_header("Content-Length", str(len(site.content) - start))
+                    self.end_headers()
+                    self.wfile.write(site.content[start : site.cut])
+
+            def log_message(self, *args):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def __exit__(self, *args):
+        self.server.shutdown()
+        self.server.server_close()
+
+    def url(self, name="birds.tgz"):
+        return f"http://127.0.0.1:{self.server.server_port}/{name}"
+
+    @property
+    def checksum(self):
+        return f"sha256:{hashlib.sha256(self.content).hexdigest()}"
+
+
+def packed(files, kind="tgz"):
+    """An archive in memory."""
+    memory = io.BytesIO()
+    if kind == "zip":
+        with zipfile.ZipFile(memory, "w") as archive:
+            for name, content in files.items():
+                archive.writestr(name, content)
+    else:
+        with tarfile.open(fileobj=memory, mode="w:gz") as archive:
+            for name, content in files.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+    return memory.getvalue()
+
+
+def made_up(n=60, c=4, seed=0):
+    rng = np.random.default_rng(seed)
+    probs = rng.dirichlet(np.ones(c), n).astype(np.float32)
+    targs = rng.integers(0, c, n)
+    losses = -np.log(probs[np.arange(n), targs])
+    paths = tuple(Path(f"{i:03d}.jpg") for i in range(n))
+    return qv.Predictions(probs, targs, tuple("abcdefghij"[:c]), losses, paths)
