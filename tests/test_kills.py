@@ -82,7 +82,7 @@ def _die_at(step: int) -> None:
 def processes():
     """Processes that begin with everything imported."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "quickvision.runs.train", "quickvision.runs.resume"])
+    context.set_forkserver_preload([__name__, "quickvision.runs.train"])
     return context
 
 

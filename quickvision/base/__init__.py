@@ -1,6 +1,7 @@
 """The ground that all stand on: errors, figures, files, processes. Knows no picture and no model.
 
     errors      the error tree, and what makes messages useful
+    choices     what an option may be, declared once; loads no torch
     figures     accuracy with its interval, uneven classes, times read and said
     memory      what the C library keeps, running out, the peak of a piece of work
     files       written whole or not at all; our cache folder; CSV as people have it

@@ -10,9 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-from scipy.stats import binomtest
-
 
 @dataclass(frozen=True)
 class Accuracy:
@@ -49,6 +46,8 @@ class Accuracy:
     @property
     def interval(self) -> tuple[float, float]:
         """The 95 % Wilson interval: two fractions, low and high."""
+        from scipy.stats import binomtest  # slow to load, and the command line reads this file
+
         low, high = binomtest(self.correct, self.n).proportion_ci(method="wilson")
         return float(low), float(high)
 
@@ -102,6 +101,8 @@ def is_uneven(split: Any) -> bool:
 
     Accuracy then says little of the small classes: macro-F1 is shown beside it.
     """
+    import pandas as pd  # slow to load, and the command line reads this file
+
     if not isinstance(split, pd.DataFrame):
         return False
     return imbalance(Counter(split["label"][~split["valid"]])) > UNEVEN

@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 import warnings
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,33 +15,23 @@ import typer
 import quickvision
 from quickvision.base.errors import DataWarning, ModelError, OtherProcessError, QuickvisionError
 from quickvision.cli.options import (
-    AnyBatchSize,
-    Balance,
     BatchSize,
-    Budget,
-    ClassNames,
-    FrozenEpochs,
     Gpus,
     Head,
-    Log,
-    MaxBad,
-    MaybeSize,
     Opt,
     Opts,
+    Out,
     Pattern,
     Precision,
-    Rate,
-    Resizing,
-    Schedule,
     Schedules,
-    Seed,
     Size,
-    UnfrozenEpochs,
-    Valid,
     Weights,
     Where,
-    fraction,
+    spelled,
+    takes,
 )
+from quickvision.data.options import Options
+from quickvision.runs.options import RunConfig
 
 RUNS = Path("runs")
 
@@ -78,124 +69,44 @@ def demo(
 
 
 @app.command()
+@takes(Options, "valid", "class_names", "seed", "max_bad")
 def check(
     path: Where,
     pattern: Pattern = None,
-    valid: Valid = "0.2",
-    class_names: ClassNames = None,
     size: Size = 224,
-    seed: Seed = 42,
-    max_bad: MaxBad = 0.05,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with all examples.")] = False,
+    **options: Any,
 ) -> None:
     """Look for what would mislead training; exit 1 if something does."""
-    found = quickvision.check(
-        path,
-        pat=pattern,
-        valid=fraction(valid),
-        class_names=class_names,
-        size=size,
-        seed=seed,
-        max_bad=max_bad,
-    )
+    found = quickvision.check(path, pat=pattern, size=size, **options)
     typer.echo(found.to_json() if as_json else str(found))
     raise typer.Exit(0 if found.ok else 1)
 
 
 @app.command()
+@takes(RunConfig)
+@takes(Options)
 def train(
     path: Where,
     pattern: Pattern = None,
     arch: Annotated[str, typer.Option(help="A torchvision or timm model.")] = "resnet34",
     weights: Weights = "default",
-    size: MaybeSize = None,
-    resize: Annotated[Resizing, typer.Option(help="How pictures come to that shape.")] = "crop",
-    bs: AnyBatchSize = "64",
-    valid: Valid = "0.2",
-    class_names: ClassNames = None,
-    balance: Annotated[Balance | None, typer.Option(help="What to do for uneven classes.")] = None,
-    max_bad: MaxBad = 0.05,
-    cache: Annotated[bool, typer.Option("--cache", help="Keep resized copies on disk.")] = False,
-    frozen_epochs: FrozenEpochs = 4,
-    unfrozen_epochs: UnfrozenEpochs = 2,
-    lr: Rate = "find",
-    schedule: Annotated[Schedule, typer.Option(help="How the rate moves.")] = "one_cycle",
-    opt: Annotated[Opt | None, typer.Option(help="Optimiser; fastai's AdamW by default.")] = None,
-    gradual: Annotated[bool, typer.Option("--gradual", help="Unfreeze group by group.")] = False,
-    patience: Annotated[
-        int | None, typer.Option(min=1, help="Stop after epochs without a lower valid. loss.")
-    ] = None,
-    head: Annotated[Head, typer.Option(help="fastai's head, or a single layer.")] = "fastai",
+    opt: Opt = None,
+    head: Head = "fastai",
     label_smoothing: Annotated[float, typer.Option(min=0, max=0.99, help="As 0.1.")] = 0.0,
-    mixup: Annotated[float, typer.Option(min=0, help="Blend pictures: as 0.4.")] = 0.0,
-    cutmix: Annotated[float, typer.Option(min=0, help="Paste pieces of others: as 1.0.")] = 0.0,
-    tta: Annotated[int, typer.Option(min=0, help="Augmented looks in the final report.")] = 0,
-    budget: Budget = None,
-    gpus: Gpus = None,
-    cache_features: Annotated[
-        bool, typer.Option(help="Train the head on features that are computed once.")
-    ] = True,
-    views: Annotated[int, typer.Option(min=0, help="Augmented feature passes besides.")] = 0,
-    precision: Annotated[Precision, typer.Option(help="What the model computes in.")] = "auto",
+    precision: Precision = "auto",
     compile: Annotated[bool, typer.Option("--compile", help="Use torch.compile.")] = False,
-    num_workers: Annotated[
-        int | None, typer.Option(min=0, help="Processes that read pictures.")
-    ] = None,
-    log: Annotated[Log | None, typer.Option(help="Logger beside log.csv.")] = None,
-    deterministic: Annotated[
-        bool, typer.Option("--deterministic", help="The same bits each time on a GPU; slower.")
-    ] = False,
-    seed: Seed = 42,
-    out: Annotated[Path, typer.Option(help="Folder in which the run's folder is made.")] = RUNS,
+    gpus: Gpus = None,
+    out: Out = RUNS,
+    **options: Any,
 ) -> None:
     """Train on pictures: frozen, then unfrozen, then a report."""
-    if not frozen_epochs + unfrozen_epochs:
-        raise typer.BadParameter("expected epochs to train, got 0 frozen and 0 unfrozen")
-    if views and not cache_features:
-        raise typer.BadParameter("--views goes with cached features, got --no-cache-features")
-    if mixup and cutmix:
-        raise typer.BadParameter("expected --mixup or --cutmix, got both")
-    if gradual and not unfrozen_epochs:
-        raise typer.BadParameter("--gradual goes with unfrozen epochs, got none")
-    if gradual and weights.lower() == "none":
+    _checked(options)
+    if options["gradual"] and weights is None:
         raise typer.BadParameter("--gradual goes with weights, got --weights none")
-    quickvision.train(
-        path,
-        pat=pattern,
-        arch=arch,
-        weights=None if weights.lower() == "none" else weights,
-        **({} if size is None else {"size": size}),
-        lr=lr if lr == "find" else float(lr),
-        schedule=schedule,
-        opt=opt,
-        gradual=gradual,
-        patience=patience,
-        head=head,
-        label_smoothing=label_smoothing,
-        mixup=mixup,
-        cutmix=cutmix,
-        tta=tta,
-        resize=resize,
-        bs=bs if bs == "auto" else int(bs),
-        valid=fraction(valid),
-        class_names=class_names,
-        balance=balance,
-        max_bad=max_bad,
-        cache=cache or "auto",
-        frozen_epochs=frozen_epochs,
-        unfrozen_epochs=unfrozen_epochs,
-        budget=budget,
-        gpus=gpus,
-        cache_features=cache_features,
-        views=views,
-        precision=precision,
-        compile=compile,
-        num_workers=num_workers,
-        log=log,
-        deterministic=deterministic,
-        seed=seed,
-        out=out,
-    )
+    options |= {"pat": pattern, "opt": opt, "head": head, "label_smoothing": label_smoothing}
+    options |= {"precision": precision, "compile": compile, "gpus": gpus, "out": out}
+    quickvision.train(path, arch=arch, weights=weights, **_given(options))
 
 
 @app.command()
@@ -214,42 +125,41 @@ def resume(
 
 
 @app.command()
+@takes(RunConfig, "frozen_epochs", "unfrozen_epochs", "budget")
+@takes(Options, "size")
 def compare(
     path: Where,
     archs: Annotated[list[str], typer.Argument(help="Models of torchvision or timm.")],
     pattern: Pattern = None,
     weights: Weights = "default",
-    size: MaybeSize = None,
     bs: BatchSize = 64,
-    frozen_epochs: FrozenEpochs = 4,
-    unfrozen_epochs: UnfrozenEpochs = 2,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each.")] = 1,
     opt: Opts = None,
     schedule: Schedules = None,
-    budget: Budget = None,
     out: Annotated[Path, typer.Option(help="Folder in which `compare` is made.")] = RUNS,
+    **options: Any,
 ) -> None:
     """Train several models on the same split, and say which differ; go on where it was cut."""
-    if not frozen_epochs + unfrozen_epochs:
-        raise typer.BadParameter("expected epochs to train, got 0 frozen and 0 unfrozen")
+    _checked(options)
     if len({*archs}) < len(archs):
         raise typer.BadParameter(f"expected each model once, got {' '.join(archs)}")
-    found = quickvision.compare(
-        path,
-        archs,
-        **({} if pattern is None else {"pat": pattern}),
-        **({} if size is None else {"size": size}),
-        weights=None if weights.lower() == "none" else weights,
-        bs=bs,
-        frozen_epochs=frozen_epochs,
-        unfrozen_epochs=unfrozen_epochs,
-        seeds=seeds,
-        opts=opt,
-        schedules=schedule,
-        budget=budget,
-        out=out,
-    )
+    options |= {"pat": pattern, "bs": bs, "seeds": seeds, "opts": opt, "schedules": schedule}
+    found = quickvision.compare(path, archs, weights=weights, out=out, **_given(options))
     typer.echo(f"\n{found}")
+
+
+def _checked(options: dict[str, Any]) -> None:
+    """See that a run's options go together, before torch is loaded."""
+    known = {one.name for one in fields(RunConfig)}
+    try:
+        RunConfig(**{name: value for name, value in options.items() if name in known})
+    except (TypeError, ValueError) as error:
+        raise typer.BadParameter(spelled(str(error), known)) from None
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what was not given: the library has its own defaults."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 @app.command()

@@ -1,11 +1,77 @@
-"""The command line's options: their types, their help, and what is checked of them at once."""
+"""The command line's options: made of the library's own declarations, parsed and checked at once.
+
+`takes` adds the fields of a dataclass of options to a command. What only a command line needs is
+here: how text becomes a value (`_SPELLED`), and how a message names an option (`spelled`).
+"""
 
 from __future__ import annotations
 
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import Field, fields
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import typer
+
+from quickvision.base.choices import HEADS, OPTS, PRECISIONS, SCHEDULES
+from quickvision.base.figures import to_seconds
+
+
+def takes(table: type, *names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add a dataclass's options to a command, whose `**options` gets them.
+
+    Args:
+        table: The dataclass; its fields with a help text are options.
+        names: Which of them; by default all. Those that the command has already are left alone.
+    """
+
+    def add(command: Callable[..., None]) -> Callable[..., None]:
+        given = inspect.signature(command, eval_str=True).parameters.values()
+        own = {p.name: p for p in given if p.kind is not inspect.Parameter.VAR_KEYWORD}
+        for one in fields(table):
+            wanted = one.name in names if names else one.metadata.get("help")
+            if wanted and one.name not in own:
+                own[one.name] = _parameter(one)
+        command.__signature__ = inspect.Signature(list(own.values()))  # type: ignore[attr-defined]
+        return command
+
+    return add
+
+
+def _parameter(one: Field[Any]) -> inspect.Parameter:
+    """Make the parameter that Typer reads of a declared option."""
+    said, name = one.metadata, f"--{one.name.replace('_', '-')}"
+    how: dict[str, Any] = {"help": said["help"]}
+    default = one.default
+    if one.name in _SPELLED:
+        kind, default, more = _SPELLED[one.name]
+        how |= more
+    elif said["words"]:
+        kind = Literal[said["words"]]
+    elif one.type == "bool":
+        kind, name = bool, name if default is False else f"{name}/--no-{name[2:]}"
+    else:
+        kind = float if str(one.type).startswith("float") else int
+        how |= {"min": said["low"], "max": said["high"] if said["high"] in (None, 1) else None}
+    if default is None:
+        kind = kind | None  # type: ignore[assignment]
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    annotation = Annotated[kind, typer.Option(name, **how)]  # type: ignore[valid-type]
+    return inspect.Parameter(one.name, keyword, default=default, annotation=annotation)
+
+
+def spelled(text: str, names: set[str]) -> str:
+    """Name options in a message as the command line writes them.
+
+    >>> spelled("views: goes with cached features, got cache_features=False", {"views"})
+    '--views goes with cached features, got --no-cache-features'
+    """
+    text = re.sub(r"^(\w+): (?=goes with)", r"\1 ", text)
+    text = re.sub(r"\b(\w+)=False", lambda m: f"--no-{m[1].replace('_', '-')}", text)
+    said = re.compile(rf"(?<![-\w'])({'|'.join(sorted(names))})(?=:| goes with|$| or |, got)")
+    return said.sub(lambda m: f"--{m[1].replace('_', '-')}", text)
 
 
 def _pattern(text: str | None) -> str | None:
@@ -19,7 +85,7 @@ def _pattern(text: str | None) -> str | None:
     return text
 
 
-def fraction(text: str) -> float | str:
+def _fraction(text: str) -> float | str:
     """Read a fraction; anything else is a folder or a split file."""
     try:
         value = float(text)
@@ -30,31 +96,24 @@ def fraction(text: str) -> float | str:
     return value
 
 
-def _positive(text: str) -> str:
-    fraction(text)
-    return text
-
-
-def _rate(text: str) -> str:
+def _rate(text: str) -> float | str:
     try:
-        good = text == "find" or float(text) > 0
+        rate = text if text == "find" else float(text)
     except ValueError:
-        good = False
-    if not good:
+        rate = 0.0
+    if isinstance(rate, float) and not rate > 0:
         raise typer.BadParameter(f"expected 'find' or a rate such as 1e-3, got {text!r}")
-    return text
+    return rate
 
 
-def _batch(text: str) -> str:
+def _batch(text: str) -> int | str:
     if text != "auto" and not (text.isdecimal() and int(text) > 1):
         raise typer.BadParameter(f"expected 'auto' or a whole number from 2, got {text!r}")
-    return text
+    return text if text == "auto" else int(text)
 
 
 def _time(text: str | None) -> str | None:
     if text is not None:
-        from quickvision.base.figures import to_seconds  # it loads torch
-
         try:
             to_seconds(text)
         except ValueError as error:
@@ -62,62 +121,56 @@ def _time(text: str | None) -> str | None:
     return text
 
 
-def _opts(names: list[str] | None) -> list[str] | None:
-    return _among(names, get_args(Opt))
-
-
-def _schedules(names: list[str] | None) -> list[str] | None:
-    return _among(names, get_args(Schedule))
-
-
-def _among(names: list[str] | None, known: tuple[str, ...]) -> list[str] | None:
+def _among(known: tuple[str, ...]) -> Callable[[list[str] | None], list[str] | None]:
     """Check each of several choices: Typer does so for single ones only."""
-    for name in names or ():
-        if name not in known:
-            raise typer.BadParameter(f"expected {', '.join(known)}, got {name!r}")
-    return names
+
+    def check(names: list[str] | None) -> list[str] | None:
+        for name in names or ():
+            if name not in known:
+                raise typer.BadParameter(f"expected {', '.join(known)}, got {name!r}")
+        return names
+
+    return check
 
 
-PATTERN_HELP = r"Labels are in the names: a regex with one group, as '^(.+)_\d+\.jpg$'."
-VALID_HELP = "Fraction, folder or split.csv that is held out; a folder such as val is found."
-NAMES_HELP = "CSV file with the names of classes that are numbers."
+# Where text becomes something else: its type, its default, and what Typer is told besides.
+_SPELLED: dict[str, tuple[Any, Any, dict[str, Any]]] = {
+    "budget": (str, None, {"callback": _time}),
+    "bs": (str, "64", {"callback": _batch, "help": "Pictures in a batch; 'auto': what fits."}),
+    "cache": (bool, False, {"callback": lambda on: on or "auto"}),
+    "class_names": (Path, None, {}),
+    "lr": (str, "find", {"callback": _rate}),
+    "size": (int, None, {"min": 2, "help": "Pixels of a side; by default what the model wants."}),
+    "valid": (str, "0.2", {"callback": _fraction}),
+}
 
-Resizing = Literal["crop", "squish", "pad"]
-Balance = Literal["weights", "oversample"]
-Schedule = Literal["one_cycle", "flat_cos", "cosine", "step", "plateau", "constant"]
-Opt = Literal[
-    "adamw", "adam", "sgd", "rmsprop", "radam", "qhadam", "larc", "lamb", "ranger", "adadelta",
-    "adagrad",
-]  # fmt: skip
-Head = Literal["fastai", "linear"]
-Precision = Literal["auto", "float32", "bf16", "fp16"]
-Log = Literal["tensorboard", "wandb"]
 Where = Annotated[Path, typer.Argument(help="Class folders, train and val, names, or a CSV file.")]
-Pattern = Annotated[str | None, typer.Option(callback=_pattern, help=PATTERN_HELP)]
-Valid = Annotated[str, typer.Option(callback=_positive, help=VALID_HELP)]
-ClassNames = Annotated[Path | None, typer.Option(help=NAMES_HELP)]
+Out = Annotated[Path, typer.Option(help="Folder in which the run's folder is made.")]
+Pattern = Annotated[
+    str | None,
+    typer.Option(
+        callback=_pattern,
+        help=r"Labels are in the names: a regex with one group, as '^(.+)_\d+\.jpg$'.",
+    ),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        callback=lambda text: None if text.lower() == "none" else text,
+        help="'default' (downloaded), 'none', or a file.",
+    ),
+]
 Size = Annotated[int, typer.Option(min=2, help="Pixels of a side.")]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of split, head and augmentation.")]
-MaxBad = Annotated[float, typer.Option(min=0, max=1, help="Fraction of bad files that is allowed.")]
-MaybeSize = Annotated[
-    int | None, typer.Option(min=2, help="Pixels of a side; by default what the model wants.")
-]
-Weights = Annotated[str, typer.Option(help="'default' (downloaded), 'none', or a file.")]
-AnyBatchSize = Annotated[
-    str, typer.Option("--bs", callback=_batch, help="Pictures in a batch; 'auto': what fits.")
-]
 BatchSize = Annotated[int, typer.Option(min=2, help="Pictures in a batch.")]
-FrozenEpochs = Annotated[int, typer.Option(min=0, help="Epochs of the head alone.")]
-UnfrozenEpochs = Annotated[int, typer.Option(min=0, help="Epochs of all layers.")]
-Rate = Annotated[str, typer.Option(callback=_rate, help="'find', or the rate of the frozen stage.")]
-Budget = Annotated[
-    str | None, typer.Option(callback=_time, help="Time for all of it, as 10min: picks the epochs.")
-]
 Gpus = Annotated[int | None, typer.Option(min=1, help="GPUs to train on, a process each.")]
+Opt = Annotated[Literal[OPTS] | None, typer.Option(help="Optimiser; fastai's AdamW by default.")]
+Head = Annotated[Literal[HEADS], typer.Option(help="fastai's head, or a single layer.")]
+Precision = Annotated[Literal[PRECISIONS], typer.Option(help="What the model computes in.")]
 Opts = Annotated[
-    list[str] | None, typer.Option("--opt", callback=_opts, help="Optimisers; may be repeated.")
+    list[str] | None,
+    typer.Option("--opt", callback=_among(OPTS), help="Optimisers; may be repeated."),
 ]
 Schedules = Annotated[
     list[str] | None,
-    typer.Option("--schedule", callback=_schedules, help="Schedules; may be repeated."),
+    typer.Option("--schedule", callback=_among(SCHEDULES), help="Schedules; may be repeated."),
 ]

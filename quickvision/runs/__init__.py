@@ -1,9 +1,10 @@
 """The rooms joined: one training, its folder, its handle. The only folder that asks all others.
 
     bottleneck     who waits for whom
-    build          from options to a `Learner`
-    checkpoints    what is kept to go on: files, random states, how far it is
-    config         what a run was asked for, checked; `config.json`
+    options        how a run trains: each option declared once; loads no torch
+    checkpoints    what is kept to go on: how far it is, random states, files
+    config         what a run was asked for, and its pictures: `config.json`
+    build          from what was asked for to a `Learner`
     launch         start the processes that train together
     script_model   the part of `show_code` that builds the model
     checkpointer   the callback that writes checkpoints
@@ -12,9 +13,8 @@
     run            `Run`, the handle
     folder         made, locked, tidied, filled with results
     job            one training, stage by stage
-    resume         `quickvision.resume`
-    train          `quickvision.train`
+    train          `quickvision.train`, `quickvision.resume`, and the end of both
     compare        `quickvision.compare`
 
-Others may ask: run, train.
+Others may ask: options, build, run, train.
 """

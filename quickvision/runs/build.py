@@ -1,8 +1,8 @@
-"""From the options of `train` to a `Learner`: the same for a new run and for one that goes on."""
+"""From what was asked for to a `Learner`: the same for a new run and for one that goes on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -19,86 +19,117 @@ from quickvision.data.options import Options
 from quickvision.models.compute import check_precision
 from quickvision.models.learner import LEARNER_OPTIONS, check_options, cnn_learner
 from quickvision.models.zoo import find_arch
+from quickvision.runs.config import Spec
+from quickvision.runs.options import RunConfig
 from quickvision.training.trials import FIRST, largest_batch
 
-DEFAULTS = {"arch": "resnet34", "weights": "default"}
-_MODEL = LEARNER_OPTIONS - {"path", "model_dir"}  # the run's folder
-_DATA = {"pat", *(field.name for field in fields(Options))}
+_RUN = {field.name for field in fields(RunConfig)}
+_MODEL = LEARNER_OPTIONS - _RUN - {"path", "model_dir"}  # the run's folder
+_DATA = {"pat", *(field.name for field in fields(Options))} - _RUN
+_KINDS = (_RUN, _MODEL, _DATA)
 
 
-def sorted_out(
-    options: Mapping[str, Any], others: Iterable[str] = ()
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Tell the options of `cnn_learner` from those of `load_data`.
+def asked_for(
+    options: Mapping[str, Any], others: tuple[str, ...] = ()
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Tell the options of a run, of `cnn_learner` and of `load_data` apart.
 
     Args:
-        options: Both.
+        options: All of them.
         others: Names to think of where one is misspelled.
 
     Raises:
-        TypeError: One is of neither.
+        TypeError: One is of none of these.
     """
-    model = {name: value for name, value in options.items() if name in _MODEL}
-    pictures = {name: value for name, value in options.items() if name not in _MODEL}
-    if unknown := [name for name in pictures if name not in _DATA]:
-        known = {*others, *_MODEL, *_DATA}
-        raise TypeError(f"{unknown[0]}: no such option{did_you_mean(unknown[0], known)}")
-    return model, pictures
+    run, model, pictures = ({k: v for k, v in options.items() if k in known} for known in _KINDS)
+    if unknown := [name for name in options if not any(name in known for known in _KINDS)]:
+        near = did_you_mean(unknown[0], {*others, *_RUN, *_MODEL, *_DATA})
+        raise TypeError(f"{unknown[0]}: no such option{near}")
+    return run, model, pictures
 
 
-def build(
-    made: dict[str, Any], *, seed: int, verbose: bool = True, timing: dict[str, float]
-) -> Learner:
-    """Build data and learner.
-
-    Args:
-        made: `data`, `arch`, `weights`, and the options `model` and `pictures`. What the model's
-            own settings say of pictures is added to these.
-        seed: Of the split; the random state is the caller's to set.
-        verbose: Say how the pictures are labelled.
-        timing: Gets the seconds of "data" and "model".
+def usual_pictures(arch: Any, pictures: Mapping[str, Any]) -> dict[str, Any]:
+    """Add what an architecture's weights want of pictures, where nothing else is asked for.
 
     Raises:
-        TypeError: `data` is none that can be trained on, or options do not go with it.
+        ModelError: No such architecture.
     """
-    data, model, pictures = made["data"], made["model"], made["pictures"]
-    arch, weights = made["arch"], made["weights"]
+    settings = find_arch(arch).settings
+    usual: dict[str, Any] = {}
+    if "item_tfms" not in pictures:
+        usual["size"] = settings.input_size
+        if "batch_tfms" not in pictures:
+            usual |= {"interpolation": settings.interpolation, "crop_pct": settings.crop_pct}
+    return {**usual, **pictures}
+
+
+def resolved(spec: Spec) -> Spec:
+    """Check what can be checked without a look at the pictures, and add what the model wants.
+
+    Raises:
+        ModelError: No such architecture, or a precision that the device does not have.
+        TypeError: Options that do not go together, or not with this kind of data.
+        ValueError: An option is out of range.
+    """
+    data = spec.data
     if isinstance(data, str | Path):
-        settings = find_arch(arch).settings  # a typo should not cost a look at all the pictures
-        check_precision(model.get("precision", "auto"), default_device())
-        check_options(model)
-        if "item_tfms" not in pictures:
-            wanted = ("interpolation", "crop_pct") if "batch_tfms" not in pictures else ()
-            usual = {name: getattr(settings, name) for name in wanted}
-            pictures = {"size": settings.input_size, **usual, **pictures}
-        made["pictures"] = pictures
-        small = {"bs": FIRST} if pictures.get("bs") == "auto" else {}
-        with clocked(timing, "data"):
-            data = load_data(data, verbose=verbose, **{"seed": seed, **pictures, **small})
-    elif pictures:
+        pictures = usual_pictures(spec.arch, spec.pictures)
+        check_precision(spec.model.get("precision", "auto"), default_device())
+        check_options(spec.model)
+        return spec.with_pictures(**pictures)
+    if spec.pictures:
         raise TypeError(
-            f"{', '.join(pictures)}: goes with a folder; here the data is"
+            f"{', '.join(spec.pictures)}: goes with a folder; here the data is"
             f" {type(data).__name__} already"
         )
-    with clocked(timing, "model"):
-        if isinstance(data, DataLoaders):
-            return cnn_learner(data, arch, weights=weights, **model)
-    if not isinstance(data, Learner):
+    if not isinstance(data, DataLoaders | Learner):
         raise TypeError(f"expected a folder, DataLoaders or a Learner, got {type(data).__name__}")
-    asked = [name for name, value in DEFAULTS.items() if made[name] != value]
-    if given := [*asked, *model]:
+    usual = Spec(data)
+    asked = [name for name in ("arch", "weights") if getattr(spec, name) != getattr(usual, name)]
+    if isinstance(data, Learner) and (given := [*asked, *spec.model]):
         raise TypeError(
             f"{', '.join(given)}: goes with a folder or DataLoaders; a Learner has its own"
         )
-    return data
+    return spec
 
 
-def find_batch_size(learn: Learner, made: dict[str, Any], *, verbose: bool = True) -> None:
-    """Where `bs="auto"` was asked for, find it, set it and note it; all processes at once."""
-    if made["pictures"].get("bs") != "auto":
-        return
+def build(spec: Spec, *, timing: dict[str, float], verbose: bool = True) -> tuple[Spec, Learner]:
+    """Build data and learner.
+
+    Args:
+        spec: What was asked for; the random state is the caller's to set.
+        timing: Gets the seconds of "data" and "model".
+        verbose: Say how the pictures are labelled.
+
+    Returns:
+        The spec, with what the model wants of pictures added; and the learner.
+
+    Raises:
+        DataError: The data cannot be trained on.
+        ModelError: The model or its weights cannot be had.
+        TypeError: As `resolved`.
+        ValueError: As `resolved`.
+    """
+    spec = resolved(spec)
+    data = spec.data
+    if isinstance(data, str | Path):
+        options = {"seed": spec.train.seed, **spec.pictures}
+        if options.get("bs") == "auto":
+            options["bs"] = FIRST
+        with clocked(timing, "data"):
+            data = load_data(data, verbose=verbose, **options)
+    if isinstance(data, Learner):
+        return spec, data
+    with clocked(timing, "model"):
+        return spec, cnn_learner(data, spec.arch, weights=spec.weights, **spec.model)
+
+
+def with_batch_size(spec: Spec, learn: Learner, *, verbose: bool = True) -> Spec:
+    """Where `bs="auto"` was asked for, find it and set it; all processes at once."""
+    if spec.pictures.get("bs") != "auto":
+        return spec
     bs = largest_batch(learn)
     for dl in learn.dls.loaders:
         dl.bs = bs
-    made["pictures"] = {**made["pictures"], "bs": bs}
     say(f"{'batch':<13}{bs} pictures, as bs='auto' finds", verbose=verbose)
+    return spec.with_pictures(bs=bs)

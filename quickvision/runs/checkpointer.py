@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,9 @@ from quickvision.models.compute import device_of
 from quickvision.runs.checkpoints import (
     BEST,
     FOLDER,
+    Checkpoint,
+    FitState,
+    Progress,
     plain,
     random_states,
     save_checkpoint,
@@ -47,12 +50,13 @@ class Checkpointer(Callback):
         path: The run's folder.
         model: The whole model; a fit may be of its head alone.
         best: Its weights are written beside.
-        progress: Says what else is to be kept, as plain values.
-        state: A checkpoint to go on from, whose model has been loaded.
+        progress: How far the run is; it gets a row an epoch, over all fits.
+        fit: What the first fit goes on from, where a run goes on in the midst of one.
 
     Attributes:
-        rows: One dict an epoch, over all fits.
         cached: What trains now trains on cached features.
+        restored: The run is where its checkpoint was; False until the first fit of one that goes on
+            has begun. Until then that checkpoint must stay.
     """
 
     order = 62.5  # after EpochLog and BestEpoch, and before whatever stops a fit
@@ -62,41 +66,41 @@ class Checkpointer(Callback):
         path: Path,
         model: nn.Module,
         best: BestEpoch,
-        progress: Callable[[], dict[str, Any]],
-        state: dict[str, Any] | None = None,
+        progress: Progress,
+        fit: FitState | None = None,
+        *,
+        restored: bool = True,
     ) -> None:
         self.path, self.whole, self.best, self.progress = path, model, best, progress
-        self.state = state
-        self.rows: list[dict[str, Any]] = list(state["rows"]) if state else []
+        self.fit_state, self.restored = fit, restored
         self.cached = False
         self.took, self.saved, self.kept = 0.0, time.perf_counter(), best.row
-        self.epoch_kept = len(self.rows)
+        self.epoch_kept = len(progress.rows)
 
     def before_fit(self) -> None:
         """Put back what the optimiser and the random generators were, where a run goes on."""
-        state, self.state = self.state, None
-        if state is None or state["opt"] is None:
+        state, self.fit_state, self.restored = self.fit_state, None, True
+        if state is None:
             return
         try:
-            self.opt.load_state_dict(_on(device_of(self.learn), state["opt"]))
+            self.opt.load_state_dict(_on(device_of(self.learn), state.opt))
         except (AssertionError, KeyError, ValueError) as error:
             raise RunError(
                 f"expected the optimiser and layer groups that the run had, got others: {error!r}"
             ) from error
-        if state["scaler"]:
-            self.learn.scaler.load_state_dict(state["scaler"])
+        if state.scaler:
+            self.learn.scaler.load_state_dict(state.scaler)
         smooth = self.recorder.smooth_loss
-        smooth.count, smooth.val = state["smooth_loss"]
-        states = state["random"]
-        mine = rank() if len(states) == world_size() else 0
-        set_random_states(states[mine], self.dls)
+        smooth.count, smooth.val = state.smooth_loss
+        mine = rank() if len(state.random) == world_size() else 0
+        set_random_states(state.random[mine], self.dls)
 
     def after_epoch(self) -> None:
         """Write down the epoch."""
-        self.rows.append({**self.learn.epoch_log.rows[-1], "cached": self.cached})
+        self.progress.rows.append({**self.learn.epoch_log.rows[-1], "cached": self.cached})
         if rank() == 0:
             with self._saying_what_is_kept():
-                table = pd.DataFrame(self.rows)
+                table = pd.DataFrame(self.progress.rows)
                 write_whole(self.path / "log.csv", partial(table.to_csv, index=False))
         if share(time.perf_counter() - self.saved > self.took / SHARE):
             self.save(self.learn)
@@ -108,26 +112,22 @@ class Checkpointer(Callback):
             RunError: It cannot be written; the one before stays.
         """
         start = time.perf_counter()
-        state = {
-            **self.progress(),
-            "rows": self.rows,
-            "best": self.best.row,
-            "model": self.whole.state_dict(),
-            "opt": None,
-        }
+        fit = None
         if learn is not None:
             smooth = learn.recorder.smooth_loss
-            state |= {
-                "opt": learn.opt.state_dict(),
-                "scaler": learn.scaler.state_dict() if hasattr(learn, "scaler") else {},
-                "random": everyones(random_states(learn.dls)),
-                "smooth_loss": [smooth.count, smooth.val],
-            }
+            fit = FitState(
+                opt=learn.opt.state_dict(),
+                scaler=learn.scaler.state_dict() if hasattr(learn, "scaler") else {},
+                random=everyones(random_states(learn.dls)),
+                smooth_loss=(smooth.count, smooth.val),
+            )
+        self.progress.best = self.best.row
         self.save_best()
         if rank() == 0:
             with self._saying_what_is_kept():
-                save_checkpoint(self.path / FOLDER, plain(state))
-        self.saved, self.epoch_kept = time.perf_counter(), len(self.rows)
+                now = Checkpoint(self.progress, self.whole.state_dict(), fit)
+                save_checkpoint(self.path / FOLDER, now)
+        self.saved, self.epoch_kept = time.perf_counter(), len(self.progress.rows)
         self.took = self.saved - start
 
     def save_best(self) -> None:
@@ -149,7 +149,7 @@ class Checkpointer(Callback):
         try:
             yield
         except RunError as error:
-            last = self.rows[self.epoch_kept - 1] if self.epoch_kept else None
+            last = self.progress.rows[self.epoch_kept - 1] if self.epoch_kept else None
             kept = f"after {last['stage']} epoch {last['epoch']}" if last else "from the start"
             raise RunError(
                 f"{error}; what was saved before is whole: once that is mended, resume"

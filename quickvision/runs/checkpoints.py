@@ -1,4 +1,4 @@
-"""What is kept to go on: checkpoints on disk, random states, and how far a run is.
+"""What is kept to go on: how far a run is, random states, and checkpoints on disk.
 
 A file is whole or not there, checked when it is read, and no code is in it.
 """
@@ -10,6 +10,7 @@ import pickle
 import random
 import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -26,19 +27,146 @@ from quickvision.training.lr_find import LRFind
 FOLDER = "checkpoints"
 LAST, BEFORE, BEST = "last.pt", "before.pt", "best.pth"
 _DAMAGED = (zipfile.BadZipFile, zlib.error, OSError, ValueError, KeyError, EOFError, RuntimeError)
+States = dict[str, Any]
 
 
-def save_checkpoint(folder: Path, state: dict[str, Any]) -> Path:
+@dataclass(frozen=True)
+class Stage:
+    """One stage, as it was trained.
+
+    Attributes:
+        name: "frozen" or "unfrozen".
+        epochs: Epochs that were asked for.
+        lr: Rate, or rates, at the top.
+        cached: It trained on cached features.
+        gradual: Group by group.
+    """
+
+    name: str
+    epochs: int
+    lr: Any
+    cached: bool = False
+    gradual: bool = False
+
+
+@dataclass
+class Progress:
+    """How far a run is: what it has decided and found.
+
+    Attributes:
+        epochs: Frozen and unfrozen ones, as planned.
+        stages: Those that are done.
+        rates: Rates that were searched, by stage.
+        lr_finds: What was seen in these searches.
+        timing: Seconds by stage, in their order.
+        rows: One dict an epoch, over all stages.
+        best: The best epoch's row; None before the first.
+    """
+
+    epochs: tuple[int, int] = (0, 0)
+    stages: list[Stage] = field(default_factory=list)
+    rates: dict[str, float] = field(default_factory=dict)
+    lr_finds: dict[str, LRFind] = field(default_factory=dict)
+    timing: dict[str, float] = field(default_factory=dict)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    best: dict[str, Any] | None = None
+
+    def is_done(self, stage: str) -> bool:
+        """Say whether a stage is behind it."""
+        return any(done.name == stage for done in self.stages)
+
+    def rows_of(self, stage: str) -> list[dict[str, Any]]:
+        """Return the rows of a stage, "frozen" or "unfrozen"; gradual steps are unfrozen."""
+        return [row for row in self.rows if (row["stage"] == "frozen") == (stage == "frozen")]
+
+    @property
+    def where(self) -> str:
+        """Say where it goes on."""
+        if not self.rows:
+            return "from its start"
+        return f"after {self.rows[-1]['stage']} epoch {self.rows[-1]['epoch']}"
+
+
+@dataclass(frozen=True)
+class FitState:
+    """What optimiser and random generators were in the midst of a fit.
+
+    Attributes:
+        opt: State dict of the optimiser.
+        scaler: State dict of fp16's gradient scaler; empty without one.
+        random: Random states, of each of the processes that train together.
+        smooth_loss: Count and value of the recorder's smoothed loss.
+    """
+
+    opt: dict[str, Any]
+    scaler: dict[str, Any]
+    random: list[States]
+    smooth_loss: tuple[int, Any]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """All that a run needs to go on.
+
+    Attributes:
+        progress: How far it is.
+        model: State dict of the whole model.
+        fit: What the fit was in the midst of; None between two fits.
+    """
+
+    progress: Progress
+    model: Mapping[str, torch.Tensor]
+    fit: FitState | None = None
+
+    def to_plain(self) -> dict[str, Any]:
+        """Write it as tensors and plain values, which `torch.load(weights_only=True)` reads."""
+        at = self.progress
+        fit: dict[str, Any] = {"opt": None} if self.fit is None else vars(self.fit)
+        return plain(
+            {
+                "epochs": at.epochs,
+                "stages": [{**asdict(stage), "lr": _plain_rate(stage.lr)} for stage in at.stages],
+                "rates": at.rates,
+                "lr_finds": {name: vars(found) for name, found in at.lr_finds.items()},
+                "timing": at.timing,
+                "rows": at.rows,
+                "best": at.best,
+                "model": self.model,
+                **fit,
+            }
+        )
+
+    @classmethod
+    def from_plain(cls, state: dict[str, Any]) -> Checkpoint:
+        """Read what `to_plain` wrote."""
+        frozen, unfrozen = state["epochs"]
+        finds = {}
+        for name, found in state["lr_finds"].items():
+            seen = {key: np.array(found[key]) for key in ("lrs", "losses")}
+            finds[name] = LRFind(**{**found, **seen, "lr_range": tuple(found["lr_range"])})
+        progress = Progress(
+            epochs=(frozen, unfrozen),
+            stages=[Stage(**{**stage, "lr": _rate(stage["lr"])}) for stage in state["stages"]],
+            rates=dict(state["rates"]),
+            lr_finds=finds,
+            timing=dict(state["timing"]),
+            rows=list(state["rows"]),
+            best=state["best"],
+        )
+        fit = None
+        if state["opt"] is not None:
+            count, loss = state["smooth_loss"]
+            fit = FitState(state["opt"], state["scaler"], list(state["random"]), (count, loss))
+        return cls(progress, dict(state["model"]), fit)
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     """Write a checkpoint as `last.pt`; the one that had this name becomes `before.pt`.
-
-    Args:
-        folder: Where to.
-        state: Tensors and plain values; `plain` makes some of what fastai keeps.
 
     Raises:
         RunError: It cannot be written; those that are there stay.
     """
-    new = write_whole(folder / "next.pt", partial(torch.save, state))
+    new = write_whole(folder / "next.pt", partial(torch.save, checkpoint.to_plain()))
     last = folder / LAST
     try:
         if last.exists():
@@ -49,7 +177,7 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> Path:
     return last
 
 
-def load_checkpoint(folder: Path, *, before: bool = False) -> dict[str, Any] | None:
+def load_checkpoint(folder: Path, *, before: bool = False) -> Checkpoint | None:
     """Read the last checkpoint, or the one before it, on the CPU; code in it is never run.
 
     Args:
@@ -57,7 +185,7 @@ def load_checkpoint(folder: Path, *, before: bool = False) -> dict[str, Any] | N
         before: Leave the last one alone, and read the one before it.
 
     Returns:
-        The state; None where none was written yet.
+        The checkpoint; None where none was written yet.
 
     Raises:
         RunError: It is damaged. The one before it is named, where that is whole.
@@ -79,7 +207,7 @@ def load_checkpoint(folder: Path, *, before: bool = False) -> dict[str, Any] | N
         ) from error
 
 
-def read_checkpoint(file: Path) -> dict[str, Any]:
+def read_checkpoint(file: Path) -> Checkpoint:
     """Read one file, and check that it is what was written.
 
     Raises:
@@ -97,9 +225,12 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
     except _DAMAGED as error:
         why = "damaged names" if isinstance(error, UnicodeError) else error
         raise RunError(f"expected a whole checkpoint, got {file}: {why}") from error
-    if not isinstance(state, dict):
-        raise RunError(f"expected a checkpoint, got {file} with a {type(state).__name__}")
-    return state
+    try:
+        return Checkpoint.from_plain(state)
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        raise RunError(
+            f"expected a run's checkpoint, got {file} with something else: {error!r}"
+        ) from error
 
 
 def plain(value: Any) -> Any:
@@ -115,9 +246,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, str | int | float | None):
         return value
     return [plain(part) for part in value]  # lists, tuples and fastai's L
-
-
-States = dict[str, Any]
 
 
 def random_states(dls: DataLoaders) -> States:
@@ -161,72 +289,9 @@ def _as_state(state: list[Any]) -> tuple[Any, ...]:
     return version, tuple(numbers.tolist()), gauss
 
 
-@dataclass
-class RunState:
-    """What a run has decided and found so far.
-
-    Attributes:
-        epochs: Frozen and unfrozen ones, as planned.
-        stages: Those that are done.
-        rates: Rates that were searched, by stage.
-        lr_finds: What was seen in these searches.
-        timing: Seconds by stage, in their order.
-    """
-
-    epochs: tuple[int, int]
-    stages: list[Stage] = field(default_factory=list)
-    rates: dict[str, float] = field(default_factory=dict)
-    lr_finds: dict[str, LRFind] = field(default_factory=dict)
-    timing: dict[str, float] = field(default_factory=dict)
-
-    def is_done(self, stage: str) -> bool:
-        """Say whether a stage is behind it."""
-        return any(done.name == stage for done in self.stages)
-
-    def to_plain(self) -> dict[str, Any]:
-        """Write it down, for a checkpoint."""
-        return {
-            "epochs": self.epochs,
-            "stages": [{**asdict(stage), "lr": _plain_rate(stage.lr)} for stage in self.stages],
-            "rates": self.rates,
-            "lr_finds": {name: vars(found) for name, found in self.lr_finds.items()},
-            "timing": self.timing,
-        }
-
-    @classmethod
-    def from_plain(cls, state: dict[str, Any]) -> RunState:
-        """Read what `to_plain` wrote, from a checkpoint that has more in it."""
-        frozen, unfrozen = state["epochs"]
-        stages = [Stage(**{**stage, "lr": _rate(stage["lr"])}) for stage in state["stages"]]
-        finds = {}
-        for name, found in state["lr_finds"].items():
-            seen = {key: np.array(found[key]) for key in ("lrs", "losses")}
-            finds[name] = LRFind(**{**found, **seen, "lr_range": tuple(found["lr_range"])})
-        return cls((frozen, unfrozen), stages, dict(state["rates"]), finds, dict(state["timing"]))
-
-
 def _plain_rate(rate: Any) -> Any:
     return [rate.start, rate.stop] if isinstance(rate, slice) else rate
 
 
 def _rate(rate: Any) -> Any:
     return slice(*rate) if isinstance(rate, list) else rate
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One stage, as it was trained.
-
-    Attributes:
-        name: "frozen" or "unfrozen".
-        epochs: Epochs that were asked for.
-        lr: Rate, or rates, at the top.
-        cached: It trained on cached features.
-        gradual: Group by group.
-    """
-
-    name: str
-    epochs: int
-    lr: Any
-    cached: bool = False
-    gradual: bool = False

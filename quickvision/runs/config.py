@@ -1,20 +1,18 @@
-"""What a run was asked for, checked before anything is read, and written to `config.json`."""
+"""What a run was asked for, and which pictures it has: `config.json`, written and read."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 import platform
 import re
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from operator import index
 from pathlib import Path
-from typing import Any, SupportsFloat
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,118 +22,109 @@ from fastai.data.core import DataLoaders
 
 import quickvision
 from quickvision.base.errors import RunError
-from quickvision.base.figures import to_seconds
 from quickvision.base.files import write_whole
-from quickvision.training.fit import check_patience
-from quickvision.training.records import check_log
-from quickvision.training.schedules import check_schedule
-
-MAX_SEED = 2**63 - 1  # of torch
-Rate = float | slice | str
-
-
-@dataclass(frozen=True)
-class RunConfig:
-    """How a run trains: the options of `quickvision.train`, which explains them.
-
-    Raises:
-        TypeError: Options that do not go together.
-        ValueError: One of them is out of range.
-    """
-
-    frozen_epochs: int = 4
-    unfrozen_epochs: int = 2
-    lr: Rate = "find"
-    lr_unfrozen: Rate | None = None
-    schedule: str = "one_cycle"
-    gradual: bool = False
-    patience: int | None = None
-    mixup: float = 0.0
-    cutmix: float = 0.0
-    tta: int = 0
-    budget: str | float | None = None
-    cache_features: bool = True
-    views: int = 0
-    log: str | None = None
-    deterministic: bool = False
-    seed: int = 42
-
-    def __post_init__(self) -> None:
-        for name in ("gradual", "cache_features", "deterministic"):
-            flag = getattr(self, name)
-            if not isinstance(flag, bool):
-                raise ValueError(f"{name}: expected True or False, got {flag!r}")
-        whole = {"frozen_epochs": self.frozen_epochs, "unfrozen_epochs": self.unfrozen_epochs}
-        more = {"views": self.views, "tta": self.tta, "seed": self.seed}
-        for name, value in {**whole, **more}.items():
-            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-                raise ValueError(f"{name}: expected a whole number from 0, got {value!r}")
-        if not any(whole.values()):
-            raise ValueError("expected epochs to train, got 0 frozen and 0 unfrozen ones")
-        if self.seed > MAX_SEED:
-            raise ValueError(f"seed: expected at most {MAX_SEED:,}, got {self.seed:,}")
-        for name, rate in (("lr", self.lr), ("lr_unfrozen", self.lr_unfrozen)):
-            if isinstance(rate, SupportsFloat):  # what find_lr found is a number too
-                with suppress(TypeError):  # but an array is none
-                    object.__setattr__(self, name, rate := float(rate))
-            good = _is_rate(rate) or (rate is None and name == "lr_unfrozen")
-            if isinstance(rate, str):
-                good = rate == "find"
-            if isinstance(rate, slice):
-                good = _is_rate(rate.stop) and (rate.start is None or _is_rate(rate.start))
-            if not good:
-                raise ValueError(
-                    f"{name}: expected 'find', a rate such as 1e-3 or a slice of two, got {rate!r}"
-                )
-        for name, alpha in (("mixup", self.mixup), ("cutmix", self.cutmix)):
-            if not isinstance(alpha, int | float) or not (alpha == 0 or 1e-3 <= alpha <= 1e3):
-                raise ValueError(f"{name}: expected a strength such as 0.4, or 0, got {alpha!r}")
-        if self.mixup and self.cutmix:
-            raise TypeError("mixup and cutmix: expected one of them, got both")
-        if self.gradual and not self.unfrozen_epochs:
-            raise TypeError("gradual: goes with unfrozen epochs, got none")
-        if self.views and not self.cache_features:
-            raise TypeError("views: goes with cached features, and cache_features=False is given")
-        check_schedule(self.schedule)
-        check_patience(self.patience)
-        check_log(self.log)
-        if self.budget is not None:
-            to_seconds(self.budget)
-
-    @property
-    def second_lr(self) -> Rate:
-        """Rate of the unfrozen stage: as given, or as `lr` is, or half of it."""
-        if self.lr_unfrozen is not None:
-            return self.lr_unfrozen
-        return self.lr if isinstance(self.lr, str | slice) else self.lr / 2
-
-    def from_scratch(self) -> RunConfig:
-        """Turn it into what is done without weights: all epochs with all layers, at one rate."""
-        epochs = self.frozen_epochs + self.unfrozen_epochs
-        lr = self.lr if self.lr_unfrozen is None else self.lr_unfrozen
-        return replace(self, frozen_epochs=0, unfrozen_epochs=epochs, lr_unfrozen=lr)
-
-
-def _is_rate(rate: Any) -> bool:
-    return isinstance(rate, int | float) and 0 < rate < math.inf
-
+from quickvision.runs.options import RunConfig
 
 NAME = "config.json"
 _PACKAGES = ("torch", "torchvision", "fastai", "timm", "numpy", "pillow")
 
 
-def write_config(path: Path, config: RunConfig, made: Mapping[str, Any], dls: DataLoaders) -> None:
+@dataclass(frozen=True)
+class Spec:
+    """What a run was asked for: all that is needed to do it again.
+
+    Attributes:
+        data: The folder or CSV file, or the `DataLoaders` or `Learner` that was given.
+        arch: As in `cnn_learner`.
+        weights: As in `cnn_learner`.
+        model: The other options of `cnn_learner`.
+        pictures: The options of `load_data`.
+        train: How it trains.
+        has_cbs: It was given callbacks, which no file can hold.
+    """
+
+    data: Any
+    arch: Any = "resnet34"
+    weights: Any = "default"
+    model: Mapping[str, Any] = field(default_factory=dict)
+    pictures: Mapping[str, Any] = field(default_factory=dict)
+    train: RunConfig = field(default_factory=RunConfig)
+    has_cbs: bool = False
+
+    def with_pictures(self, **options: Any) -> Spec:
+        """Return it with other options of `load_data`."""
+        return replace(self, pictures={**self.pictures, **options})
+
+    def plain(self, dls: DataLoaders) -> tuple[dict[str, Any], list[str]]:
+        """Return the options that a file can hold, as plain values, and the names of the others."""
+        lacking: list[str] = []
+        written: dict[str, Any] = {}
+        pictures = _located(self.pictures, dls)
+        named = isinstance(self.weights, str) and self.weights != "default"
+        given = {
+            "data": Path(self.data) if isinstance(self.data, str) else self.data,
+            "arch": self.arch,
+            "weights": Path(self.weights) if named else self.weights,
+        }
+        for name, value in given.items():
+            _write(written, name, value, lacking)
+        for name, options in (("model", self.model), ("pictures", pictures)):
+            written[name] = {}
+            for key, value in options.items():
+                _write(written[name], key, value, lacking, prefix=f"{name}.")
+        return written, [*lacking, *(["cbs"] if self.has_cbs else [])]
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Which pictures there are, and who is on which side, in so far as it can be said.
+
+    Attributes:
+        n_train: Pictures in an epoch.
+        n_valid: Pictures that are validated.
+        vocab: The class names.
+        split_sha256: Hash of who is held out; None for data that our doors did not make.
+    """
+
+    n_train: int
+    n_valid: int
+    vocab: tuple[str, ...]
+    split_sha256: str | None
+
+    @classmethod
+    def of(cls, dls: DataLoaders) -> Sides:
+        """Look at the data."""
+        vocab = tuple(str(name) for name in dls.vocab)
+        return cls(len(dls.train_ds), len(dls.valid_ds), vocab, split_hash(dls))
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a run's `config.json` says.
+
+    Attributes:
+        spec: What it was asked for; what no file can hold is None in it, or missing.
+        lacking: The names of these, as "model.loss".
+        sides: Which pictures it had.
+    """
+
+    spec: Spec
+    lacking: tuple[str, ...]
+    sides: Sides
+
+
+def write_config(path: Path, spec: Spec, sides: Sides, dls: DataLoaders) -> None:
     """Write a run's `config.json`.
 
     What no file can hold (functions, losses, transforms, `DataLoaders`) is named in `lacking`.
 
     Args:
         path: The run's folder.
-        config: How it is trained.
-        made: The options that data and model are made with.
+        spec: What was asked for.
+        sides: Which pictures there are.
         dls: The data.
     """
-    written, lacking = plain_options(made, dls)
+    written, lacking = spec.plain(dls)
     text = json.dumps(
         {
             "quickvision": quickvision.__version__,
@@ -146,9 +135,9 @@ def write_config(path: Path, config: RunConfig, made: Mapping[str, Any], dls: Da
             "threads": torch.get_num_threads(),
             "device": str(dls.device or "cpu"),
             **written,
-            "train": {key: _jsonable(part, key, []) for key, part in asdict(config).items()},
+            "train": {name: _written(value) for name, value in asdict(spec.train).items()},
             "lacking": lacking,
-            **sides(dls),
+            **asdict(sides),
         },
         indent=2,
         ensure_ascii=False,
@@ -157,31 +146,8 @@ def write_config(path: Path, config: RunConfig, made: Mapping[str, Any], dls: Da
     write_whole(path / NAME, partial(Path.write_bytes, data=whole))
 
 
-def plain_options(made: Mapping[str, Any], dls: DataLoaders) -> tuple[dict[str, Any], list[str]]:
-    """Return the options that a file can hold, as plain values, and the names of the others."""
-    lacking: list[str] = []
-    written: dict[str, Any] = {}
-    for name, value in _located(made, dls).items():
-        if name in ("model", "pictures"):
-            parts = {key: _jsonable(part, f"{name}.{key}", lacking) for key, part in value.items()}
-            written[name] = {key: part for key, part in parts.items() if part is not _NOTHING}
-        elif name != "cbs" and (part := _jsonable(value, name, lacking)) is not _NOTHING:
-            written[name] = part
-    return written, lacking + ["cbs"] * bool(made.get("cbs"))
-
-
-def sides(dls: DataLoaders) -> dict[str, Any]:
-    """Say which pictures there are, and who is on which side, in so far as it can be said."""
-    return {
-        "n_train": len(dls.train_ds),
-        "n_valid": len(dls.valid_ds),
-        "vocab": [str(name) for name in dls.vocab],
-        "split_sha256": split_hash(dls),
-    }
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """Read a run's `config.json`; its `train` is a `RunConfig` then.
+def read_config(path: Path) -> Written:
+    """Read a run's `config.json`.
 
     Raises:
         RunError: It is not there, or not as it was written.
@@ -189,11 +155,23 @@ def read_config(path: Path) -> dict[str, Any]:
     file = path / NAME
     try:
         found = json.loads(file.read_text("utf-8", "surrogateescape"), object_hook=_back)
-        found["train"] = RunConfig(**found["train"])
-        for name in ("model", "pictures"):
-            found[name] = dict(found[name])
-        found["lacking"] = [str(name) for name in found["lacking"]]
-        found["vocab"], found["n_train"] = list(found["vocab"]), index(found["n_train"])
+        return Written(
+            spec=Spec(
+                data=found.get("data"),
+                arch=found.get("arch"),
+                weights=found.get("weights"),
+                model=dict(found["model"]),
+                pictures=dict(found["pictures"]),
+                train=RunConfig(**found["train"]),
+            ),
+            lacking=tuple(str(name) for name in found["lacking"]),
+            sides=Sides(
+                index(found["n_train"]),
+                index(found["n_valid"]),
+                tuple(found["vocab"]),
+                found["split_sha256"],
+            ),
+        )
     except FileNotFoundError as error:
         runs = sorted(path.glob(f"*/{NAME}"), key=lambda p: p.stat().st_mtime)
         newest = f"; the newest run in it is {runs[-1].parent}" if runs else ""
@@ -204,7 +182,6 @@ def read_config(path: Path) -> dict[str, Any]:
         raise RunError(
             f"expected a run's settings in {file}, as they were written, got something else"
         ) from error
-    return found
 
 
 def split_hash(dls: DataLoaders) -> str | None:
@@ -216,9 +193,9 @@ def split_hash(dls: DataLoaders) -> str | None:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _located(made: Mapping[str, Any], dls: DataLoaders) -> dict[str, Any]:
+def _located(pictures: Mapping[str, Any], dls: DataLoaders) -> dict[str, Any]:
     """Make paths absolute, and held-out files names below the root: a run may be moved."""
-    pictures, weights = dict(made["pictures"]), made["weights"]
+    pictures = dict(pictures)
     valid = pictures.get("valid")
     if isinstance(valid, Path) and not valid.expanduser().is_file():
         pictures["valid"] = str(valid)  # the name of a folder below the root
@@ -232,21 +209,17 @@ def _located(made: Mapping[str, Any], dls: DataLoaders) -> dict[str, Any]:
     cache = pictures.get("cache")
     if isinstance(cache, str) and cache != "auto":
         pictures["cache"] = Path(cache)
-    data = Path(made["data"]) if isinstance(made["data"], str) else made["data"]
-    weights = Path(weights) if isinstance(weights, str) and weights != "default" else weights
-    return {**made, "data": data, "weights": weights, "pictures": pictures}
+    return pictures
 
 
-_NOTHING = object()
-
-
-def _jsonable(value: Any, name: str, lacking: list[str]) -> Any:
-    """Turn a value into what JSON holds; where that cannot be, note the name."""
+def _write(
+    into: dict[str, Any], name: str, value: Any, lacking: list[str], *, prefix: str = ""
+) -> None:
+    """Put in what JSON can hold of a value; where it cannot, note the name."""
     try:
-        return _written(value)
+        into[name] = _written(value)
     except TypeError:
-        lacking.append(name)
-        return _NOTHING
+        lacking.append(f"{prefix}{name}")
 
 
 def _written(value: Any) -> Any:

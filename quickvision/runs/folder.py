@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -16,12 +16,12 @@ import pandas as pd
 from fastai.data.core import DataLoaders
 from filelock import FileLock, Timeout
 
-from quickvision.base.errors import RunError, as_path, expect
-from quickvision.base.files import write_whole
+from quickvision.base.errors import RunError, as_path, expect, some
+from quickvision.base.files import read_rows, write_whole
 from quickvision.data.holdout import CSV, save_split
 from quickvision.results.plots import plot_lr_find, save_plot
 from quickvision.runs.checkpoints import FOLDER
-from quickvision.runs.config import RunConfig, write_config
+from quickvision.runs.config import Sides, Spec, write_config
 from quickvision.runs.run import Run
 
 
@@ -50,9 +50,7 @@ def new_run_folder(out: str | Path, name: str) -> Path:
             ) from error
 
 
-def start_folder(
-    out: str | Path, name: str, config: RunConfig, made: Mapping[str, Any], dls: DataLoaders
-) -> Path:
+def start_folder(out: str | Path, name: str, spec: Spec, sides: Sides, dls: DataLoaders) -> Path:
     """Make a run's folder, with what is known before: `config.json`, `split.csv`, `skipped.csv`.
 
     Raises:
@@ -64,8 +62,29 @@ def start_folder(
     skipped = getattr(dls, "skipped", None)
     if isinstance(skipped, pd.DataFrame) and len(skipped):
         write_whole(path / "skipped.csv", partial(skipped.to_csv, **CSV))
-    write_config(path, config, made, dls)  # last: what has it can be resumed
+    write_config(path, spec, sides, dls)  # last: what has it can be resumed
     return path
+
+
+def check_same(path: Path, sides: Sides, dls: DataLoaders) -> None:
+    """See that the pictures are those that the run had, on the same sides.
+
+    Raises:
+        RunError: They are others; what has come and gone is named.
+    """
+    if Sides.of(dls) == sides:
+        return
+    text = f"{len(dls.train_ds):,} to train on instead of {sides.n_train:,}"
+    split = getattr(dls, "split", None)
+    if (path / "split.csv").is_file() and isinstance(split, pd.DataFrame):
+        was = {row[0] for row in read_rows(path / "split.csv", errors="surrogateescape")[1:]}
+        now = {name.strip() for name in split["path"]}
+        new, gone = sorted(now - was), sorted(was - now)
+        text = f"{len(new):,} new ones ({some(new)}) and {len(gone):,} gone ({some(gone)})"
+    raise RunError(
+        f"expected the pictures of {path / 'split.csv'}, got others: {text}; put them back, or"
+        " begin a new run"
+    )
 
 
 @contextmanager
@@ -122,7 +141,7 @@ def save_results(run: Run) -> None:
         write_whole(run.path / f"{name}.png", partial(save_plot, ax))
 
 
-def _tidy(path: Path) -> None:
+def tidy(path: Path) -> None:
     """Take away what a killed process had begun to write."""
     for part in [*path.glob(".*"), *(path / FOLDER).glob(".*")]:
         if re.fullmatch(r"\.\d+-[\w-]+\.(json|csv|npz|png|pt|pth)", part.name):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,9 +27,10 @@ from quickvision.models.zoo import arch_name
 from quickvision.results.predictions import get_preds
 from quickvision.runs.bottleneck import Watch
 from quickvision.runs.checkpointer import Checkpointer
-from quickvision.runs.checkpoints import BEFORE, BEST, FOLDER, RunState, Stage, plain
-from quickvision.runs.config import Rate, RunConfig
+from quickvision.runs.checkpoints import BEFORE, BEST, FOLDER, Checkpoint, Progress, Stage, plain
+from quickvision.runs.config import Spec
 from quickvision.runs.folder import save_results
+from quickvision.runs.options import Rate
 from quickvision.runs.plan import Plan, make_plan, plan_lines
 from quickvision.runs.run import Run
 from quickvision.training.features import feature_learner, why_not
@@ -45,44 +47,46 @@ class Job:
     Attributes:
         learn: The learner that is trained.
         path: The run's folder.
-        config: How it is trained.
+        spec: What was asked for.
         cbs: fastai callbacks for both stages.
         verbose: Say what happens.
         deadline: When the budget is spent, by `time.perf_counter`; None without one.
         timing: Seconds by stage, in their order.
-        made: The options that data and model were made with, for `Run.show_code`.
-        state: A checkpoint to go on from; None to begin.
+        checkpoint: Where to go on from; None to begin.
     """
 
     learn: Learner
     path: Path
-    config: RunConfig
+    spec: Spec
     cbs: Any = None
     verbose: bool = True
     deadline: float | None = None
     timing: dict[str, float] = field(default_factory=dict)
-    made: dict[str, Any] = field(default_factory=dict)
-    state: dict[str, Any] | None = None
+    checkpoint: Checkpoint | None = None
 
     def __post_init__(self) -> None:
         self.learn.path, self.learn.model_dir = self.path, FOLDER
+        self.config = self.spec.train
         self.watch, self.best = Watch(self.say), BestEpoch(self.learn)
         self.in_parts = InParts(self.say)
-        mixes = [(MixUp, self.config.mixup), (CutMix, self.config.cutmix)]
-        self.mixed = [mix(alpha) for mix, alpha in mixes if alpha]
-        if self.state is None:
-            self.at = RunState((0, 0), timing=self.timing)
-        else:
-            self.at = RunState.from_plain(self.state)
+        self.mixed: list[Any] = []
+        if self.config.mixup:
+            self.mixed.append(MixUp(self.config.mixup))
+        if self.config.cutmix:
+            self.mixed.append(CutMix(self.config.cutmix))
+        self.at, fit = Progress(timing=self.timing), None
+        if self.checkpoint is not None:
+            self.at, fit = self.checkpoint.progress, self.checkpoint.fit
             for name, seconds in self.timing.items():
                 self.at.timing[name] = self.at.timing.get(name, 0.0) + seconds
-            self.best.row = self.state["best"]
+            self.best.row = self.at.best
             try:
-                self.learn.model.load_state_dict(self.state["model"])
+                self.learn.model.load_state_dict(self.checkpoint.model)
             except RuntimeError as error:
                 raise RunError(f"expected the run's model, got another: {error}") from error
-        self.checkpoint = Checkpointer(
-            self.path, self.learn.model, self.best, self.at.to_plain, self.state
+        begins = self.checkpoint is None
+        self.checkpointer = Checkpointer(
+            self.path, self.learn.model, self.best, self.at, fit, restored=begins
         )
 
     def say(self, text: str) -> None:
@@ -94,42 +98,43 @@ class Job:
         model, device = self.learn.model, device_of(self.learn)
         exact = deterministic(model, device) if self.config.deterministic else nullcontext()
         with exact, logged(self.config.log, self.path) as self.logs:
-            return self._train()
+            try:
+                self._train()
+                return self._finish()
+            except Exception:
+                self._keep_best()
+                raise
+            except KeyboardInterrupt:
+                self._keep_best()
+                self.say(f"{'stopped':<13}to go on: quickvision resume {self.path}")
+                raise
 
-    def _train(self) -> Run:
+    def _train(self) -> None:
         pretrained = getattr(self.learn, "pretrained", True)
         config = self.config if pretrained else self.config.from_scratch()
-        lr, second = config.lr, config.second_lr
         reason = why_not(self.learn, [*L(self.cbs), *self.mixed])
-        reason = reason if config.cache_features else "cache_features=False"
+        if not config.cache_features:
+            reason = "cache_features=False"
         plan = None
-        if self.state is None:
+        if self.checkpoint is None:
             self.at.epochs = (config.frozen_epochs, config.unfrozen_epochs)
-            plan = self._plan(not reason, (pretrained and lr == "find", second == "find"))
+            searches = (pretrained and config.lr == "find", config.second_lr == "find")
+            plan = self._plan(not reason, searches)
         if self.at.epochs[0] and config.cache_features and reason:
             self.say(f"{'frozen':<13}sees the pictures in each epoch, because of {reason}")
-        try:
-            if self.at.epochs[0]:
-                self._frozen(self.at.epochs[0], lr, cached=not reason)
-            if plan and all(self.at.epochs) and self.deadline is not None:
-                self._plan_again(plan)
-            if not pretrained:
-                self.say("no weights to build on: all layers train from the start, at one rate")
-            if self.at.epochs[1]:
-                self._unfrozen(self.at.epochs[1], second, pretrained)
-            return self._finish()
-        except Exception:
-            self._keep_best()
-            raise
-        except KeyboardInterrupt:
-            self._keep_best()
-            self.say(f"{'stopped':<13}to go on: quickvision resume {self.path}")
-            raise
+        if self.at.epochs[0]:
+            self._frozen(self.at.epochs[0], config.lr, cached=not reason)
+        if plan and all(self.at.epochs) and self.deadline is not None:
+            self._plan_again(plan)
+        if not pretrained:
+            self.say("no weights to build on: all layers train from the start, at one rate")
+        if self.at.epochs[1]:
+            self._unfrozen(self.at.epochs[1], config.second_lr, pretrained)
 
     def _keep_best(self) -> None:
         """Leave a model that can be used, and say where it is."""
         with suppress(RunError):  # the folder cannot be written, as somebody is being told
-            self.checkpoint.save_best()
+            self.checkpointer.save_best()
         if self.best.row is not None:
             at = f"{self.best.row['stage']} epoch {self.best.row['epoch']}"
             self.say(f"{'kept':<13}the best so far, {at}: {self.path / FOLDER / BEST}")
@@ -156,35 +161,22 @@ class Job:
         if unfrozen != self.at.epochs[1]:
             self.say(f"{'budget':<13}{unfrozen} unfrozen epochs fit now")
         self.at.epochs = (self.at.epochs[0], unfrozen)
-        self.checkpoint.save()  # or a resumed run would go by the first plan
+        self.checkpointer.save()  # or a resumed run would go by the first plan
 
     def _frozen(self, epochs: int, lr: Rate, *, cached: bool) -> None:
         """Train the head: on features that the body gives once, or on the pictures."""
         self.learn.freeze()
         if self.at.is_done("frozen"):
             return
-        learn, cbs = self.learn, [*L(self.cbs), *self.mixed, self.watch]
-        if cached:
-            self._seed(learn)  # views are drawn
-            try:
-                with clocked(self.at.timing, "features"):
-                    learn = feature_learner(self.learn, views=self.config.views)
-                cbs = [*L(self.cbs)]
-                self.say(
-                    f"{'frozen':<13}features of all pictures  {self.at.timing['features']:.0f} s"
-                )
-            except ModelError as error:
-                cached = False
-                self.say(f"{'frozen':<13}sees the pictures in each epoch: {error}")
-        rate = self._rate(learn, "frozen", lr, FROZEN_LR, cached)
-        how = self._begin(learn, "frozen", rate, cbs, cached)
-        with clocked(self.at.timing, "frozen"):
-            fit_frozen(learn, epochs, past=self._rows("frozen"), **how)
-        if cached:
-            seen = {k: v for k, v in vars(learn.recorder).items() if k != "learn"}
+        top = self._features() if cached else None
+        learn = self.learn if top is None else top
+        rate = self._rate(learn, "frozen", lr, FROZEN_LR)
+        self._stage(learn, Stage("frozen", epochs, rate, cached=top is not None), fit_frozen)
+        if top is not None:
+            seen = {k: v for k, v in vars(top.recorder).items() if k != "learn"}
             vars(self.learn.recorder).update(seen)  # for learn.recorder.plot_loss() and the like
-            learn.dls = None  # a learner and its callbacks hold each other, and so the features
-        self._keep("stage-1", Stage("frozen", epochs, rate, cached))
+            top.dls = None  # a learner and its callbacks hold each other, and so the features
+        self._keep("stage-1")
 
     def _unfrozen(self, epochs: int, lr: Rate, sliced: bool) -> None:
         """Train all layers; `sliced` spreads a single rate over them."""
@@ -195,55 +187,69 @@ class Job:
         if sliced and not isinstance(rate, slice):
             rate = spread(rate)
         gradual = self.config.gradual and epochs >= count_groups(self.learn) - 1
-        cbs = [*L(self.cbs), *self.mixed, self.watch]
-        how = self._begin(self.learn, "unfrozen", rate, cbs)
-        with clocked(self.at.timing, "unfrozen"):
-            past = self._rows("unfrozen")
-            fit_unfrozen(self.learn, epochs, gradual=gradual, past=past, **how)
-        self._keep("stage-2", Stage("unfrozen", epochs, rate, cached=False, gradual=gradual))
+        stage = Stage("unfrozen", epochs, rate, gradual=gradual)
+        self._stage(self.learn, stage, partial(fit_unfrozen, gradual=gradual))
+        self._keep("stage-2")
 
-    def _rows(self, stage: str) -> list[dict[str, Any]]:
-        """Return the rows of a stage that have been written before; gradual steps are unfrozen."""
-        return [r for r in self.checkpoint.rows if (r["stage"] == "frozen") == (stage == "frozen")]
+    def _features(self) -> Learner | None:
+        """Build the learner of the head on what the body says; None where that cannot be kept."""
+        self._seed(self.learn)  # views are drawn
+        try:
+            with clocked(self.at.timing, "features"):
+                top = feature_learner(self.learn, views=self.config.views)
+        except ModelError as error:
+            self.say(f"{'frozen':<13}sees the pictures in each epoch: {error}")
+            return None
+        self.say(f"{'frozen':<13}features of all pictures  {self.at.timing['features']:.0f} s")
+        return top
 
-    def _begin(
-        self, learn: Learner, name: str, rate: Any, cbs: list[Any], cached: bool = False
-    ) -> dict[str, Any]:
-        """Begin a stage at a known place, so that it can be done again without those before it."""
+    def _stage(self, learn: Learner, stage: Stage, fit: Callable[..., Any]) -> None:
+        """Fit, from a known place, so that a stage can be done again without those before it."""
+        cached = learn is not self.learn
+        cbs = [*L(self.cbs)] if cached else [*L(self.cbs), *self.mixed, self.watch]
+        cbs += [self.in_parts, self.best, self.checkpointer, *self.logs(stage.name)]
         self._seed(learn, apart=not cached)
-        self.checkpoint.cached = cached
-        if self.checkpoint.state is None:
-            self.checkpoint.save()
-        config = self.config
-        ours = [self.in_parts, self.best, self.checkpoint, *self.logs(name)]
-        how = {"schedule": config.schedule, "patience": config.patience, "verbose": self.verbose}
-        return {**how, "lr_max": rate, "cbs": [*cbs, *ours, *self._together(cached)]}
+        self.checkpointer.cached = cached
+        if self.checkpointer.restored:
+            self.checkpointer.save()
+        with clocked(self.at.timing, stage.name):
+            fit(
+                learn,
+                stage.epochs,
+                lr_max=stage.lr,
+                schedule=self.config.schedule,
+                patience=self.config.patience,
+                past=self.at.rows_of(stage.name),
+                verbose=self.verbose,
+                cbs=[*cbs, *self._together(learn)],
+            )
+        self.at.stages.append(stage)
 
-    def _together(self, cached: bool) -> list[Any]:
+    def _together(self, learn: Learner) -> list[Any]:
         """What several processes need; on cached features each does the same, and that is quick."""
-        if world_size() == 1 or cached:
+        if world_size() == 1 or learn is not self.learn:
             return []
         from quickvision.training.distributed import Distributed  # Accelerate may not be installed
 
         return [Distributed()]
 
     def _seed(self, learn: Learner, *, apart: bool = False) -> None:
-        set_seed(self.config.seed + rank() * apart)
+        """Begin at the run's seed; `apart` gives each process random numbers of its own."""
+        set_seed(self.config.seed + (rank() if apart else 0))
         for dl in learn.dls.loaders:
             dl.rng = random.Random(self.config.seed)
 
-    def _rate(
-        self, learn: Learner, name: str, lr: Rate, default: float, cached: bool = False
-    ) -> Any:
+    def _rate(self, learn: Learner, name: str, lr: Rate, default: float) -> Any:
         """Find a rate where one is asked for, and has not been found."""
         if lr != "find":
             return lr
         if name in self.at.rates:
             return self.at.rates[name]
+        cached = learn is not self.learn
         if not cached:
             self.say(f"{name:<13}trying learning rates")
         bar = [Bar(f"{name} rates")] if self.verbose else []
-        cbs = [self.in_parts, *bar, *self._together(cached)]
+        cbs = [self.in_parts, *bar, *self._together(learn)]
         self._seed(learn, apart=not cached)
         with clocked(self.at.timing, f"{name} rates"):
             steps = 100 if cached else None  # they cost next to nothing there
@@ -256,16 +262,15 @@ class Job:
             write_whole(self.path / f"lr_find-{name}.csv", partial(table.to_csv, index=False))
         return found.lr
 
-    def _keep(self, name: str, stage: Stage) -> None:
-        """Save a stage's weights, and that it is done."""
-        self.at.stages.append(stage)
+    def _keep(self, name: str) -> None:
+        """Save the weights after a stage, and that it is done."""
         spread_weights(self.learn.model)
         if rank() == 0:  # what learn.save() writes, but readable without any of fastai's classes
             opt = self.learn.opt.state_dict() if self.learn.opt else None
             state = {"model": self.learn.model.state_dict(), "opt": opt}
             file = self.path / FOLDER / f"{name}.pth"
             write_whole(file, partial(torch.save, plain(state)))
-        self.checkpoint.save()
+        self.checkpointer.save()
 
     def _finish(self) -> Run:
         """Look at the validation pictures once and write down what was seen."""
@@ -275,15 +280,14 @@ class Job:
         with clocked(self.at.timing, "report"):
             run = Run(
                 learn=self.learn,
-                history=pd.DataFrame(self.checkpoint.rows),
+                history=pd.DataFrame(self.at.rows),
                 preds=get_preds(self.learn, tta=self.config.tta),
                 lr_finds=self.at.lr_finds,
                 arch=arch_name(self.learn),
                 path=self.path,
                 skipped=pd.DataFrame(columns=["path", "reason"]) if skipped is None else skipped,
-                config=self.config,
+                spec=self.spec,
                 stages=tuple(self.at.stages),
-                made=self.made,
                 best=self.best.row or {},
                 timing=self.at.timing,
             )

@@ -13,7 +13,7 @@ from quickvision.base.errors import QuickvisionError, RunError
 from quickvision.base.figures import spoken
 from quickvision.base.processes import world_size
 from quickvision.models.zoo import arch_name
-from quickvision.runs.config import RunConfig
+from quickvision.runs.options import RunConfig
 from quickvision.training.fit import count_groups
 from quickvision.training.guards import count_batches
 from quickvision.training.lr_find import search_steps

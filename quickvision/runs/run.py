@@ -18,7 +18,8 @@ from quickvision.results import plots
 from quickvision.results import predictions as interpret
 from quickvision.results.predictions import Predictions
 from quickvision.runs.checkpoints import Stage
-from quickvision.runs.config import RunConfig
+from quickvision.runs.config import Spec
+from quickvision.runs.options import RunConfig
 from quickvision.runs.script import Code, write_script
 from quickvision.training.lr_find import LRFind
 
@@ -38,9 +39,8 @@ class Run:
         arch: Name of the architecture.
         path: Folder with the stages' weights, the tables and the plots.
         skipped: Pictures that were left out: columns `path` and `reason`.
-        config: How it was trained.
+        spec: What was asked for: the options of data and model, and how it was to be trained.
         stages: What each stage did, its rates with it.
-        made: The options that data and model were made with.
         best: The best epoch's row of `history`: most accurate, then of lowest validation loss. It
             is picked on the pictures that it is measured on, which flatters it.
         timing: Seconds by stage, in their order: "data" and "model" (building them), "estimate",
@@ -55,12 +55,16 @@ class Run:
     arch: str
     path: Path
     skipped: pd.DataFrame
-    config: RunConfig
+    spec: Spec
     stages: tuple[Stage, ...] = ()
-    made: Mapping[str, Any] = field(default_factory=dict)
     best: Mapping[str, Any] = field(default_factory=dict)
     timing: Mapping[str, float] = field(default_factory=dict)
     baseline: Run | None = None
+
+    @property
+    def config(self) -> RunConfig:
+        """How it was trained."""
+        return self.spec.train
 
     @property
     def accuracy(self) -> Accuracy:
@@ -113,9 +117,7 @@ class Run:
         Returns:
             Text, which notebooks and prompts show as it is.
         """
-        return write_script(
-            self.learn, self.config, self.stages, self.made, self.path / "split.csv"
-        )
+        return write_script(self.learn, self.spec, self.stages, self.path / "split.csv")
 
     def summary(self) -> dict[str, str]:
         """Say the result in a few named lines of text."""

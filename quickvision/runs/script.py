@@ -13,7 +13,8 @@ from fastai.optimizer import OptimWrapper
 from fastai.torch_core import even_mults
 from torch import nn
 
-from quickvision.runs.config import RunConfig
+from quickvision.runs.config import Spec
+from quickvision.runs.options import RunConfig
 from quickvision.runs.script_model import model_lines
 from quickvision.training.features import cut_head
 from quickvision.training.fit import count_groups, gradual_steps
@@ -39,9 +40,7 @@ class Code(str):
         return str(self)
 
 
-def write_script(
-    learn: Learner, config: RunConfig, stages: Sequence[Any], made: Mapping[str, Any], split: Path
-) -> Code:
+def write_script(learn: Learner, spec: Spec, stages: Sequence[Any], split: Path) -> Code:
     """Write the program.
 
     What cannot be written down (transforms, losses, functions of your own) is a name with `...`, to
@@ -49,12 +48,13 @@ def write_script(
 
     Args:
         learn: The learner, trained.
-        config: How it was trained.
+        spec: What was asked for.
         stages: The run's stages, with their rates.
-        made: The options that data and model were made with; empty where a `Learner` was given.
         split: The run's `split.csv`.
     """
-    data = made.get("data")
+    config, data = spec.train, spec.data
+    made = {name: getattr(spec, name) for name in ("data", "arch", "weights", "model", "pictures")}
+    made["cbs"] = spec.has_cbs
     parts = [_HEAD, [f"set_seed({config.seed})"]]
     if made.get("cbs"):
         parts.append(["cbs = ...  # your own callbacks, in a list"])

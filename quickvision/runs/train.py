@@ -1,54 +1,43 @@
-"""The main job from data to report: the only place where the rooms are joined."""
+"""The main job, from data to report: begun by `train`, gone on with by `resume`, one end."""
 
 from __future__ import annotations
 
-import inspect
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastai.torch_core import no_random
+from fastcore.meta import delegates
 from torch import nn
 
-from quickvision.base.errors import RunError, some
+from quickvision.base.errors import RunError, as_path, some
 from quickvision.base.figures import to_seconds
 from quickvision.base.processes import by_first, first_then_others, join, share
-from quickvision.runs.build import build, find_batch_size, sorted_out
+from quickvision.base.progress import say
+from quickvision.runs.build import asked_for, build, with_batch_size
 from quickvision.runs.checkpoints import FOLDER, load_checkpoint
-from quickvision.runs.config import Rate, RunConfig, plain_options, sides
-from quickvision.runs.folder import locked, start_folder
+from quickvision.runs.config import Sides, Spec, Written, read_config
+from quickvision.runs.folder import check_same, locked, start_folder, tidy
 from quickvision.runs.job import Job
 from quickvision.runs.launch import check_gpus, launch
+from quickvision.runs.options import RunConfig
 from quickvision.runs.plan import check_gradual
 from quickvision.runs.run import Run
 
 
+@delegates(RunConfig, keep=True)
 def train(
     data: str | Path | DataLoaders | Learner,
     *,
     arch: str | Callable[..., nn.Module] = "resnet34",
     weights: str | Path | None = "default",
-    frozen_epochs: int = 4,
-    unfrozen_epochs: int = 2,
-    lr: Rate = "find",
-    lr_unfrozen: Rate | None = None,
-    schedule: str = "one_cycle",
-    gradual: bool = False,
-    patience: int | None = None,
-    mixup: float = 0.0,
-    cutmix: float = 0.0,
-    tta: int = 0,
-    budget: str | float | None = None,
     gpus: int | None = None,
-    cache_features: bool = True,
-    views: int = 0,
-    log: str | None = None,
-    deterministic: bool = False,
-    seed: int = 42,
     out: str | Path = "runs",
     name: str | None = None,
     cbs: Any = None,
@@ -133,59 +122,155 @@ def train(
         TypeError: `data` is none of these, or options do not go together.
         ValueError: An option is out of range: no epochs at all, a rate that makes no sense, ...
     """
-    config = RunConfig(
-        frozen_epochs=frozen_epochs,
-        unfrozen_epochs=unfrozen_epochs,
-        lr=lr,
-        lr_unfrozen=lr_unfrozen,
-        schedule=schedule,
-        gradual=gradual,
-        patience=patience,
-        mixup=mixup,
-        cutmix=cutmix,
-        tta=tta,
-        budget=budget,
-        cache_features=cache_features,
-        views=views,
-        log=log,
-        deterministic=deterministic,
-        seed=seed,
-    )
+    start = time.perf_counter()
+    run, model, pictures = asked_for(options, _OWN)
+    spec = Spec(data, arch, weights, model, pictures, RunConfig(**run), has_cbs=cbs is not None)
     join()
     if gpus is not None:
         check_gpus(gpus)
-    deadline = None if budget is None else time.perf_counter() + to_seconds(budget)
     timing: dict[str, float] = {}
-    model, pictures = sorted_out(options, inspect.signature(train).parameters)
-    made = {"data": data, "arch": arch, "weights": weights, "model": model, "pictures": pictures}
-    made["cbs"] = cbs is not None
-    with no_random(seed, reproducible=False):
-        how: dict[str, Any] = {"seed": seed, "verbose": verbose, "timing": timing}
-        learn = first_then_others(lambda: build(made, **how))
-        find_batch_size(learn, made, verbose=verbose)
-        check_gradual(learn, config)
-        dls = learn.dls
-        if share(sides(dls)) != sides(dls):
-            raise RunError(f"expected the first process's pictures, got others in {dls.path}")
-        if gpus is not None and (lost := plain_options(made, dls)[1]):
+    with no_random(spec.train.seed, reproducible=False):
+        spec, learn = first_then_others(partial(build, spec, timing=timing, verbose=verbose))
+        spec = with_batch_size(spec, learn, verbose=verbose)
+        check_gradual(learn, spec.train)
+        sides = Sides.of(learn.dls)
+        if share(sides) != sides:
+            raise RunError(f"expected the first process's pictures, got others in {learn.dls.path}")
+        if gpus is not None and (lost := spec.plain(learn.dls)[1]):
             raise TypeError(f"gpus: {some(lost)}: cannot be given to other processes")
-        called = dls.path.resolve().name if name is None else name
-        folder = by_first(lambda: start_folder(out, called, config, made, dls))
-        state = None
+        called = learn.dls.path.resolve().name if name is None else name
+        folder = by_first(partial(start_folder, out, called, spec, sides, learn.dls))
         if gpus is not None:
             launch(["resume", str(folder)], gpus, verbose=verbose)
-            state = load_checkpoint(folder / FOLDER)
-        with ExitStack() as held:
-            by_first(lambda: held.enter_context(locked(folder)))
-            job = Job(
-                learn,
-                folder,
-                config,
-                cbs=cbs,
-                verbose=verbose and gpus is None,
-                deadline=deadline,
-                timing=timing,
-                made=made,
-                state=state,
-            )
-            return job.train()
+            verbose = False
+        with _alone(folder):
+            return _go_on(folder, spec, learn, start, cbs=cbs, verbose=verbose, timing=timing)
+
+
+_OWN = ("arch", "weights", "gpus", "out", "name", "cbs", "verbose")
+
+
+def resume(
+    path: str | Path,
+    *,
+    data: str | Path | DataLoaders | Learner | None = None,
+    before: bool = False,
+    gpus: int | None = None,
+    cbs: Any = None,
+    verbose: bool = True,
+    **options: Any,
+) -> Run:
+    """Go on with a run that was stopped, in whatever way: killed, out of power, by Ctrl-C.
+
+    Data and model are built as they were, and training goes on after the last epoch that was
+    written down, at its place in the schedule. On the same CPU, with the same versions, it ends
+    with the very weights that it would have had. A run that is complete is looked at once more.
+
+    Args:
+        path: The run's folder, which has its `config.json`.
+        data: The pictures, where they are elsewhere now, or where the run was given `DataLoaders`
+            or a `Learner`: these, built anew in the same way.
+        before: Go on from the checkpoint before the last one, where that is damaged.
+        gpus: As in `train`.
+        cbs: fastai callbacks, where the run had some. They begin anew: what a callback has counted
+            is not in a checkpoint.
+        verbose: Say what happens.
+        **options: What no file can hold, as it was given to `train`: functions, transforms, losses.
+
+    Returns:
+        The finished run, as `train` returns it.
+
+    Raises:
+        DataError: The pictures cannot be had.
+        RunError: `path` is no run's folder, another process is at it, pictures have come or gone,
+            something is to be given again, or a checkpoint is damaged.
+        TypeError: An option that the run was not given, or that is no option.
+    """
+    start = time.perf_counter()
+    join()
+    path = as_path(path, "path")
+    written = by_first(partial(read_config, path))
+    given = options if data is None else {**options, "data": data}
+    spec = _given_again(path, written, given if cbs is None else {**given, "cbs": cbs})
+    if gpus is not None:
+        check_gpus(gpus)
+        if spec.has_cbs or not isinstance(spec.data, str | Path):
+            raise TypeError("gpus: goes with a folder or a CSV file, and without callbacks")
+        more = ["--data", str(spec.data), *(["--before"] if before else [])]
+        launch(["resume", str(path), *more], gpus, verbose=verbose)
+        verbose = before = False
+    timing: dict[str, float] = {}
+    with _alone(path), no_random(spec.train.seed, reproducible=False):
+        by_first(partial(tidy, path))
+        spec, learn = first_then_others(partial(build, spec, timing=timing, verbose=verbose))
+        check_same(path, written.sides, learn.dls)
+        said = {"cbs": cbs, "verbose": verbose, "timing": timing}
+        return _go_on(path, spec, learn, start, before=before, resumed=True, **said)
+
+
+def _go_on(
+    folder: Path,
+    spec: Spec,
+    learn: Learner,
+    start: float,
+    *,
+    cbs: Any,
+    verbose: bool,
+    timing: dict[str, float],
+    before: bool = False,
+    resumed: bool = False,
+) -> Run:
+    """Train to the end, from the checkpoint that is in the folder, or from the start."""
+    checkpoint = by_first(partial(load_checkpoint, folder / FOLDER, before=before))
+    budget, deadline = spec.train.budget, None
+    if budget is not None and checkpoint is None:
+        deadline = start + to_seconds(budget)
+    if resumed:
+        where = checkpoint.progress.where if checkpoint else "from its start"
+        say(f"{'resumed':<13}{folder}, {where}", verbose=verbose)
+    job = Job(
+        learn,
+        folder,
+        spec,
+        cbs=cbs,
+        verbose=verbose,
+        deadline=deadline,
+        timing=timing,
+        checkpoint=checkpoint,
+    )
+    return job.train()
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other trainings out of a run's folder; of several processes the first one does so."""
+    with ExitStack() as held:
+        by_first(lambda: held.enter_context(locked(folder)))
+        yield
+
+
+def _given_again(path: Path, written: Written, given: Mapping[str, Any]) -> Spec:
+    """Put together what was written down and what is given again.
+
+    Raises:
+        RunError: Something that no file can hold is not given again.
+        TypeError: Something is given that the run was not given, or that is in its file.
+    """
+    names = {name.rpartition(".")[2] for name in written.lacking}
+    if lost := sorted(names - set(given)):
+        raise RunError(
+            f"expected {some(lost)} as the run was given, which no file can hold: resume"
+            f"({str(path)!r}, {', '.join(f'{name}=...' for name in lost)})"
+        )
+    if strange := sorted(set(given) - names - {"data"}):
+        raise TypeError(f"{some(strange)}: the run goes on as it began; it has its own")
+    own = {name: value for name, value in given.items() if name in ("data", "arch", "weights")}
+    _, model, pictures = asked_for({k: v for k, v in given.items() if k not in {*own, "cbs"}})
+    spec = written.spec
+    return replace(
+        spec,
+        **own,
+        model={**spec.model, **model},
+        pictures={**spec.pictures, **pictures},
+        has_cbs="cbs" in given,
+    )
