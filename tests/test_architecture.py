@@ -19,7 +19,7 @@ MAY = {
     "ship": "base data models results",
     "runs": "base data models training results ship",
     "recipes": "base data models runs",
-    "cli": "base data runs",  # and there the tables of options alone
+    "cli": "base data models runs",  # and there the tables of options alone
 }
 FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 ROOMS = [file for file in FILES if "/" in file and not file.endswith("__init__.py")]

@@ -33,7 +33,7 @@ VALUES = [
 def stopped(class_folders, tmp_path, monkeypatch):
     """The folder of a run that has not begun to train."""
     with monkeypatch.context() as patch:
-        patch.setattr(Job, "train", lambda self: self.checkpoint.save())
+        patch.setattr(Job, "train", lambda self: self.checkpointer.save())
         qv.train(
             class_folders, arch="timm/test_resnet", weights=None, size=32, bs=6, lr=1e-3,
             frozen_epochs=0, unfrozen_epochs=1, out=tmp_path / "runs", verbose=False,

@@ -55,7 +55,8 @@ def option(
 def check_fields(options: Any) -> None:
     """Check a dataclass's flags, words and whole numbers, as they are declared.
 
-    Whole numbers of numpy become Python's. None is let pass where it is the default.
+    Whole numbers of numpy become Python's. None is let pass where it is the default, and so is what
+    may be an object instead of a word (its type is `Any`).
 
     Raises:
         ValueError: One of them is something else, or out of range.
@@ -66,10 +67,10 @@ def check_fields(options: Any) -> None:
             continue
         if one.type == "bool":
             flag(name, value)
-        elif said and said["words"]:
+        elif str(one.type).startswith("str") and said["words"]:
             none = one.default is None
             one_of(name, value, said["words"], or_none=none, hint=said["hint"])
-        elif str(one.type).startswith("int"):
+        elif str(one.type).startswith("int") and said:
             number = whole(name, value, said["low"], high=said["high"])
             object.__setattr__(options, name, number)
 

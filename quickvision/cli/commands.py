@@ -17,12 +17,9 @@ from quickvision.base.errors import DataWarning, ModelError, OtherProcessError, 
 from quickvision.cli.options import (
     BatchSize,
     Gpus,
-    Head,
-    Opt,
     Opts,
     Out,
     Pattern,
-    Precision,
     Schedules,
     Size,
     Weights,
@@ -31,6 +28,7 @@ from quickvision.cli.options import (
     takes,
 )
 from quickvision.data.options import Options
+from quickvision.models.options import ModelOptions
 from quickvision.runs.options import RunConfig
 
 RUNS = Path("runs")
@@ -85,17 +83,13 @@ def check(
 
 @app.command()
 @takes(RunConfig)
+@takes(ModelOptions)
 @takes(Options)
 def train(
     path: Where,
     pattern: Pattern = None,
     arch: Annotated[str, typer.Option(help="A torchvision or timm model.")] = "resnet34",
     weights: Weights = "default",
-    opt: Opt = None,
-    head: Head = "fastai",
-    label_smoothing: Annotated[float, typer.Option(min=0, max=0.99, help="As 0.1.")] = 0.0,
-    precision: Precision = "auto",
-    compile: Annotated[bool, typer.Option("--compile", help="Use torch.compile.")] = False,
     gpus: Gpus = None,
     out: Out = RUNS,
     **options: Any,
@@ -104,9 +98,8 @@ def train(
     _checked(options)
     if options["gradual"] and weights is None:
         raise typer.BadParameter("--gradual goes with weights, got --weights none")
-    options |= {"pat": pattern, "opt": opt, "head": head, "label_smoothing": label_smoothing}
-    options |= {"precision": precision, "compile": compile, "gpus": gpus, "out": out}
-    quickvision.train(path, arch=arch, weights=weights, **_given(options))
+    options |= {"pat": pattern, "gpus": gpus}
+    quickvision.train(path, arch=arch, weights=weights, out=out, **_given(options))
 
 
 @app.command()

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from quickvision.base.choices import HEADS, OPTS, PRECISIONS, SCHEDULES
+from quickvision.base.choices import OPTS, SCHEDULES
 from quickvision.base.figures import to_seconds
 
 
@@ -54,9 +54,10 @@ def _parameter(one: Field[Any]) -> inspect.Parameter:
         kind, name = bool, name if default is False else f"{name}/--no-{name[2:]}"
     else:
         kind = float if str(one.type).startswith("float") else int
-        how |= {"min": said["low"], "max": said["high"] if said["high"] in (None, 1) else None}
+        most = said["high"] if (said["high"] or 0) <= 1 else None  # a seed's end tells nobody much
+        how |= {"min": said["low"], "max": most}
     if default is None:
-        kind = kind | None  # type: ignore[assignment]
+        kind = kind | None
     keyword = inspect.Parameter.KEYWORD_ONLY
     annotation = Annotated[kind, typer.Option(name, **how)]  # type: ignore[valid-type]
     return inspect.Parameter(one.name, keyword, default=default, annotation=annotation)
@@ -163,9 +164,6 @@ Weights = Annotated[
 Size = Annotated[int, typer.Option(min=2, help="Pixels of a side.")]
 BatchSize = Annotated[int, typer.Option(min=2, help="Pictures in a batch.")]
 Gpus = Annotated[int | None, typer.Option(min=1, help="GPUs to train on, a process each.")]
-Opt = Annotated[Literal[OPTS] | None, typer.Option(help="Optimiser; fastai's AdamW by default.")]
-Head = Annotated[Literal[HEADS], typer.Option(help="fastai's head, or a single layer.")]
-Precision = Annotated[Literal[PRECISIONS], typer.Option(help="What the model computes in.")]
 Opts = Annotated[
     list[str] | None,
     typer.Option("--opt", callback=_among(OPTS), help="Optimisers; may be repeated."),

@@ -1,5 +1,6 @@
 """From an architecture's name to a `Learner`. Knows no files of pictures, and trains nothing.
 
+    options      what `cnn_learner` takes, each declared once; loads no torch
     compute      device, precision, layout, folded norms, the same bits each time
     head         what turns features into classes
     losses       by name
@@ -8,5 +9,5 @@
     body         cut off, weights in, layers in groups
     learner      `cnn_learner`
 
-Others may ask: compute, zoo, body, head, optimisers, learner.
+Others may ask: options, compute, zoo, body, head, optimisers, learner.
 """

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from fastai.learner import Learner
 from fastai.metrics import F1Score, accuracy, error_rate
 from fastai.torch_core import apply_init, no_random
 from fastai.vision.learner import model_meta
+from fastcore.meta import delegates
 from torch import nn
 
 from quickvision.base.errors import DataError, ModelError, as_path, did_you_mean, expect
@@ -23,9 +25,10 @@ from quickvision.base.figures import is_uneven
 from quickvision.models.body import layer_groups as split_into
 from quickvision.models.body import make_body
 from quickvision.models.compute import check_precision, speed_up
-from quickvision.models.head import Activation, Head, check_head, make_head
-from quickvision.models.losses import Loss, make_loss
-from quickvision.models.optimisers import FusedAdam, Opt, find_opt
+from quickvision.models.head import check_head, make_head
+from quickvision.models.losses import make_loss
+from quickvision.models.optimisers import FusedAdam, find_opt
+from quickvision.models.options import ModelOptions
 from quickvision.models.zoo import Arch, ModelSettings, find_arch
 
 # What fastai's `vision_learner` calls it.
@@ -44,25 +47,14 @@ _MISFITS = (RuntimeError, AssertionError, ValueError)
 _OF_FASTAI = set(inspect.signature(Learner.__init__).parameters) - {"self", "dls", "model"}
 
 
+@delegates(ModelOptions, keep=True)
 def cnn_learner(
     dls: DataLoaders,
     arch: str | Callable[..., nn.Module] = "resnet34",
     *,
     weights: str | Path | None = "default",
-    head: Head = "fastai",
-    hidden: Sequence[int] | None = None,
-    dropout: float | None = None,
-    activation: Activation = None,
-    layer_groups: int | None = 3,
-    loss: Loss = None,
-    label_smoothing: float = 0.0,
-    class_weights: Any = None,
-    opt: Opt = None,
-    momentum: float | None = None,
     metrics: Any = None,
     path: str | Path = ".",
-    precision: str = "auto",
-    compile: bool = False,
     **kwargs: Any,
 ) -> Learner:
     """Build a fastai `Learner` with a pretrained body, frozen, and a new head.
@@ -121,50 +113,53 @@ def cnn_learner(
         raise TypeError(f"weights: expected 'default', None or a file, got {weights!r}")
     if weights is not None:
         as_path(weights, "weights")
-    shape = {"head": head, "hidden": hidden, "dropout": dropout, "activation": activation}
-    chosen = {"layer_groups": layer_groups, "loss": loss, "opt": opt, "momentum": momentum}
-    chosen |= {"label_smoothing": label_smoothing, "class_weights": class_weights}
-    check_options({**shape, **chosen, **kwargs})
+    asked, more = check_options(kwargs)
     if not len(dls.loaders[-1].dataset):
         raise DataError(
             "expected validation pictures in dls, got none; hold some out with valid=0.2"
         )
     device = torch.device(dls.device or "cpu")
-    precision = check_precision(precision, device)
-    loss_func = make_loss(dls, loss, label_smoothing=label_smoothing, class_weights=class_weights)
+    precision = check_precision(asked.precision, device)
+    smoothing, weighed = asked.label_smoothing, asked.class_weights
+    loss_func = make_loss(dls, asked.loss, label_smoothing=smoothing, class_weights=weighed)
     if loss_func is not None:
-        kwargs["loss_func"] = loss_func
-    if opt is not None or momentum is not None:
-        kwargs["opt_func"] = find_opt(opt if opt is not None else kwargs.get("opt_func"), momentum)
-        if momentum is not None:
-            kwargs["moms"] = (momentum,) * 3
-    elif device.type == "cuda" and not kwargs.get("wd_bn_bias"):
-        kwargs.setdefault("opt_func", FusedAdam)
+        more["loss_func"] = loss_func
+    if asked.opt is not None or asked.momentum is not None:
+        opt = asked.opt if asked.opt is not None else more.get("opt_func")
+        more["opt_func"] = find_opt(opt, asked.momentum)
+        if asked.momentum is not None:
+            more["moms"] = (asked.momentum,) * 3
+    elif device.type == "cuda" and not more.get("wd_bn_bias"):
+        more.setdefault("opt_func", FusedAdam)
     found = find_arch(arch)
     if metrics is None:
         macro_f1 = [F1Score(average="macro")] if is_uneven(getattr(dls, "split", None)) else []
         metrics = [error_rate, accuracy, *macro_f1]
     picture = _one_picture(dls)
     own = _normalised(dls, found.settings, channels=picture.shape[1])
-    model = _model(own, found, weights, shape, picture)
+    model = _model(own, found, weights, asked, picture)
     meta = {} if isinstance(found.source, str) else model_meta.get(found.source, {})
-    known = meta.get("split") if layer_groups == 3 else None
-    kwargs.setdefault("splitter", known or partial(split_into, n=layer_groups))
-    learn = Learner(own, model, metrics=metrics, path=path, **kwargs)
+    known = meta.get("split") if asked.layer_groups == 3 else None
+    more.setdefault("splitter", known or partial(split_into, n=asked.layer_groups))
+    learn = Learner(own, model, metrics=metrics, path=path, **more)
     learn.arch, learn.n_out, learn.pretrained = found.source, get_c(dls), weights is not None
     if learn.pretrained:
         learn.freeze()
     speed_up(learn, precision)
-    if compile:
+    if asked.compile:
         learn.model.compile()  # in place: torch.compile(model) renames its weights
     return learn
 
 
-LEARNER_OPTIONS = _OF_FASTAI | set(inspect.signature(cnn_learner).parameters) - {"dls", "kwargs"}
+_OURS = {field.name for field in fields(ModelOptions)}
+LEARNER_OPTIONS = _OURS | _OF_FASTAI | {"arch", "weights", "metrics", "path"}
 
 
-def check_options(options: Mapping[str, Any]) -> None:
+def check_options(options: Mapping[str, Any]) -> tuple[ModelOptions, dict[str, Any]]:
     """See that options of `cnn_learner` go together, as far as that needs no data and no model.
+
+    Returns:
+        Its own ones, and those that go to fastai's `Learner`.
 
     Raises:
         TypeError: One is unknown, or two say the same.
@@ -175,20 +170,16 @@ def check_options(options: Mapping[str, Any]) -> None:
         here = f"; here it is {_HERE[name]}" if name in _HERE else ""
         near = here or did_you_mean(name, LEARNER_OPTIONS)
         raise TypeError(f"{name}: neither cnn_learner nor fastai's Learner has that{near}")
-    for ours, fastais in (("loss", "loss_func"), ("opt", "opt_func")):
-        if fastais in options and options.get(ours) is not None:
+    asked = ModelOptions(**{name: value for name, value in options.items() if name in _OURS})
+    more = {name: value for name, value in options.items() if name not in _OURS}
+    for ours, fastais in (("loss", "loss_func"), ("opt", "opt_func"), ("momentum", "moms")):
+        if fastais in more and getattr(asked, ours) is not None:
             raise TypeError(f"{fastais}: says the same as {ours}=; give one of them")
-    weighed = options.get("class_weights") is not None
-    if "loss_func" in options and (weighed or options.get("label_smoothing")):
+    if "loss_func" in more and (asked.class_weights is not None or asked.label_smoothing):
         raise TypeError("label_smoothing, class_weights: set in the loss_func that is given")
-    if "moms" in options and options.get("momentum") is not None:
-        raise TypeError("moms: says the same as momentum=; give one of them")
-    groups = options.get("layer_groups", 3)
-    if groups is not None and not (isinstance(groups, int) and groups > 1):
-        raise ValueError(f"layer_groups: expected 2 or more, or None, got {groups!r}")
-    shape = (options.get(name) for name in ("hidden", "dropout", "activation"))
-    check_head(options.get("head", "fastai"), *shape)
-    find_opt(options.get("opt"), options.get("momentum"))
+    check_head(asked.head, asked.hidden, asked.dropout, asked.activation)
+    find_opt(asked.opt, asked.momentum)
+    return asked, more
 
 
 def _one_picture(dls: DataLoaders) -> torch.Tensor:
@@ -202,7 +193,7 @@ def _model(
     dls: DataLoaders,
     arch: Arch,
     weights: str | Path | None,
-    shape: dict[str, Any],
+    asked: ModelOptions,
     picture: torch.Tensor,
 ) -> nn.Sequential:
     """Put body and head together, and see that a picture of this size goes through."""
@@ -219,15 +210,23 @@ def _model(
             f" online once (they are kept); copy the file to this machine and pass weights=FILE;"
             " or train from nothing with weights=None"
         ) from error
-    head = make_head(features, n_out, pooled=pooled, **shape)
+    head = make_head(
+        features,
+        n_out,
+        pooled=pooled,
+        head=asked.head,
+        hidden=asked.hidden,
+        dropout=asked.dropout,
+        activation=asked.activation,
+    )
     model = nn.Sequential(body, head)
-    if shape["head"] == "fastai":
+    if asked.head == "fastai":
         apply_init(head, nn.init.kaiming_normal_)
     try:
         with no_random(reproducible=False), torch.no_grad():
             out = model.eval()(picture)
     except _MISFITS as error:
-        if isinstance(shape["head"], nn.Module):
+        if isinstance(asked.head, nn.Module):
             raise ModelError(
                 f"head: it cannot take the {features} features of {name}: {error}"
             ) from error
