@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from old_run import ROWS, write_old_run
 
 import quickvision as qv
 
@@ -240,3 +241,21 @@ def test_plain_fastai_loaders_are_trained_on(class_folders, tiny_net, tmp_path):
     run = qv.train(dls, arch=tiny_net, weights=None, lr=1e-3, out=tmp_path / "o", verbose=False)
     assert run.skipped.empty
     assert len(run.history) == 6
+
+
+def test_a_run_of_before_the_move_goes_on(class_folders, tmp_path, capsys):
+    folder = write_old_run(tmp_path / "runs" / "colours-001", class_folders)
+    run = qv.resume(folder)
+    assert "after unfrozen epoch 2" in capsys.readouterr().out
+    assert run.history["stage"].tolist() == ["frozen"] * 2 + ["unfrozen"] * 3
+    assert run.history["epoch"].tolist() == [1, 2, 1, 2, 3]
+    assert run.history["train_loss"].tolist()[:4] == [row["train_loss"] for row in ROWS]
+    steps = {state["step"] for state in run.learn.opt.state.values()}
+    assert steps == {8 + 4}, "the optimiser goes on, four batches later"
+    assert [stage.name for stage in run.stages] == ["frozen", "unfrozen"]
+    assert (run.config.lr, run.config.second_lr, run.best["accuracy"] >= 0.4286) == (
+        3e-3,
+        1.5e-3,
+        True,
+    )
+    assert run.timing["frozen"] == 0.26
