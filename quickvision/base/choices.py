@@ -12,14 +12,10 @@ from typing import Any
 
 from quickvision.base.errors import did_you_mean
 
-ACTIVATIONS = (
-    "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "mish", "hardswish", "tanh", "sigmoid",
-)  # fmt: skip
 BALANCES = ("weights", "oversample")
 HEADS = ("fastai", "linear")
 INTERPOLATIONS = ("bilinear", "bicubic", "lanczos", "nearest")
 LOGS = ("tensorboard", "wandb")
-LOSSES = ("cross_entropy", "focal")
 OPTS = (
     "adamw", "adam", "sgd", "rmsprop", "radam", "qhadam", "larc", "lamb", "ranger", "adadelta",
     "adagrad",

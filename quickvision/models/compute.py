@@ -15,9 +15,9 @@ from fastai.learner import Learner
 from torch import nn
 from torch.fx.experimental.optimization import fuse
 
+from quickvision.base.choices import PRECISIONS, one_of
 from quickvision.base.errors import ModelError, RunError
 
-PRECISIONS = ("auto", "float32", "bf16", "fp16")
 HALVES = {AMPMode.FP16: torch.float16, AMPMode.BF16: torch.bfloat16}
 
 
@@ -31,9 +31,7 @@ def check_precision(precision: str, device: torch.device) -> str:
         ModelError: The device does not have it.
         ValueError: No such precision.
     """
-    if not isinstance(precision, str) or precision not in PRECISIONS:
-        known = ", ".join(map(repr, PRECISIONS))
-        raise ValueError(f"precision: expected {known}, got {precision!r}")
+    one_of("precision", precision, PRECISIONS)
     cuda = device.type == "cuda"
     has_bf16 = cuda and torch.cuda.is_bf16_supported(including_emulation=False)
     if precision == "auto":

@@ -17,6 +17,7 @@ import numpy as np
 from fastai.data.core import DataLoaders
 from torch import nn
 
+from quickvision.base.choices import SCHEDULES, one_of
 from quickvision.base.errors import DataError, RunError, as_path, expect, some
 from quickvision.base.figures import Accuracy, to_seconds
 from quickvision.base.files import write_whole
@@ -31,7 +32,6 @@ from quickvision.runs.config import split_hash
 from quickvision.runs.run import Run
 from quickvision.runs.train import train
 from quickvision.ship.predictor import Predictor
-from quickvision.training.schedules import check_schedule
 
 LOOKS = 10  # pictures that the latency is the median of
 
@@ -103,7 +103,7 @@ def compare(
     for opt in opts or ():
         find_opt(opt)
     for schedule in schedules or ():
-        check_schedule(schedule)
+        one_of("schedules", schedule, SCHEDULES)
     deadline = None if budget is None else time.perf_counter() + to_seconds(budget)
     folder = as_path(out, "out") / name
     # None leaves the choice to `train`.

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from quickvision.base.choices import whole
 from quickvision.base.errors import ModelError, RunError
 from quickvision.base.processes import world_size
 from quickvision.base.progress import say
@@ -25,8 +26,7 @@ def check_gpus(gpus: int) -> None:
         RunError: Accelerate is not installed, or this is one of several processes already.
         ValueError: `gpus` is no number from 1.
     """
-    if isinstance(gpus, bool) or not isinstance(gpus, int) or gpus < 1:
-        raise ValueError(f"gpus: expected a whole number from 1, got {gpus!r}")
+    gpus = whole("gpus", gpus, 1)
     if world_size() > 1:
         raise RunError(
             f"gpus: expected one process, got {world_size()} that train together already"

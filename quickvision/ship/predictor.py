@@ -20,6 +20,7 @@ from fastai.torch_core import no_random
 from fastai.vision.core import TensorImage
 from PIL import Image
 
+from quickvision.base.choices import whole
 from quickvision.base.errors import DataError, expect
 from quickvision.base.memory import keep_freed_memory
 from quickvision.base.progress import counted
@@ -140,8 +141,7 @@ class Predictor:
             TypeError: `pictures` is a single one.
             ValueError: `bs` is below 1.
         """
-        if not isinstance(bs, int) or bs < 1:
-            raise ValueError(f"bs: expected a whole number from 1, got {bs!r}")
+        whole("bs", bs, 1)
         pictures = _several(pictures)
         out = np.empty((len(pictures), len(self.vocab)), dtype=np.float32)
         batches, start = -(-len(pictures) // bs), 0

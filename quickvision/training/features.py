@@ -29,6 +29,7 @@ from fastai.learner import CastToTensor, L, Learner, Recorder
 from fastai.torch_core import no_random, params
 from torch import nn
 
+from quickvision.base.choices import whole
 from quickvision.base.errors import DataError, ModelError, RunError, expect
 from quickvision.base.files import cache_folder
 from quickvision.base.memory import free_device_memory, is_out_of_memory, keep_freed_memory
@@ -104,8 +105,7 @@ def feature_learner(learn: Learner, *, views: int = 0, cbs: Any = None) -> Learn
         ValueError: `views` is below 0.
     """
     expect(learn, Learner, "learn")
-    if not isinstance(views, int) or views < 0:
-        raise ValueError(f"views: expected a whole number from 0, got {views!r}")
+    whole("views", views)
     if reason := why_not(learn, cbs):
         raise ModelError(f"expected {AHEAD}, got {reason}")
     if not len(learn.dls.train.dataset) or not len(learn.dls.valid.dataset):
@@ -121,8 +121,8 @@ def feature_learner(learn: Learner, *, views: int = 0, cbs: Any = None) -> Learn
             x = learn.dls.valid.new(bs=1, shuffle=False, num_workers=0).one_batch()[0]
         x = x.as_subclass(torch.Tensor).to(device)
         with torch.no_grad():
-            cut, whole = head(body(x)), learn.model.forward(x)
-        if not torch.allclose(cut, whole, rtol=1e-3, atol=1e-5):
+            cut, entire = head(body(x)), learn.model.forward(x)
+        if not torch.allclose(cut, entire, rtol=1e-3, atol=1e-5):
             raise ModelError(f"expected {AHEAD}, got a head that does not simply follow its body")
         body = folded(body, x)
         sides = [

@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 from fastai.learner import L, Learner
 
+from quickvision.base.choices import SCHEDULES, one_of, whole
 from quickvision.base.errors import RunError, expect
 from quickvision.base.progress import say
 from quickvision.training.guards import Finite, InParts, Targets, count_batches
 from quickvision.training.lr_find import FROZEN_LR, LRFind
 from quickvision.training.records import Bar, EpochLog
-from quickvision.training.schedules import Patience, check_schedule, fit_scheduled
+from quickvision.training.schedules import Patience, fit_scheduled
 
 # fine_tune halves the base and divides it by 100 for the first layers
 UNFROZEN_LR = slice(1e-5, 1e-3)
@@ -168,10 +169,10 @@ def _fit(
     verbose: bool,
     kwargs: dict[str, Any],
 ) -> pd.DataFrame:
-    if not isinstance(epochs, int) or epochs < 1:
-        raise ValueError(f"epochs: expected a whole number from 1, got {epochs!r}")
-    check_patience(patience)
-    check_schedule(schedule)
+    whole("epochs", epochs, 1)
+    one_of("schedule", schedule, SCHEDULES)
+    if patience is not None:
+        whole("patience", patience, 1)
     several = isinstance(lr_max, slice | list | tuple | np.ndarray)
     rate: Any = lr_max if several else float(cast(float, lr_max))
     rates = [rate.start, rate.stop] if isinstance(rate, slice) else np.atleast_1d(rate)
@@ -203,9 +204,3 @@ def _fit(
     if patience is not None and len(log.rows) < epochs:
         say(f"{stage:<13}stopped: no lower validation loss for {patience} epochs", verbose=verbose)
     return pd.DataFrame(log.rows)
-
-
-def check_patience(patience: int | None) -> None:
-    """Raise a ValueError where it is neither None nor a whole number from 1."""
-    if patience is not None and not (isinstance(patience, int) and patience >= 1):
-        raise ValueError(f"patience: expected None or epochs from 1, got {patience!r}")

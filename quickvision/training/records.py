@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from fastai.learner import Learner
 from fastai.optimizer import OptimWrapper
 from tqdm.std import tqdm
 
-from quickvision.base.errors import RunError, did_you_mean
+from quickvision.base.errors import RunError
 from quickvision.base.figures import Accuracy
 from quickvision.base.processes import rank
 from quickvision.base.progress import say
@@ -80,27 +79,6 @@ def _rank(row: dict[str, Any]) -> tuple[float, float]:
     right = row.get("accuracy", -row.get("error_rate", 0.0))
     loss = row["valid_loss"]
     return -np.inf if np.isnan(right) else right, -np.inf if np.isnan(loss) else -loss
-
-
-LOGS = ("tensorboard", "wandb")
-
-
-def check_log(log: str | None) -> None:
-    """See that there is such a logger, and that it is installed.
-
-    Raises:
-        RunError: It is not installed.
-        ValueError: There is no such logger.
-    """
-    if log is None:
-        return
-    if log not in LOGS:
-        known = " or ".join(map(repr, LOGS))
-        near = did_you_mean(str(log), LOGS) or "; for others there are fastai's callbacks and cbs="
-        raise ValueError(f"log: expected {known}, got {log!r}{near}")
-    found = find_spec(log)
-    if found is None or found.origin is None:  # a folder of this name is no package
-        raise RunError(f"log: expected {log} to be installed, got nothing: pip install {log}")
 
 
 @contextmanager

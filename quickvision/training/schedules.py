@@ -14,18 +14,9 @@ from fastai.callback.schedule import ParamScheduler, SchedCos, combined_cos
 from fastai.callback.tracker import TrackerCallback
 from fastai.learner import L, Learner
 
-from quickvision.base.errors import did_you_mean
+from quickvision.base.choices import SCHEDULES, one_of
 
-SCHEDULES = ("one_cycle", "flat_cos", "cosine", "step", "plateau", "constant")
 DROPS = 3  # parts of a "step" fit, each at a tenth of the rate of the one before
-
-
-def check_schedule(schedule: str) -> None:
-    """Raise a ValueError where there is no such schedule."""
-    if not isinstance(schedule, str) or schedule not in SCHEDULES:
-        known = ", ".join(map(repr, SCHEDULES))
-        near = did_you_mean(str(schedule), SCHEDULES) or f"; there are {known}"
-        raise ValueError(f"schedule: no such schedule {schedule!r}{near}")
 
 
 def fit_scheduled(
@@ -56,7 +47,7 @@ def fit_scheduled(
     Raises:
         ValueError: No such schedule.
     """
-    check_schedule(schedule)
+    one_of("schedule", schedule, SCHEDULES)
     if learn.opt is None:
         learn.create_opt()
     learn.opt.set_hyper("lr", lr)

@@ -185,15 +185,14 @@ def test_choices_that_make_no_sense_exit_2(class_folders, tmp_path, options, sai
     assert not (tmp_path / "runs").exists()
 
 
-def test_the_optimisers_and_schedules_of_the_command_line_are_the_librarys():
-    from typing import get_args
-
-    from quickvision.cli import commands as cli
+def test_the_words_of_the_command_line_are_the_librarys():
+    from quickvision.base import choices
     from quickvision.models import optimisers
-    from quickvision.training import schedules
 
-    assert set(get_args(cli.Opt)) == set(optimisers.OPTS)
-    assert get_args(cli.Schedule) == schedules.SCHEDULES
+    assert tuple(optimisers.OPTS) == choices.OPTS
+    said = run("train", "--help").stdout
+    for words in (choices.OPTS, choices.SCHEDULES, choices.HEADS, choices.LOGS, choices.RESIZES):
+        assert f"<{'|'.join(words)}>" in said
 
 
 def test_models_are_listed(tmp_path):

@@ -164,11 +164,11 @@ def test_a_number_for_the_unfrozen_stage_is_spread_over_the_groups(
     [
         ({"frozen_epochs": 0, "unfrozen_epochs": 0}, ValueError, "expected epochs to train"),
         ({"frozen_epochs": -1}, ValueError, "frozen_epochs: expected a whole number from 0"),
-        ({"schedule": "one_cicle"}, ValueError, "no such schedule .*did you mean 'one_cycle'"),
+        ({"schedule": "one_cicle"}, ValueError, "schedule: expected .*did you mean 'one_cycle'"),
         ({"opt": "adma"}, ValueError, "no such optimiser 'adma'; did you mean 'adam'"),
         ({"momentum": 1}, ValueError, "momentum: expected a number from 0 to below 1"),
         ({"opt": "adadelta", "momentum": 0.9}, TypeError, "momentum: adadelta has none"),
-        ({"patience": 0}, ValueError, "patience: expected None or epochs from 1"),
+        ({"patience": 0}, ValueError, "patience: expected a whole number from 1"),
         ({"mixup": -1}, ValueError, "mixup: expected a strength"),
         ({"mixup": 0.4, "cutmix": 1}, TypeError, "expected one of them"),
         ({"gradual": True, "unfrozen_epochs": 0}, TypeError, "goes with unfrozen epochs"),

@@ -96,5 +96,5 @@ def test_patience_counts_epochs_without_a_lower_loss(learn):
 
 
 def test_an_unknown_schedule_names_near_ones(learn):
-    with pytest.raises(ValueError, match="no such schedule 'cosin'; did you mean 'cosine'"):
+    with pytest.raises(ValueError, match="got 'cosin'; did you mean 'cosine'"):
         fit_scheduled(learn, "cosin", 1, 1e-3)
