@@ -63,7 +63,7 @@ def check_fields(options: Any) -> None:
             continue
         if one.type == "bool":
             flag(name, value)
-        elif str(one.type).startswith("str") and said["words"]:
+        elif str(one.type).startswith("str") and said.get("words"):
             none = one.default is None
             one_of(name, value, said["words"], or_none=none, hint=said["hint"])
         elif str(one.type).startswith("int") and said:

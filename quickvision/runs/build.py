@@ -118,9 +118,9 @@ def build(spec: Spec, *, timing: dict[str, float], verbose: bool = True) -> tupl
             options["bs"] = FIRST
         with clocked(timing, "data"):
             data = load_data(data, verbose=verbose, **options)
-    if isinstance(data, Learner):
-        return spec, data
     with clocked(timing, "model"):
+        if isinstance(data, Learner):
+            return spec, data
         return spec, cnn_learner(data, spec.arch, weights=spec.weights, **spec.model)
 
 

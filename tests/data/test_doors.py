@@ -159,7 +159,7 @@ def test_warnings_point_to_the_line_that_called(train_and_val, picture):
     with pytest.warns(qv.DataWarning) as said:
         qv.from_folder(train_and_val, size=32, bs=64)
     assert len(said) == 3
-    assert {Path(w.filename).name for w in said} == {"test_data.py"}
+    assert {Path(w.filename).name for w in said} == {"test_doors.py"}
 
 
 def test_numpys_numbers_are_numbers(class_folders):

@@ -170,7 +170,7 @@ def test_a_number_for_the_unfrozen_stage_is_spread_over_the_groups(
         ({"opt": "adadelta", "momentum": 0.9}, TypeError, "momentum: adadelta has none"),
         ({"patience": 0}, ValueError, "patience: expected a whole number from 1"),
         ({"mixup": -1}, ValueError, "mixup: expected a strength"),
-        ({"mixup": 0.4, "cutmix": 1}, TypeError, "expected one of them"),
+        ({"mixup": 0.4, "cutmix": 1}, TypeError, "expected mixup or cutmix, got both"),
         ({"gradual": True, "unfrozen_epochs": 0}, TypeError, "goes with unfrozen epochs"),
         ({"tta": -1}, ValueError, "tta: expected a whole number"),
         ({"head": "lineal"}, ValueError, "did you mean 'linear'"),
