@@ -20,7 +20,7 @@ from quickvision.data.labels import read_class_names
 from quickvision.data.layouts import find_listing
 from quickvision.data.listing import Listing
 from quickvision.data.options import Options, Size
-from quickvision.data.paths import relative, to_paths
+from quickvision.data.paths import to_paths
 from quickvision.data.scan import Facts, scan, unfit
 
 SEVERITIES = ("error", "warning", "note")
@@ -213,8 +213,7 @@ def _known(dls: DataLoaders) -> Listing:
     if not isinstance(getattr(dls, "split", None), pd.DataFrame):
         raise DataError("expected a path, or DataLoaders of from_folder or another door of ours")
     root = Path(dls.path)
-    files = [relative(path, root) or path.as_posix() for path in dls.skipped["path"]]
-    out = dict(zip(files, dls.skipped["reason"], strict=True))
+    out = dict(zip(dls.skipped["path"], dls.skipped["reason"], strict=True))
     return Listing(
         root=root,
         names=[*dls.split["path"], *out],

@@ -71,7 +71,8 @@ def from_folder(path: str | Path, **kwargs: Any) -> DataLoaders:  # noqa: D417
     Returns:
         Plain fastai `DataLoaders` whose items are paths. Two tables go with it: `dls.skipped`,
         every picture that was left out (`path`, `reason`), and `dls.split`, the others (`path`,
-        `label`, `valid`).
+        `label`, `valid`). A `path` is text, below `dls.path` and with `/`, there as in all tables;
+        a whole path where a picture is elsewhere.
 
     Raises:
         DataError: No folder, no pictures, too many bad ones, fewer than two classes, a class with

@@ -97,7 +97,7 @@ class TableLabel:
             DataError: The picture is not in the table.
         """
         whole, root = os.path.abspath(path), self.root.absolute()
-        for name in (relative(path, self.root), relative(whole, root), os.fspath(path)):
+        for name in (relative(path, self.root), relative(whole, root), Path(whole).as_posix()):
             if name in self.labels:
                 return self.labels[name]
         raise DataError(f"expected a picture of the table, got {path}")

@@ -90,8 +90,7 @@ def load(listing: Listing, options: Options) -> DataLoaders:
         train = _oversampled(train, labels[~in_valid].tolist(), counts)
     with no_random(options.seed, reproducible=False):
         dls = _dataloaders(listing, train, valid, counts, options)
-    rows = [(listing.root / name, reason) for name, reason in reasons.items()]
-    dls.skipped = pd.DataFrame(rows, columns=["path", "reason"])
+    dls.skipped = pd.DataFrame(reasons.items(), columns=["path", "reason"])
     dls.split = split
     return dls
 

@@ -179,7 +179,7 @@ def _list(
     for row, (cell, label) in enumerate(zip(table[fn_col], table[label_col], strict=True)):
         there = find_cell(cell, ends, base)
         file = there or base / f"{cell}{suffix or ''}"
-        picture = relative(file, base) or file.as_posix()
+        picture = relative(file, base) or Path(os.path.abspath(file)).as_posix()
         if labelled.get(picture, label) != label:
             raise DataError(
                 f"expected one label for each picture in {name}, got {labelled[picture]!r} and"

@@ -38,7 +38,7 @@ class Run:
         lr_finds: What the rate finder saw, by stage; empty where rates were given.
         arch: Name of the architecture.
         path: Folder with the stages' weights, the tables and the plots.
-        skipped: Pictures that were left out: columns `path` and `reason`.
+        skipped: Pictures that were left out: columns `path` (below `dls.path`) and `reason`.
         spec: What was asked for: the options of data and model, and how it was to be trained.
         stages: What each stage did, its rates with it.
         best: The best epoch's row of `history`: most accurate, then of lowest validation loss. It
