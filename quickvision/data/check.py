@@ -15,13 +15,11 @@ from fastai.data.core import DataLoaders
 from quickvision.base.errors import DataError, DataWarning, as_path, some
 from quickvision.base.files import write_whole
 from quickvision.data.findings import Finding, beside, find
-from quickvision.data.holdout import hold_out
-from quickvision.data.labels import read_class_names
 from quickvision.data.layouts import find_listing
 from quickvision.data.listing import Listing
+from quickvision.data.loaders import Examined, examine
 from quickvision.data.options import Options, Size
-from quickvision.data.paths import to_paths
-from quickvision.data.scan import Facts, scan, unfit
+from quickvision.data.scan import Facts
 
 SEVERITIES = ("error", "warning", "note")
 COLOURS = {"error": "#b3261e", "warning": "#8a5a00", "note": "#5f6368"}  # dark enough to read
@@ -163,32 +161,26 @@ def check(
     Raises:
         DataError: Nothing is there, or it has no layout that is known.
     """
-    asked = Options(valid=valid, groups=groups, size=size, seed=seed, max_bad=max_bad)
+    asked = Options(valid, groups, class_names, size, seed=seed, max_bad=max_bad)
     if isinstance(data, DataLoaders):
         listing = _known(data)
     else:
         listing = find_listing(data, pat=pat, valid=asked.valid, groups=groups)
-    if class_names is not None:
-        used = {label for label in listing.labels if label}
-        listing = listing.renamed(read_class_names(class_names, used))
-    there = [name for name in listing.names if name not in listing.missing]
-    facts = dict(zip(there, scan(to_paths(listing.root, there)), strict=True))
-    reasons = dict(listing.left_out)
-    reasons |= unfit({name: seen for name, seen in facts.items() if name not in reasons})
-    found = []
+    seen = examine(listing, asked, everything=True)
+    listing, found = seen.listing, []
     fixed = listing.held or [False] * len(listing.names)
     sides = dict(zip(listing.names, fixed, strict=True))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DataWarning)  # each is a finding of its own
-            split = hold_out(listing, reasons, valid=asked.valid, groups=groups, seed=seed)
+            split = seen.split()
         sides = dict(zip(split["path"], split["valid"], strict=True))
     except DataError as error:
         labels = sorted({label for label in listing.labels if label})
         found.append(
             Finding("error", "no training possible", len(labels), str(error), tuple(labels))
         )
-    pictures = _table(listing, facts, reasons, sides)
+    pictures = _table(seen, sides)
     used_labels = set(pictures["label"][pictures["reason"] == ""])
     if lost := tuple(sorted(set(filter(None, listing.labels)) - used_labels)):
         advice = "all their pictures are left out: not a class any more"
@@ -226,15 +218,15 @@ def _known(dls: DataLoaders) -> Listing:
     )
 
 
-def _table(
-    listing: Listing, facts: dict[str, Facts], reasons: dict[str, str], held: dict[str, bool]
-) -> pd.DataFrame:
-    none = Facts()
-    seen = pd.DataFrame([facts.get(name, none) for name in listing.names], columns=Facts._fields)
-    out = [reasons.get(name, "") for name in listing.names]
-    sides = ["valid" if held.get(name) else "train" for name in listing.names]
-    seen.insert(0, "reason", out)
-    seen.insert(0, "side", ["" if why else side for why, side in zip(out, sides, strict=True)])
-    seen.insert(0, "label", list(listing.labels))
-    seen.insert(0, "path", list(listing.names))
-    return seen
+def _table(seen: Examined, held: dict[str, bool]) -> pd.DataFrame:
+    names, none = seen.listing.names, Facts()
+    out = [seen.reasons.get(name, "") for name in names]
+    sides = ["valid" if held.get(name) else "train" for name in names]
+    columns = {
+        "path": list(names),
+        "label": list(seen.listing.labels),
+        "side": ["" if why else side for why, side in zip(out, sides, strict=True)],
+        "reason": out,
+    }
+    facts = pd.DataFrame([seen.facts.get(name, none) for name in names], columns=Facts._fields)
+    return pd.concat([pd.DataFrame(columns), facts], axis=1)

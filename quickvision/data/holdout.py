@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 import pandas as pd
 from fastai.data.core import DataLoaders
 
-from quickvision.base.errors import DataError, DataWarning, as_path, some
+from quickvision.base.errors import DataError, as_path, some, warn
 from quickvision.base.files import read_rows, write_whole
 from quickvision.data.labels import NameLabel
 from quickvision.data.listing import Listing, valid_folder
@@ -149,7 +148,7 @@ def _read_split(names: Sequence[str], root: Path, path: Path) -> list[bool]:
         )
     if gone := sorted(held.keys() - {name.strip() for name in names}):
         text = f"{len(gone):,} pictures of {path} are not in {root}: {some(gone)}"
-        warnings.warn(text, DataWarning, stacklevel=6)
+        warn(text)
     return [held[name.strip()] for name in names]
 
 

@@ -7,13 +7,12 @@ no `from __future__ import annotations` here.
 
 import os
 import re
-import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from quickvision.base.errors import DataError, DataWarning, as_path, expect, some
+from quickvision.base.errors import DataError, as_path, expect, some, warn
 from quickvision.base.files import read_rows
 from quickvision.data.paths import relative
 
@@ -200,5 +199,5 @@ def _counted(rows: list[str], labels: Sequence[str]) -> dict[str, str]:
         )
     text = f"{len(numbers)} of {len(names)} named classes have pictures; counted from {start}:"
     text += f" {min(numbers)} is {names[min(numbers) - start]!r}"
-    warnings.warn(text, DataWarning, stacklevel=5)
+    warn(text)
     return {str(i): name for i, name in enumerate(names, start)}

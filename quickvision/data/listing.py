@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from quickvision.base.errors import DataError, DataWarning, as_path, expect, some
+from quickvision.base.errors import DataError, as_path, expect, some, warn
 from quickvision.data.labels import FolderLabel, NamedLabel, NameLabel
 from quickvision.data.paths import find_files, folder, relative, sides
 
@@ -166,4 +165,4 @@ def warn_of_unused(listing: Listing) -> None:
     if listing.unused:
         names = some(listing.unused)
         text = f"not used, neither to train nor to validate: {names} in {listing.root}"
-        warnings.warn(text, DataWarning, stacklevel=3)
+        warn(text)

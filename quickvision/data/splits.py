@@ -8,14 +8,13 @@ and a picture that is added or left out moves few others.
 from __future__ import annotations
 
 import unicodedata
-import warnings
 from collections import Counter
 from collections.abc import Hashable, Sequence
 
 import numpy as np
 import pandas as pd
 
-from quickvision.base.errors import DataError, DataWarning, some
+from quickvision.base.errors import DataError, some, warn
 
 
 def stratified_split(
@@ -165,4 +164,4 @@ def check_sides(labels: Sequence[str], held: Sequence[bool], side: str) -> None:
         )
     if absent := sorted(train.keys() - valid.keys()):
         text = f"{side} has no pictures of {some(absent)}: no figure will speak of these classes"
-        warnings.warn(text, DataWarning, stacklevel=5)
+        warn(text)
