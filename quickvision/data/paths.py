@@ -131,7 +131,10 @@ def below(path: str | Path, root: Path) -> str:
     return relative(path, root) or Path(path).as_posix()
 
 
-def find_files(root: Path) -> tuple[list[str], list[str]]:
+Files = tuple[list[str], list[str]]  # names of pictures, and of other files
+
+
+def find_files(root: Path) -> Files:
     """Walk `root` for pictures (by their suffix), and for other files.
 
     Hidden files and folders (`.ipynb_checkpoints`, `._name.jpg`) and `__MACOSX` are not looked
