@@ -15,6 +15,7 @@ from fastai.data.core import DataLoaders
 from quickvision.base.errors import DataError, DataWarning, as_path, some
 from quickvision.base.files import write_whole
 from quickvision.data.findings import Finding, beside, find
+from quickvision.data.holdout import skipped_of, split_of
 from quickvision.data.layouts import find_listing
 from quickvision.data.listing import Listing
 from quickvision.data.loaders import Examined, examine
@@ -202,18 +203,19 @@ def check(
 
 def _known(dls: DataLoaders) -> Listing:
     """List what went into `DataLoaders` of ours."""
-    if not isinstance(getattr(dls, "split", None), pd.DataFrame):
+    split, skipped = split_of(dls), skipped_of(dls)
+    if split is None:
         raise DataError("expected a path, or DataLoaders of from_folder or another door of ours")
     root = Path(dls.path)
-    out = dict(zip(dls.skipped["path"], dls.skipped["reason"], strict=True))
+    out = dict(zip(skipped["path"], skipped["reason"], strict=True))
     return Listing(
         root=root,
-        names=[*dls.split["path"], *out],
-        labels=[*dls.split["label"], *[""] * len(out)],
+        names=[*split["path"], *out],
+        labels=[*split["label"], *[""] * len(out)],
         get_y=str,
         left_out=out,
         missing=frozenset(name for name in out if not (root / name).exists()),
-        held=[*dls.split["valid"], *[False] * len(out)],
+        held=[*split["valid"], *[False] * len(out)],
         side="valid",
     )
 

@@ -25,6 +25,7 @@ from quickvision.data.splits import check_sides, grouped_split, stratified_split
 
 CSV = {"index": False, "lineterminator": "\n", "errors": "surrogateescape"}  # names are bytes
 SPLIT_COLUMNS = ["path", "label", "valid"]
+SKIPPED_COLUMNS = ["path", "reason"]
 
 
 def hold_out(
@@ -152,6 +153,18 @@ def _read_split(names: Sequence[str], root: Path, path: Path) -> list[bool]:
     return [held[name.strip()] for name in names]
 
 
+def split_of(dls: DataLoaders) -> pd.DataFrame | None:
+    """Return which pictures are on which side, as `hold_out` does; None of loaders not our own."""
+    split = getattr(dls, "split", None)
+    return split if isinstance(split, pd.DataFrame) else None
+
+
+def skipped_of(dls: DataLoaders) -> pd.DataFrame:
+    """Return what was left out: columns `path`, `reason`; no row of loaders not our own."""
+    skipped = getattr(dls, "skipped", None)
+    return skipped if isinstance(skipped, pd.DataFrame) else pd.DataFrame(columns=SKIPPED_COLUMNS)
+
+
 def save_split(dls: DataLoaders, path: str | Path) -> Path:
     """Write down which pictures are held out, so that another run can hold out the same.
 
@@ -168,8 +181,8 @@ def save_split(dls: DataLoaders, path: str | Path) -> Path:
         ValueError: The name does not end in `.csv`.
         RunError: It cannot be written.
     """
-    split, path = getattr(dls, "split", None), as_path(path, "path")
-    if not isinstance(split, pd.DataFrame):
+    split, path = split_of(dls), as_path(path, "path")
+    if split is None:
         raise TypeError("expected DataLoaders of from_folder or another of our doors, got others")
     if path.suffix.lower() != ".csv":
         raise ValueError(f"expected a file name that ends in .csv, got {path}")

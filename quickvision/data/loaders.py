@@ -24,7 +24,7 @@ from PIL import Image
 from quickvision.base.errors import DataError, as_path, some, warn
 from quickvision.base.figures import UNEVEN, imbalance
 from quickvision.base.files import cache_folder
-from quickvision.data.holdout import hold_out
+from quickvision.data.holdout import SKIPPED_COLUMNS, hold_out
 from quickvision.data.labels import read_class_names
 from quickvision.data.listing import Listing
 from quickvision.data.options import Options, too_many
@@ -88,7 +88,7 @@ def load(listing: Listing, options: Options) -> DataLoaders:
         train = _oversampled(train, labels[~in_valid].tolist(), counts)
     with no_random(options.seed, reproducible=False):
         dls = _dataloaders(listing, train, valid, counts, options)
-    dls.skipped = pd.DataFrame(reasons.items(), columns=["path", "reason"])
+    dls.skipped = pd.DataFrame(reasons.items(), columns=SKIPPED_COLUMNS)
     dls.split = split
     return dls
 

@@ -133,7 +133,7 @@ def cnn_learner(
         more.setdefault("opt_func", FusedAdam)
     found = find_arch(arch)
     if metrics is None:
-        macro_f1 = [F1Score(average="macro")] if is_uneven(getattr(dls, "split", None)) else []
+        macro_f1 = [F1Score(average="macro")] if is_uneven(dls) else []
         metrics = [error_rate, accuracy, *macro_f1]
     picture = _one_picture(dls)
     own = _normalised(dls, found.settings, channels=picture.shape[1])

@@ -138,7 +138,7 @@ class Run:
         lines = {
             "accuracy": f"{self.accuracy}{self._looks()}",
             "macro-F1": f"{interpret.macro_f1(self.preds):.1%}, each class counting the same"
-            if is_uneven(getattr(self.learn.dls, "split", None))
+            if is_uneven(self.learn.dls)
             else "",
             "best epoch": self._best(),
             "baseline": str(self.baseline.accuracy) if self.baseline else "",
