@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import replace
 from functools import partial
@@ -18,7 +17,7 @@ from sklearn.datasets import load_digits
 
 from quickvision.base.errors import RunError, as_path
 from quickvision.base.figures import Accuracy
-from quickvision.base.files import cache_folder, write_whole
+from quickvision.base.files import cache_folder, whole_folder, write_whole
 from quickvision.base.progress import say
 from quickvision.runs.run import Run
 from quickvision.runs.train import train
@@ -147,8 +146,7 @@ def _write_digits(folder: Path, *, every: int = 1) -> Path:
             raise RunError(f"expected to write digits to {folder}, got a folder with other things")
         return folder
     digits = load_digits()
-    part = folder.with_name(f".{os.getpid()}-{folder.name}")
-    try:
+    with whole_folder(folder) as part:
         for digit, name in enumerate(DIGIT_NAMES):
             numbers = np.flatnonzero(digits.target == digit)[::every]
             # The scans are in the order of their 13 writers: labelled ones come from all of them.
@@ -158,8 +156,4 @@ def _write_digits(folder: Path, *, every: int = 1) -> Path:
                 file = part / half / name / f"{name}_{number:04d}.png"
                 file.parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray((digits.images[number] * (255 / 16)).astype(np.uint8)).save(file)
-        os.replace(part, folder)
-    except OSError as error:
-        shutil.rmtree(part, ignore_errors=True)
-        raise RunError(f"expected to write pictures to {folder}, got: {error}") from error
     return folder
