@@ -14,6 +14,7 @@ from fastai.data.core import DataLoaders
 
 from quickvision.base.errors import DataError, DataWarning, as_path, some
 from quickvision.base.files import write_whole
+from quickvision.base.progress import Lines, html_table, line
 from quickvision.data.findings import Finding, beside, find
 from quickvision.data.holdout import skipped_of, split_of
 from quickvision.data.layouts import find_listing
@@ -77,7 +78,7 @@ class DataCheck:
         text = self.to_json().encode("utf-8", "replace")  # a file's name need not be proper text
         return write_whole(as_path(path, "path"), lambda part: part.write_bytes(text))
 
-    def summary(self) -> dict[str, str]:
+    def summary(self) -> Lines:
         """Say what is there in a few named lines of text."""
         sides = self.pictures["side"].value_counts()
         out = f", {sides.get('', 0):,} left out" if sides.get("", 0) else ""
@@ -86,12 +87,12 @@ class DataCheck:
         found = [
             f"{counted[s]} {s}{'s' if counted[s] > 1 else ''}" for s in SEVERITIES if s in counted
         ]
-        return {
-            "layout": self.layout,
-            "pictures": f"{len(self.pictures):,}: {n_train:,} train, {n_valid:,} valid{out}",
-            "classes": f"{len(self.classes)}: {some(self.classes.index, limit=5)}",
-            "found": ", ".join(found) or "nothing to mend",
-        }
+        return Lines(
+            layout=self.layout,
+            pictures=f"{len(self.pictures):,}: {n_train:,} train, {n_valid:,} valid{out}",
+            classes=f"{len(self.classes)}: {some(self.classes.index, limit=5)}",
+            found=", ".join(found) or "nothing to mend",
+        )
 
     def _rows(self) -> list[Finding]:
         return [Finding(*row) for row in self.findings.to_numpy(dtype=object)]
@@ -100,26 +101,20 @@ class DataCheck:
         return f"<DataCheck {self.path}: {self.summary()['found']}>"
 
     def __str__(self) -> str:
-        lines = [f"{name:<13}{text}" for name, text in self.summary().items()]
+        parts = [str(self.summary())]
         for row in self._rows():
-            lines += ["", f"{row.severity:<13}{row.finding}: {row.n:,}", f"{'':<13}{row.advice}"]
-            lines += [f"{'':<13}- {example}" for example in _shown(row)]
-        return "\n".join(lines)
+            said = [f"{row.finding}: {row.n:,}", row.advice, *(f"- {e}" for e in _shown(row))]
+            parts.append(line(row.severity, "\n".join(said)))
+        return "\n\n".join(parts)
 
     def _repr_html_(self) -> str:
-        cell = "text-align:left;vertical-align:top;padding:4px 12px 4px 0"
-        rows = [(f"<b>{name}</b>", escape(text)) for name, text in self.summary().items()]
+        rows = [(name, escape(text)) for name, text in self.summary().items()]
         for row in self._rows():
-            mark = f'<b style="color:{COLOURS[row.severity]}">{row.severity}</b>'
+            mark = f'<span style="color:{COLOURS[row.severity]}">{row.severity}</span>'
             lines = [f"<b>{escape(row.finding)}: {row.n:,}</b>", escape(row.advice)]
             lines += [f"<code>{escape(example)}</code>" for example in _shown(row)]
             rows.append((mark, "<br>".join(lines)))
-        wrapped = f"{cell};overflow-wrap:anywhere"
-        lines = [
-            f'<tr><td style="{cell}">{name}</td><td style="{wrapped}">{text}</td></tr>'
-            for name, text in rows
-        ]
-        return f"<table>{''.join(lines)}</table>"
+        return html_table(rows)
 
 
 def _shown(finding: Finding) -> list[str]:

@@ -11,7 +11,7 @@ import pandas as pd
 from fastai.data.core import DataLoaders
 from fastcore.meta import delegates
 
-from quickvision.base.progress import say
+from quickvision.base.progress import line, say
 from quickvision.data.layouts import find_listing
 from quickvision.data.listing import list_folder, list_names, valid_folder, warn_of_unused
 from quickvision.data.loaders import load
@@ -229,6 +229,6 @@ def load_data(
     """
     asked = ask(kwargs)
     listing = find_listing(path, pat=pat, valid=asked.valid, groups=asked.groups)
-    say(f"{'layout':<13}{listing.found_by}", verbose=verbose)
+    say(line("layout", listing.found_by), verbose=verbose)
     warn_of_unused(listing)
     return load(listing, asked)

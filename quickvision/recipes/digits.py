@@ -18,7 +18,7 @@ from sklearn.datasets import load_digits
 from quickvision.base.errors import RunError, as_path
 from quickvision.base.figures import Accuracy
 from quickvision.base.files import cache_folder, whole_folder, write_whole
-from quickvision.base.progress import say
+from quickvision.base.progress import Lines, line, say
 from quickvision.runs.run import Run
 from quickvision.runs.train import train
 
@@ -79,10 +79,11 @@ def train_digits(
     alone = train(data / "5-9", weights=None, name="digits-5-9-scratch", **how)
     for epoch, value in enumerate(alone.history["accuracy"], start=1):
         right = Accuracy(round(value * len(alone.preds)), len(alone.preds))
-        say(f"epoch {epoch:<7}{right}", verbose=verbose)
+        say(line(f"epoch {epoch}", right), verbose=verbose)
     run = replace(run, baseline=alone)
-    say(f"\ntransfer     {run.accuracy}\nfrom scratch {alone.accuracy}", verbose=verbose)
-    say(f"written to   {run.path}, the pictures to {data}", verbose=verbose)
+    said = {"transfer": f"{run.accuracy}", "from scratch": f"{alone.accuracy}"}
+    said["written to"] = f"{run.path}, the pictures to {data}"
+    say(f"\n{Lines(said)}", verbose=verbose)
     return run
 
 
@@ -130,7 +131,7 @@ def _learn_first(data: Path, epochs: int, options: dict[str, Any], *, verbose: b
     how: dict[str, Any] = {"weights": None, "frozen_epochs": 0, "unfrozen_epochs": epochs}
     how |= {"bs": 32, "lr_unfrozen": 2e-3}  # half the time of `bs=16` and a search
     base = train(data / "0-4", name="digits-0-4", verbose=False, **{**options, **how})
-    say(f"{'accuracy':<13}{base.accuracy}  {sum(base.timing.values()):.0f} s", verbose=verbose)
+    say(line("accuracy", f"{base.accuracy}  {sum(base.timing.values()):.0f} s"), verbose=verbose)
     state = {k: v.contiguous() for k, v in base.learn.model[0].model.state_dict().items()}
     return write_whole(base.path / "body.safetensors", partial(save_file, state))
 

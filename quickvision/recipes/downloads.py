@@ -27,7 +27,7 @@ from fastai.data.external import FastDownload, fastai_cfg, fastai_path
 
 from quickvision.base.errors import DataError, RunError
 from quickvision.base.files import whole_folder
-from quickvision.base.progress import counted, say
+from quickvision.base.progress import counted, line, say
 
 try:
     import fcntl
@@ -101,7 +101,7 @@ def fetch(url: str, *, checksum: Checksum) -> Path:
             if target.is_dir():
                 return target
             if not archive.is_file() or _got_instead(archive, checksum):
-                say(f"{'download':<13}{url} to {target}")
+                say(line("download", f"{url} to {target}"))
                 _download(url, part)
                 if got := _got_instead(part, checksum):
                     part.unlink()

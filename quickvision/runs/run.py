@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from matplotlib.axes import Axes
 
 from quickvision.base.errors import RunError, some
 from quickvision.base.figures import Accuracy, is_uneven, spoken
+from quickvision.base.progress import Lines
 from quickvision.results import plots
 from quickvision.results import predictions as interpret
 from quickvision.results.predictions import Predictions
@@ -119,7 +119,7 @@ class Run:
         """
         return write_script(self.learn, self.spec, self.stages, self.path / "split.csv")
 
-    def summary(self) -> dict[str, str]:
+    def summary(self) -> Lines:
         """Say the result in a few named lines of text."""
         n_train, n_valid = len(self.learn.dls.train_ds), len(self.preds)
         n_skipped = len(self.skipped)
@@ -151,7 +151,7 @@ class Run:
             else "",
             "written to": str(self.path),
         }
-        return {name: text for name, text in lines.items() if text}
+        return Lines({name: text for name, text in lines.items() if text})
 
     def _looks(self) -> str:
         tta = self.config.tta
@@ -175,12 +175,7 @@ class Run:
         return f"<Run {self.path}: {self.arch}, accuracy {self.accuracy}>"
 
     def __str__(self) -> str:
-        return "\n".join(f"{name:<13}{text}" for name, text in self.summary().items())
+        return str(self.summary())
 
     def _repr_html_(self) -> str:
-        cell = "text-align:left;padding:2px 12px 2px 0;vertical-align:top"
-        rows = "".join(
-            f'<tr><th style="{cell}">{escape(name)}</th><td style="{cell}">{escape(text)}</td></tr>'
-            for name, text in self.summary().items()
-        )
-        return f"<table>{rows}</table>"
+        return self.summary()._repr_html_()
