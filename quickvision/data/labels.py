@@ -170,7 +170,8 @@ def _keyed(rows: Sequence[Sequence[str]], labels: set[str]) -> dict[str, str]:
     for column in range(width if width > 1 else 0):
         keys = [_plain(row[column]) for row in rows]
         if labels <= set(keys) or (column == 0 and labels & set(keys)):
-            return {key: row[column == 0] for key, row in zip(keys, rows, strict=True)}
+            other = 1 if column == 0 else 0
+            return {key: row[other] for key, row in zip(keys, rows, strict=True)}
     return {}
 
 

@@ -146,7 +146,7 @@ class Run:
             "time": f"{spoken(total)}: {', '.join(slow)}",
             "data": f"{n_train:,} train, {n_valid:,} valid, {len(self.preds.vocab)} classes",
             "confused": some(confused) or "nothing",
-            "left out": f"{n_skipped:,} picture{'s'[: n_skipped != 1]}, see run.skipped"
+            "left out": f"{n_skipped:,} picture{'' if n_skipped == 1 else 's'}, see run.skipped"
             if n_skipped
             else "",
             "written to": str(self.path),

@@ -195,7 +195,7 @@ def _look(learn: Learner, body: nn.Module, dl: Any, views: int) -> Features:
         chance = nullcontext() if view else no_random(reproducible=False)
         parts = parts_of(n)
         rows, got = [part.start for part in parts], 0
-        with chance, dl.dataset.set_split_idx(int(not view)):
+        with chance, dl.dataset.set_split_idx(0 if view else 1):
             for batches in in_step(counted(_outputs(learn, body, dl), len(dl), "features")):
                 for i, (out, targs) in batches:
                     if not len(x):
