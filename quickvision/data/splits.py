@@ -1,8 +1,8 @@
 """Which pictures are held out, and whether the two sides make sense.
 
-Level 1: names and labels in, booleans out; it knows nothing of files' contents or of fastai. A
-split depends on the seed and on the pictures' names alone, so that it is the same on every machine,
-and a picture that is added or left out moves few others.
+Names and labels in, booleans out; it knows nothing of files' contents or of fastai. A split depends
+on the seed and on the pictures' names alone, so that it is the same on every machine, and a picture
+that is added or left out moves few others.
 """
 
 from __future__ import annotations

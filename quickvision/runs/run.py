@@ -1,4 +1,4 @@
-"""The folder of one run, and the handle that a finished run is."""
+"""`Run`: what a finished training hands back, its tables and plots one call away."""
 
 from __future__ import annotations
 
