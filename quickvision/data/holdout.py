@@ -148,8 +148,7 @@ def _read_split(names: Sequence[str], root: Path, path: Path) -> list[bool]:
             f" {some(new)}; take them out, or split anew with a fraction and save_split"
         )
     if gone := sorted(held.keys() - {name.strip() for name in names}):
-        text = f"{len(gone):,} pictures of {path} are not in {root}: {some(gone)}"
-        warn(text)
+        warn(f"{len(gone):,} pictures of {path} are not in {root}: {some(gone)}")
     return [held[name.strip()] for name in names]
 
 

@@ -52,20 +52,20 @@ class Listing:
         return replace(self, labels=labels, get_y=NamedLabel(self.get_y, names))
 
 
-def list_folder(path: str | Path, *, valid: object = None, files: Files | None = None) -> Listing:
+def list_folder(path: str | Path, *, valid: object = None, walked: Files | None = None) -> Listing:
     """List class folders; see `quickvision.from_folder`.
 
     Args:
         path: The folder.
         valid: The name of the validation folder, where it is text; else it is looked for.
-        files: What `find_files` has found there, where it has been asked.
+        walked: What `find_files` has found there, where it has been asked.
 
     Raises:
         DataError: No folder, or no class folder in it.
     """
     root = folder(path)
     train, held_out = sides(root, valid_folder(valid))
-    found, others = files or find_files(root)
+    found, others = walked or find_files(root)
     tops = {f"{held_out.name}/": True} if held_out else {}
     tops["" if train == root else f"{train.name}/"] = False
     names, labels, held, unused = [], [], [], {}
@@ -108,14 +108,11 @@ def valid_folder(valid: object) -> str | None:
 def list_names(
     path_or_files: str | Path | Iterable[str | Path],
     pat: str | re.Pattern[str],
-    files: Files | None = None,
+    walked: Files | None = None,
 ) -> Listing:
     """List pictures whose names hold their labels; see `quickvision.from_name_re`.
 
-    Args:
-        path_or_files: The folder, or the files.
-        pat: The pattern.
-        files: What `find_files` has found in the folder, where it has been asked.
+    `walked` is what `find_files` has found in the folder, where it has been asked.
 
     Raises:
         DataError: No folder, named files that do not exist, or no name that the pattern matches.
@@ -125,18 +122,18 @@ def list_names(
     others: list[str] = []
     if isinstance(path_or_files, str | Path):
         root = folder(path_or_files)
-        names, others = files or find_files(root)
+        names, others = walked or find_files(root)
     else:
         if isinstance(path_or_files, bytes) or not isinstance(path_or_files, Iterable):
             expect(path_or_files, (str, Path, list), "path_or_files")
         texts = (os.path.abspath(as_path(file, "path_or_files")) for file in path_or_files)
-        given = [Path(text) for text in dict.fromkeys(texts)]
-        missing = [file for file in given if not file.is_file()]
-        if missing or not given:
+        files = [Path(text) for text in dict.fromkeys(texts)]
+        missing = [file for file in files if not file.is_file()]
+        if missing or not files:
             got = f"{len(missing):,} that do not exist: {some(missing)}" if missing else "none"
             raise DataError(f"expected picture files, got {got}")
-        root = Path(os.path.commonpath([file.parent for file in given]))
-        names = [relative(file, root) for file in given]
+        root = Path(os.path.commonpath([file.parent for file in files]))
+        names = [relative(file, root) for file in files]
     labels = get_y.each(names, root)
     unlabelled = [name for name, label in zip(names, labels, strict=True) if not label]
     if names and len(unlabelled) == len(names):
@@ -172,5 +169,4 @@ def warn_of_unused(listing: Listing) -> None:
     """Say which folders of pictures belong to neither side."""
     if listing.unused:
         names = some(listing.unused)
-        text = f"not used, neither to train nor to validate: {names} in {listing.root}"
-        warn(text)
+        warn(f"not used, neither to train nor to validate: {names} in {listing.root}")

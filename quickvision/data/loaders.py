@@ -160,22 +160,19 @@ def _say_what_is_left_out(listing: Listing, reasons: Mapping[str, str], max_bad:
         if name not in reasons
     }
     if lost:
-        text = f"no picture of {some(sorted(lost))} can be used: not a class any more"
-        warn(text)
-    text = f"left out {len(reasons):,} of {n:,} pictures: {shown}; see dls.skipped"
-    warn(text)
+        warn(f"no picture of {some(sorted(lost))} can be used: not a class any more")
+    warn(f"left out {len(reasons):,} of {n:,} pictures: {shown}; see dls.skipped")
 
 
 def _warn_of_uneven(counts: Mapping[str, int], balance: str | None) -> None:
     times = imbalance(counts)
     if times > UNEVEN and balance is None:
         large, small = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
-        text = (
+        warn(
             f"uneven classes: {counts[large]:,} training pictures of {large}, {counts[small]:,} of"
             f" {small} ({times:.0f} times); read macro-F1 beside accuracy, and try"
             " balance='weights' or 'oversample'"
         )
-        warn(text)
 
 
 def _oversampled(names: list[str], labels: list[str], counts: Mapping[str, int]) -> list[str]:
@@ -287,8 +284,7 @@ def _batch_size(bs: int, n_train: int) -> int:
     if bs <= n_train:
         return bs
     lowered = max(2, n_train // 4)
-    text = f"bs lowered from {bs} to {lowered}: there are only {n_train} training pictures"
-    warn(text)
+    warn(f"bs lowered from {bs} to {lowered}: there are only {n_train} training pictures")
     return lowered
 
 

@@ -163,5 +163,4 @@ def check_sides(labels: Sequence[str], held: Sequence[bool], side: str) -> None:
             f" {some(sorted(train), limit=5)}"
         )
     if absent := sorted(train.keys() - valid.keys()):
-        text = f"{side} has no pictures of {some(absent)}: no figure will speak of these classes"
-        warn(text)
+        warn(f"{side} has no pictures of {some(absent)}: no figure will speak of these classes")

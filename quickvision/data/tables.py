@@ -191,16 +191,14 @@ def _list(
             if not there:
                 missing[picture] = "no such file"
     if dropped := len(table) - len(rows):
-        text = f"{dropped:,} of {len(table):,} rows of {name} repeat a row or name no picture"
-        warn(text)
+        warn(f"{dropped:,} of {len(table):,} rows of {name} repeat a row or name no picture")
     table = table.iloc[rows]
     left_out = {picture: "no label" for picture in names if not labelled[picture]}
     left_out |= missing
     held = None
     sides = [column for column in table.columns if str(column).casefold() in SPLIT_NAMES]
     if sides and not {valid_col, fn_col, label_col, groups} & set(sides):
-        text = f"column {sides[0]!r} of {name} is not used; valid_col={sides[0]!r} splits by it"
-        warn(text)
+        warn(f"column {sides[0]!r} of {name} is not used; valid_col={sides[0]!r} splits by it")
     if valid_col is not None:
         held, tests = _held(table[valid_col], valid_col, name)
         left_out |= {p: "a test row" for p, is_test in zip(names, tests, strict=True) if is_test}

@@ -112,15 +112,13 @@ def fetch(url: str, *, checksum: Checksum) -> Path:
                 os.replace(part, archive)
             with whole_folder(target) as folder:
                 try:
-                    _unpack(archive, folder)
+                    _unpack(archive, folder, target)
                 except _NO_ARCHIVE as error:
                     archive.unlink()
                     raise DataError(
                         f"expected an archive from {url}, got: {' '.join(str(error).split())}; it"
                         f" is deleted: call again, or {BY_HAND}"
                     ) from error
-                if (top := _only_folder(folder)) is not None:
-                    os.replace(top, target)
     # No common parent: of the net and the disk, of HTTP, and of the folder.
     except (OSError, HTTPException, RunError) as error:
         kept = part.stat().st_size if part.is_file() else 0
@@ -193,13 +191,8 @@ def _shown(checksum: Checksum) -> str:
     return checksum
 
 
-def _only_folder(folder: Path) -> Path | None:
-    """Return the folder in it where there is nothing else, hidden files left out."""
-    tops = [top for top in folder.iterdir() if not top.name.startswith((".", "__MACOSX"))]
-    return tops[0] if len(tops) == 1 and tops[0].is_dir() else None
-
-
-def _unpack(archive: Path, folder: Path) -> None:
+def _unpack(archive: Path, folder: Path, target: Path) -> None:
+    """Unpack into a folder; what holds just one folder is that one, and moved to the target."""
     if archive.suffix == ".zip":
         with zipfile.ZipFile(archive) as packed:  # drops `..` and roots by itself
             packed.extractall(folder)
@@ -208,3 +201,6 @@ def _unpack(archive: Path, folder: Path) -> None:
             packed_tar.extractall(folder, filter="data")
             while packed_tar.fileobj and packed_tar.fileobj.read(2**20):
                 pass  # gzip's checksum stands behind where tarfile stops
+    tops = [top for top in folder.iterdir() if not top.name.startswith((".", "__MACOSX"))]
+    if len(tops) == 1 and tops[0].is_dir():
+        os.replace(tops[0], target)
