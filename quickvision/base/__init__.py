@@ -6,7 +6,7 @@
     memory      what the C library keeps, running out, the peak of a piece of work
     files       written whole or not at all; our cache folder; CSV as people have it
     processes   those that train together
-    progress    lines, bars, many files at once
+    progress    named lines, bars, many files at once
 
 Others may ask: all of them.
 """

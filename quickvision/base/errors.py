@@ -1,11 +1,15 @@
-"""The error tree, and two helpers that make messages useful."""
+"""The error tree, the warning, and what makes messages useful."""
 
 from __future__ import annotations
 
 import os
+import sys
+import warnings
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from pathlib import Path
+
+_OURS = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")
 
 
 class QuickvisionError(Exception):
@@ -78,6 +82,14 @@ def as_path(value: object, name: str) -> Path:
         return Path(text).expanduser()
     except RuntimeError as error:  # ~somebody who has no home
         raise ValueError(f"{name}: expected a path, got {text!r}: {error}") from error
+
+
+def warn(text: str) -> None:
+    """Warn with a `DataWarning` that points to the user's line, through however many calls."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_OURS):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, DataWarning, stacklevel=level)
 
 
 def _short(value: object) -> str:

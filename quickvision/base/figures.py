@@ -96,13 +96,14 @@ def imbalance(counts: Mapping[Any, int]) -> float:
     return max(counts.values()) / max(min(counts.values()), 1) if counts else 1.0
 
 
-def is_uneven(split: Any) -> bool:
-    """Say whether a table of labels and sides (`dls.split`) trains on classes of uneven sizes.
+def is_uneven(dls: Any) -> bool:
+    """Say whether `DataLoaders` of our doors train on classes of uneven sizes; False of others.
 
     Accuracy then says little of the small classes: macro-F1 is shown beside it.
     """
     import pandas as pd  # slow to load, and the command line reads this file
 
+    split = getattr(dls, "split", None)
     if not isinstance(split, pd.DataFrame):
         return False
     return imbalance(Counter(split["label"][~split["valid"]])) > UNEVEN

@@ -1,11 +1,12 @@
-"""Files: written whole or not at all, kept in our cache folder, CSV as people have it."""
+"""Files, folders: written whole or not at all; our cache folder; CSV as people have it."""
 
 from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Callable
-from contextlib import suppress
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -36,6 +37,35 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
         with suppress(OSError):  # a parent that is a file, a scanner that holds it
             part.unlink(missing_ok=True)
     return path
+
+
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """Write a folder under another name and move it into place: what is there is whole.
+
+    Whatever is raised, nothing half done stays. Where another process was first, its folder is
+    taken; the block may also move a part of what it has written to `target` itself.
+
+    Args:
+        target: The folder to end with, which is not there yet.
+
+    Yields:
+        An empty folder beside it, to write in.
+
+    Raises:
+        RunError: It cannot be written.
+    """
+    part = target.with_name(f".{os.getpid()}-{target.name}")
+    try:
+        part.mkdir(parents=True)
+        yield part
+        if not target.is_dir():
+            os.replace(part, target)
+    except OSError as error:
+        if not target.is_dir():
+            raise RunError(f"expected to write pictures to {target}, got: {error}") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def cache_folder() -> Path:

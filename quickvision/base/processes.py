@@ -47,12 +47,6 @@ def started_by_launcher() -> bool:
     return int(os.environ.get("WORLD_SIZE", 1)) > 1 and "RANK" in os.environ
 
 
-def leave() -> None:
-    """Leave them, when all is done."""
-    if world_size() > 1:
-        distributed.destroy_process_group()
-
-
 def world_size() -> int:
     """Count the processes that train together."""
     started = distributed.is_available() and distributed.is_initialized()

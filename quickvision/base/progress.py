@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from html import escape
 from typing import TypeVar
 
 from tqdm.std import tqdm
@@ -17,6 +18,35 @@ from tqdm.std import tqdm
 from quickvision.base.processes import rank
 
 T = TypeVar("T")
+INDENT = 13  # characters that a line's name has
+
+
+def line(name: str, text: object) -> str:
+    r"""Put its name before a text; further lines of the text stand below the first.
+
+    >>> print(line("birds", "12 wrens\n- in a tree"))
+    birds        12 wrens
+                 - in a tree
+    """
+    return f"{name:<{INDENT}}{text}".replace("\n", f"\n{'':<{INDENT}}")
+
+
+class Lines(dict[str, str]):
+    """Texts by their names: aligned lines where it is printed, a table in notebooks."""
+
+    def __str__(self) -> str:
+        return "\n".join(line(name, text) for name, text in self.items())
+
+    def _repr_html_(self) -> str:
+        cells = ((escape(name), escape(text)) for name, text in self.items())
+        return html_table((name, text.replace("\n", "<br>")) for name, text in cells)
+
+
+def html_table(rows: Iterable[tuple[str, str]]) -> str:
+    """Lay out names and what belongs to them; both are HTML, with users' words escaped already."""
+    cell = "text-align:left;vertical-align:top;padding:2px 12px 2px 0;overflow-wrap:anywhere"
+    lines = (f'<th style="{cell}">{name}</th><td style="{cell}">{text}</td>' for name, text in rows)
+    return f"<table>{''.join(f'<tr>{cells}</tr>' for cells in lines)}</table>"
 
 
 def say(text: str, *, verbose: bool = True) -> None:

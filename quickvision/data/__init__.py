@@ -13,7 +13,7 @@ Knows no model, and never writes into the folder of pictures.
     holdout    who is held out, in whatever way it is said; `split.csv`
     tables     a CSV file or a DataFrame, and the files that its cells name
     layouts    look at a path, say how it is labelled
-    loaders    from a listing to `DataLoaders`
+    loaders    from a listing, looked at as `check` does, to `DataLoaders`
     check      `quickvision.check`
     doors      `from_folder`, `from_name_re`, `from_csv`, `from_df`, `load_data`: the way in
 

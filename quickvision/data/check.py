@@ -14,14 +14,14 @@ from fastai.data.core import DataLoaders
 
 from quickvision.base.errors import DataError, DataWarning, as_path, some
 from quickvision.base.files import write_whole
+from quickvision.base.progress import Lines, html_table, line
 from quickvision.data.findings import Finding, beside, find
-from quickvision.data.holdout import hold_out
-from quickvision.data.labels import read_class_names
+from quickvision.data.holdout import skipped_of, split_of
 from quickvision.data.layouts import find_listing
 from quickvision.data.listing import Listing
+from quickvision.data.loaders import Examined, examine
 from quickvision.data.options import Options, Size
-from quickvision.data.paths import relative, to_paths
-from quickvision.data.scan import Facts, scan, unfit
+from quickvision.data.scan import Facts
 
 SEVERITIES = ("error", "warning", "note")
 COLOURS = {"error": "#b3261e", "warning": "#8a5a00", "note": "#5f6368"}  # dark enough to read
@@ -78,7 +78,7 @@ class DataCheck:
         text = self.to_json().encode("utf-8", "replace")  # a file's name need not be proper text
         return write_whole(as_path(path, "path"), lambda part: part.write_bytes(text))
 
-    def summary(self) -> dict[str, str]:
+    def summary(self) -> Lines:
         """Say what is there in a few named lines of text."""
         sides = self.pictures["side"].value_counts()
         out = f", {sides.get('', 0):,} left out" if sides.get("", 0) else ""
@@ -87,12 +87,12 @@ class DataCheck:
         found = [
             f"{counted[s]} {s}{'s' if counted[s] > 1 else ''}" for s in SEVERITIES if s in counted
         ]
-        return {
-            "layout": self.layout,
-            "pictures": f"{len(self.pictures):,}: {n_train:,} train, {n_valid:,} valid{out}",
-            "classes": f"{len(self.classes)}: {some(self.classes.index, limit=5)}",
-            "found": ", ".join(found) or "nothing to mend",
-        }
+        return Lines(
+            layout=self.layout,
+            pictures=f"{len(self.pictures):,}: {n_train:,} train, {n_valid:,} valid{out}",
+            classes=f"{len(self.classes)}: {some(self.classes.index, limit=5)}",
+            found=", ".join(found) or "nothing to mend",
+        )
 
     def _rows(self) -> list[Finding]:
         return [Finding(*row) for row in self.findings.to_numpy(dtype=object)]
@@ -101,26 +101,20 @@ class DataCheck:
         return f"<DataCheck {self.path}: {self.summary()['found']}>"
 
     def __str__(self) -> str:
-        lines = [f"{name:<13}{text}" for name, text in self.summary().items()]
+        parts = [str(self.summary())]
         for row in self._rows():
-            lines += ["", f"{row.severity:<13}{row.finding}: {row.n:,}", f"{'':<13}{row.advice}"]
-            lines += [f"{'':<13}- {example}" for example in _shown(row)]
-        return "\n".join(lines)
+            said = [f"{row.finding}: {row.n:,}", row.advice, *(f"- {e}" for e in _shown(row))]
+            parts.append(line(row.severity, "\n".join(said)))
+        return "\n\n".join(parts)
 
     def _repr_html_(self) -> str:
-        cell = "text-align:left;vertical-align:top;padding:4px 12px 4px 0"
-        rows = [(f"<b>{name}</b>", escape(text)) for name, text in self.summary().items()]
+        rows = [(name, escape(text)) for name, text in self.summary().items()]
         for row in self._rows():
-            mark = f'<b style="color:{COLOURS[row.severity]}">{row.severity}</b>'
+            mark = f'<span style="color:{COLOURS[row.severity]}">{row.severity}</span>'
             lines = [f"<b>{escape(row.finding)}: {row.n:,}</b>", escape(row.advice)]
             lines += [f"<code>{escape(example)}</code>" for example in _shown(row)]
             rows.append((mark, "<br>".join(lines)))
-        wrapped = f"{cell};overflow-wrap:anywhere"
-        lines = [
-            f'<tr><td style="{cell}">{name}</td><td style="{wrapped}">{text}</td></tr>'
-            for name, text in rows
-        ]
-        return f"<table>{''.join(lines)}</table>"
+        return html_table(rows)
 
 
 def _shown(finding: Finding) -> list[str]:
@@ -163,32 +157,26 @@ def check(
     Raises:
         DataError: Nothing is there, or it has no layout that is known.
     """
-    asked = Options(valid=valid, groups=groups, size=size, seed=seed, max_bad=max_bad)
+    asked = Options(valid, groups, class_names, size, seed=seed, max_bad=max_bad)
     if isinstance(data, DataLoaders):
         listing = _known(data)
     else:
         listing = find_listing(data, pat=pat, valid=asked.valid, groups=groups)
-    if class_names is not None:
-        used = {label for label in listing.labels if label}
-        listing = listing.renamed(read_class_names(class_names, used))
-    there = [name for name in listing.names if name not in listing.missing]
-    facts = dict(zip(there, scan(to_paths(listing.root, there)), strict=True))
-    reasons = dict(listing.left_out)
-    reasons |= unfit({name: seen for name, seen in facts.items() if name not in reasons})
-    found = []
+    seen = examine(listing, asked, everything=True)
+    listing, found = seen.listing, []
     fixed = listing.held or [False] * len(listing.names)
     sides = dict(zip(listing.names, fixed, strict=True))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DataWarning)  # each is a finding of its own
-            split = hold_out(listing, reasons, valid=asked.valid, groups=groups, seed=seed)
+            split = seen.split()
         sides = dict(zip(split["path"], split["valid"], strict=True))
     except DataError as error:
         labels = sorted({label for label in listing.labels if label})
         found.append(
             Finding("error", "no training possible", len(labels), str(error), tuple(labels))
         )
-    pictures = _table(listing, facts, reasons, sides)
+    pictures = _table(seen, sides)
     used_labels = set(pictures["label"][pictures["reason"] == ""])
     if lost := tuple(sorted(set(filter(None, listing.labels)) - used_labels)):
         advice = "all their pictures are left out: not a class any more"
@@ -210,32 +198,32 @@ def check(
 
 def _known(dls: DataLoaders) -> Listing:
     """List what went into `DataLoaders` of ours."""
-    if not isinstance(getattr(dls, "split", None), pd.DataFrame):
+    split, skipped = split_of(dls), skipped_of(dls)
+    if split is None:
         raise DataError("expected a path, or DataLoaders of from_folder or another door of ours")
     root = Path(dls.path)
-    files = [relative(path, root) or path.as_posix() for path in dls.skipped["path"]]
-    out = dict(zip(files, dls.skipped["reason"], strict=True))
+    out = dict(zip(skipped["path"], skipped["reason"], strict=True))
     return Listing(
         root=root,
-        names=[*dls.split["path"], *out],
-        labels=[*dls.split["label"], *[""] * len(out)],
+        names=[*split["path"], *out],
+        labels=[*split["label"], *[""] * len(out)],
         get_y=str,
         left_out=out,
         missing=frozenset(name for name in out if not (root / name).exists()),
-        held=[*dls.split["valid"], *[False] * len(out)],
+        held=[*split["valid"], *[False] * len(out)],
         side="valid",
     )
 
 
-def _table(
-    listing: Listing, facts: dict[str, Facts], reasons: dict[str, str], held: dict[str, bool]
-) -> pd.DataFrame:
-    none = Facts()
-    seen = pd.DataFrame([facts.get(name, none) for name in listing.names], columns=Facts._fields)
-    out = [reasons.get(name, "") for name in listing.names]
-    sides = ["valid" if held.get(name) else "train" for name in listing.names]
-    seen.insert(0, "reason", out)
-    seen.insert(0, "side", ["" if why else side for why, side in zip(out, sides, strict=True)])
-    seen.insert(0, "label", list(listing.labels))
-    seen.insert(0, "path", list(listing.names))
-    return seen
+def _table(seen: Examined, held: dict[str, bool]) -> pd.DataFrame:
+    names, none = seen.listing.names, Facts()
+    out = [seen.reasons.get(name, "") for name in names]
+    sides = ["valid" if held.get(name) else "train" for name in names]
+    columns = {
+        "path": list(names),
+        "label": list(seen.listing.labels),
+        "side": ["" if why else side for why, side in zip(out, sides, strict=True)],
+        "reason": out,
+    }
+    facts = pd.DataFrame([seen.facts.get(name, none) for name in names], columns=Facts._fields)
+    return pd.concat([pd.DataFrame(columns), facts], axis=1)

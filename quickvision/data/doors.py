@@ -11,7 +11,7 @@ import pandas as pd
 from fastai.data.core import DataLoaders
 from fastcore.meta import delegates
 
-from quickvision.base.progress import say
+from quickvision.base.progress import line, say
 from quickvision.data.layouts import find_listing
 from quickvision.data.listing import list_folder, list_names, valid_folder, warn_of_unused
 from quickvision.data.loaders import load
@@ -71,7 +71,8 @@ def from_folder(path: str | Path, **kwargs: Any) -> DataLoaders:  # noqa: D417
     Returns:
         Plain fastai `DataLoaders` whose items are paths. Two tables go with it: `dls.skipped`,
         every picture that was left out (`path`, `reason`), and `dls.split`, the others (`path`,
-        `label`, `valid`).
+        `label`, `valid`). A `path` is text, below `dls.path` and with `/`, there as in all tables;
+        a whole path where a picture is elsewhere.
 
     Raises:
         DataError: No folder, no pictures, too many bad ones, fewer than two classes, a class with
@@ -228,6 +229,6 @@ def load_data(
     """
     asked = ask(kwargs)
     listing = find_listing(path, pat=pat, valid=asked.valid, groups=asked.groups)
-    say(f"{'layout':<13}{listing.found_by}", verbose=verbose)
+    say(line("layout", listing.found_by), verbose=verbose)
     warn_of_unused(listing)
     return load(listing, asked)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 import pandas as pd
 from fastai.data.core import DataLoaders
 
-from quickvision.base.errors import DataError, DataWarning, as_path, some
+from quickvision.base.errors import DataError, as_path, some, warn
 from quickvision.base.files import read_rows, write_whole
 from quickvision.data.labels import NameLabel
 from quickvision.data.listing import Listing, valid_folder
@@ -26,6 +25,7 @@ from quickvision.data.splits import check_sides, grouped_split, stratified_split
 
 CSV = {"index": False, "lineterminator": "\n", "errors": "surrogateescape"}  # names are bytes
 SPLIT_COLUMNS = ["path", "label", "valid"]
+SKIPPED_COLUMNS = ["path", "reason"]
 
 
 def hold_out(
@@ -148,9 +148,20 @@ def _read_split(names: Sequence[str], root: Path, path: Path) -> list[bool]:
             f" {some(new)}; take them out, or split anew with a fraction and save_split"
         )
     if gone := sorted(held.keys() - {name.strip() for name in names}):
-        text = f"{len(gone):,} pictures of {path} are not in {root}: {some(gone)}"
-        warnings.warn(text, DataWarning, stacklevel=6)
+        warn(f"{len(gone):,} pictures of {path} are not in {root}: {some(gone)}")
     return [held[name.strip()] for name in names]
+
+
+def split_of(dls: DataLoaders) -> pd.DataFrame | None:
+    """Return which pictures are on which side, as `hold_out` does; None of loaders not our own."""
+    split = getattr(dls, "split", None)
+    return split if isinstance(split, pd.DataFrame) else None
+
+
+def skipped_of(dls: DataLoaders) -> pd.DataFrame:
+    """Return what was left out: columns `path`, `reason`; no row of loaders not our own."""
+    skipped = getattr(dls, "skipped", None)
+    return skipped if isinstance(skipped, pd.DataFrame) else pd.DataFrame(columns=SKIPPED_COLUMNS)
 
 
 def save_split(dls: DataLoaders, path: str | Path) -> Path:
@@ -169,8 +180,8 @@ def save_split(dls: DataLoaders, path: str | Path) -> Path:
         ValueError: The name does not end in `.csv`.
         RunError: It cannot be written.
     """
-    split, path = getattr(dls, "split", None), as_path(path, "path")
-    if not isinstance(split, pd.DataFrame):
+    split, path = split_of(dls), as_path(path, "path")
+    if split is None:
         raise TypeError("expected DataLoaders of from_folder or another of our doors, got others")
     if path.suffix.lower() != ".csv":
         raise ValueError(f"expected a file name that ends in .csv, got {path}")

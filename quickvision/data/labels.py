@@ -7,13 +7,12 @@ no `from __future__ import annotations` here.
 
 import os
 import re
-import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from quickvision.base.errors import DataError, DataWarning, as_path, expect, some
+from quickvision.base.errors import DataError, as_path, expect, some, warn
 from quickvision.base.files import read_rows
 from quickvision.data.paths import relative
 
@@ -97,7 +96,7 @@ class TableLabel:
             DataError: The picture is not in the table.
         """
         whole, root = os.path.abspath(path), self.root.absolute()
-        for name in (relative(path, self.root), relative(whole, root), os.fspath(path)):
+        for name in (relative(path, self.root), relative(whole, root), Path(whole).as_posix()):
             if name in self.labels:
                 return self.labels[name]
         raise DataError(f"expected a picture of the table, got {path}")
@@ -171,7 +170,8 @@ def _keyed(rows: Sequence[Sequence[str]], labels: set[str]) -> dict[str, str]:
     for column in range(width if width > 1 else 0):
         keys = [_plain(row[column]) for row in rows]
         if labels <= set(keys) or (column == 0 and labels & set(keys)):
-            return {key: row[column == 0] for key, row in zip(keys, rows, strict=True)}
+            other = 1 if column == 0 else 0
+            return {key: row[other] for key, row in zip(keys, rows, strict=True)}
     return {}
 
 
@@ -200,5 +200,5 @@ def _counted(rows: list[str], labels: Sequence[str]) -> dict[str, str]:
         )
     text = f"{len(numbers)} of {len(names)} named classes have pictures; counted from {start}:"
     text += f" {min(numbers)} is {names[min(numbers) - start]!r}"
-    warnings.warn(text, DataWarning, stacklevel=5)
+    warn(text)
     return {str(i): name for i, name in enumerate(names, start)}

@@ -59,7 +59,7 @@ def find_listing(
     if pat is not None:
         return list_names(path, pat)
     root = folder(path)
-    names, others = find_files(root)
+    walked = names, others = find_files(root)  # once: the others are handed what it found
     if not names:
         kinds = Counter(Path(name).suffix or "no suffix" for name in others).most_common(3)
         got = some([f"{n:,} files of {kind}" for kind, n in kinds]) or "none, and no other files"
@@ -69,7 +69,7 @@ def find_listing(
     below = [name[len(top) :] for name in names if name.startswith(top)]
     classes = {name.partition("/")[0] for name in below if "/" in name}
     if held_out or (len(classes) > 1 and not all(map(SIDE.match, classes))):
-        return list_folder(path, valid=valid)
+        return list_folder(path, valid=valid, walked=walked)
     errors = []
     tables = [csv for csv in root.glob("*.csv") if not csv.stem.startswith("sample")]  # Kaggle's
     for csv in sorted(tables, key=lambda csv: (not csv.stem.startswith("train"), csv)):
@@ -78,9 +78,9 @@ def find_listing(
         except DataError as error:
             errors.append(str(error))
     if pattern := propose_pattern([name.rpartition("/")[2] for name in names]):
-        return list_names(path, pattern)
+        return list_names(path, pattern, walked)
     if len(classes) > 1:
-        return list_folder(path, valid=valid)
+        return list_folder(path, valid=valid, walked=walked)
     why = f"; {errors[0]}" if errors else ""
     raise DataError(
         f"expected class folders, train beside valid, a CSV file, or names that hold labels in"

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from quickvision.base.errors import DataError, DataWarning, as_path, expect, some
+from quickvision.base.errors import DataError, as_path, expect, some, warn
 from quickvision.data.labels import FolderLabel, NamedLabel, NameLabel
-from quickvision.data.paths import find_files, folder, relative, sides
+from quickvision.data.paths import Files, find_files, folder, relative, sides
 
 
 @dataclass(frozen=True)
@@ -53,19 +52,20 @@ class Listing:
         return replace(self, labels=labels, get_y=NamedLabel(self.get_y, names))
 
 
-def list_folder(path: str | Path, *, valid: object = None) -> Listing:
+def list_folder(path: str | Path, *, valid: object = None, walked: Files | None = None) -> Listing:
     """List class folders; see `quickvision.from_folder`.
 
     Args:
         path: The folder.
         valid: The name of the validation folder, where it is text; else it is looked for.
+        walked: What `find_files` has found there, where it has been asked.
 
     Raises:
         DataError: No folder, or no class folder in it.
     """
     root = folder(path)
     train, held_out = sides(root, valid_folder(valid))
-    found, others = find_files(root)
+    found, others = walked or find_files(root)
     tops = {f"{held_out.name}/": True} if held_out else {}
     tops["" if train == root else f"{train.name}/"] = False
     names, labels, held, unused = [], [], [], {}
@@ -106,9 +106,13 @@ def valid_folder(valid: object) -> str | None:
 
 
 def list_names(
-    path_or_files: str | Path | Iterable[str | Path], pat: str | re.Pattern[str]
+    path_or_files: str | Path | Iterable[str | Path],
+    pat: str | re.Pattern[str],
+    walked: Files | None = None,
 ) -> Listing:
     """List pictures whose names hold their labels; see `quickvision.from_name_re`.
+
+    `walked` is what `find_files` has found in the folder, where it has been asked.
 
     Raises:
         DataError: No folder, named files that do not exist, or no name that the pattern matches.
@@ -118,7 +122,7 @@ def list_names(
     others: list[str] = []
     if isinstance(path_or_files, str | Path):
         root = folder(path_or_files)
-        names, others = find_files(root)
+        names, others = walked or find_files(root)
     else:
         if isinstance(path_or_files, bytes) or not isinstance(path_or_files, Iterable):
             expect(path_or_files, (str, Path, list), "path_or_files")
@@ -165,5 +169,4 @@ def warn_of_unused(listing: Listing) -> None:
     """Say which folders of pictures belong to neither side."""
     if listing.unused:
         names = some(listing.unused)
-        text = f"not used, neither to train nor to validate: {names} in {listing.root}"
-        warnings.warn(text, DataWarning, stacklevel=3)
+        warn(f"not used, neither to train nor to validate: {names} in {listing.root}")

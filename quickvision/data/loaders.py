@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +21,16 @@ from fastai.vision.augment import FlipItem, PadMode, RandomResizedCrop, Resize, 
 from fastai.vision.core import TensorImage
 from PIL import Image
 
-from quickvision.base.errors import DataError, DataWarning, as_path, some
+from quickvision.base.errors import DataError, as_path, some, warn
 from quickvision.base.figures import UNEVEN, imbalance
 from quickvision.base.files import cache_folder
-from quickvision.data.holdout import hold_out
+from quickvision.data.holdout import SKIPPED_COLUMNS, hold_out
 from quickvision.data.labels import read_class_names
 from quickvision.data.listing import Listing
 from quickvision.data.options import Options, too_many
 from quickvision.data.paths import to_paths
 from quickvision.data.pictures import Opener, make_copies
-from quickvision.data.scan import scan, unfit
+from quickvision.data.scan import Facts, scan, unfit
 
 
 class CentreCrop(Transform):
@@ -74,13 +74,11 @@ def load(listing: Listing, options: Options) -> DataLoaders:
         raise DataError(
             f"expected pictures in {listing.root}, got none; looked for .jpg, .png and the like"
         )
-    if options.class_names is not None:
-        used = {label for label in listing.labels if label}
-        listing = listing.renamed(read_class_names(options.class_names, used))
-    reasons = _left_out(listing, options)
-    split = hold_out(
-        listing, reasons, valid=options.valid, groups=options.groups, seed=options.seed
-    )
+    found = examine(listing, options)
+    listing, reasons = found.listing, found.reasons
+    _say_what_is_left_out(listing, reasons, options.max_bad)
+    split = found.split()
+    del found  # its facts take a kilobyte a file
     in_valid = split["valid"].to_numpy(dtype=bool)
     names, labels = split["path"].to_numpy(), split["label"].to_numpy()
     train, valid = names[~in_valid].tolist(), names[in_valid].tolist()
@@ -90,30 +88,69 @@ def load(listing: Listing, options: Options) -> DataLoaders:
         train = _oversampled(train, labels[~in_valid].tolist(), counts)
     with no_random(options.seed, reproducible=False):
         dls = _dataloaders(listing, train, valid, counts, options)
-    rows = [(listing.root / name, reason) for name, reason in reasons.items()]
-    dls.skipped = pd.DataFrame(rows, columns=["path", "reason"])
+    dls.skipped = pd.DataFrame(reasons.items(), columns=SKIPPED_COLUMNS)
     dls.split = split
     return dls
 
 
-def _left_out(listing: Listing, options: Options) -> dict[str, str]:
+@dataclass(frozen=True)
+class Examined:
+    """A listing that has been looked at, by a door or by `check`.
+
+    Attributes:
+        listing: With its classes named.
+        options: What was asked for.
+        facts: What was seen in the files that were looked into, by name.
+        reasons: Names of the files that are no data, with the reasons.
+    """
+
+    listing: Listing
+    options: Options
+    facts: Mapping[str, Facts]
+    reasons: Mapping[str, str]
+
+    def split(self) -> pd.DataFrame:
+        """Say of each picture that can be used on which side it is; see `hold_out`."""
+        asked = self.options
+        how = {"valid": asked.valid, "groups": asked.groups, "seed": asked.seed}
+        return hold_out(self.listing, self.reasons, **how)
+
+
+def examine(listing: Listing, options: Options, *, everything: bool = False) -> Examined:
+    """Name the classes, look into the files, and say which are no data.
+
+    Args:
+        listing: What a door found.
+        options: What was asked for; without `check` no file is opened.
+        everything: Look into those that the listing leaves out, too.
+
+    Raises:
+        DataError: A class has no name.
+    """
+    if options.class_names is not None:
+        used = set(filter(None, listing.labels))
+        listing = listing.renamed(read_class_names(options.class_names, used))
+    out = listing.missing if everything else listing.left_out
+    names = [name for name in listing.names if name not in out] if options.check else []
+    seen = scan(to_paths(listing.root, names)) if names else []
+    facts = dict(zip(names, seen, strict=True))
+    usable = {name: facts[name] for name in names if name not in listing.left_out}
+    return Examined(listing, options, facts, {**listing.left_out, **unfit(usable)})
+
+
+def _say_what_is_left_out(listing: Listing, reasons: Mapping[str, str], max_bad: float) -> None:
     """Say which files are no data, and why; stop where too many are bad."""
-    reasons = dict(listing.left_out)
-    if options.check:
-        names = [name for name in listing.names if name not in reasons]
-        facts = scan(to_paths(listing.root, names))
-        reasons |= unfit(dict(zip(names, facts, strict=True)))
     if not reasons:
-        return reasons
+        return
     shown = some([f"{name} ({reason})" for name, reason in reasons.items()])
     bad = [name for name in reasons if name not in listing.left_out or name in listing.missing]
     n = len(listing.names)
     if len(reasons) == n:
         raise DataError(f"expected pictures in {listing.root} that can be read, got none: {shown}")
-    if too_many(len(bad), n, options.max_bad):
+    if too_many(len(bad), n, max_bad):
         shown = some([f"{name} ({reasons[name]})" for name in bad])
         raise DataError(
-            f"expected at most {options.max_bad:.0%} bad files in {listing.root}, got {len(bad):,}"
+            f"expected at most {max_bad:.0%} bad files in {listing.root}, got {len(bad):,}"
             f" of {n:,}: {shown}; mend them, or go on without them with"
             f" max_bad={-(-len(bad) * 100 // n) / 100:g}"
         )
@@ -123,23 +160,19 @@ def _left_out(listing: Listing, options: Options) -> dict[str, str]:
         if name not in reasons
     }
     if lost:
-        text = f"no picture of {some(sorted(lost))} can be used: not a class any more"
-        warnings.warn(text, DataWarning, stacklevel=4)
-    text = f"left out {len(reasons):,} of {n:,} pictures: {shown}; see dls.skipped"
-    warnings.warn(text, DataWarning, stacklevel=4)
-    return reasons
+        warn(f"no picture of {some(sorted(lost))} can be used: not a class any more")
+    warn(f"left out {len(reasons):,} of {n:,} pictures: {shown}; see dls.skipped")
 
 
 def _warn_of_uneven(counts: Mapping[str, int], balance: str | None) -> None:
     times = imbalance(counts)
     if times > UNEVEN and balance is None:
         large, small = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
-        text = (
+        warn(
             f"uneven classes: {counts[large]:,} training pictures of {large}, {counts[small]:,} of"
             f" {small} ({times:.0f} times); read macro-F1 beside accuracy, and try"
             " balance='weights' or 'oversample'"
         )
-        warnings.warn(text, DataWarning, stacklevel=4)
 
 
 def _oversampled(names: list[str], labels: list[str], counts: Mapping[str, int]) -> list[str]:
@@ -251,8 +284,7 @@ def _batch_size(bs: int, n_train: int) -> int:
     if bs <= n_train:
         return bs
     lowered = max(2, n_train // 4)
-    text = f"bs lowered from {bs} to {lowered}: there are only {n_train} training pictures"
-    warnings.warn(text, DataWarning, stacklevel=5)
+    warn(f"bs lowered from {bs} to {lowered}: there are only {n_train} training pictures")
     return lowered
 
 

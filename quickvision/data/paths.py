@@ -1,6 +1,6 @@
 """Which files are pictures, and which folders are the two sides.
 
-Level 1: it knows nothing of labels or of fastai. Within a data set a picture goes by its name: its
+It knows nothing of labels or of fastai. Within a data set a picture goes by its name: its
 path below the root, as text with `/`, which is smaller than a `Path` and much faster to make.
 """
 
@@ -123,7 +123,18 @@ def relative(path: str | Path, root: Path) -> str:
     return below if os.sep == "/" else below.replace(os.sep, "/")
 
 
-def find_files(root: Path) -> tuple[list[str], list[str]]:
+def below(path: str | Path, root: Path) -> str:
+    """Return what every table calls a picture: its path below `root`, with `/`.
+
+    One that is elsewhere is called by its whole path.
+    """
+    return relative(path, root) or Path(path).as_posix()
+
+
+Files = tuple[list[str], list[str]]  # names of pictures, and of other files
+
+
+def find_files(root: Path) -> Files:
     """Walk `root` for pictures (by their suffix), and for other files.
 
     Hidden files and folders (`.ipynb_checkpoints`, `._name.jpg`) and `__MACOSX` are not looked

@@ -1,21 +1,20 @@
 """Which pictures are held out, and whether the two sides make sense.
 
-Level 1: names and labels in, booleans out; it knows nothing of files' contents or of fastai. A
-split depends on the seed and on the pictures' names alone, so that it is the same on every machine,
-and a picture that is added or left out moves few others.
+Names and labels in, booleans out; it knows nothing of files' contents or of fastai. A split depends
+on the seed and on the pictures' names alone, so that it is the same on every machine, and a picture
+that is added or left out moves few others.
 """
 
 from __future__ import annotations
 
 import unicodedata
-import warnings
 from collections import Counter
 from collections.abc import Hashable, Sequence
 
 import numpy as np
 import pandas as pd
 
-from quickvision.base.errors import DataError, DataWarning, some
+from quickvision.base.errors import DataError, some, warn
 
 
 def stratified_split(
@@ -164,5 +163,4 @@ def check_sides(labels: Sequence[str], held: Sequence[bool], side: str) -> None:
             f" {some(sorted(train), limit=5)}"
         )
     if absent := sorted(train.keys() - valid.keys()):
-        text = f"{side} has no pictures of {some(absent)}: no figure will speak of these classes"
-        warnings.warn(text, DataWarning, stacklevel=5)
+        warn(f"{side} has no pictures of {some(absent)}: no figure will speak of these classes")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import warnings
 from collections.abc import Hashable, Sequence
 from numbers import Integral, Real
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from quickvision.base.errors import DataError, DataWarning, as_path, did_you_mean, expect, some
+from quickvision.base.errors import DataError, as_path, did_you_mean, expect, some, warn
 from quickvision.base.files import read_rows
 from quickvision.data.labels import TableLabel
 from quickvision.data.listing import Listing
@@ -179,7 +178,7 @@ def _list(
     for row, (cell, label) in enumerate(zip(table[fn_col], table[label_col], strict=True)):
         there = find_cell(cell, ends, base)
         file = there or base / f"{cell}{suffix or ''}"
-        picture = relative(file, base) or file.as_posix()
+        picture = relative(file, base) or Path(os.path.abspath(file)).as_posix()
         if labelled.get(picture, label) != label:
             raise DataError(
                 f"expected one label for each picture in {name}, got {labelled[picture]!r} and"
@@ -192,16 +191,14 @@ def _list(
             if not there:
                 missing[picture] = "no such file"
     if dropped := len(table) - len(rows):
-        text = f"{dropped:,} of {len(table):,} rows of {name} repeat a row or name no picture"
-        warnings.warn(text, DataWarning, stacklevel=4)
+        warn(f"{dropped:,} of {len(table):,} rows of {name} repeat a row or name no picture")
     table = table.iloc[rows]
     left_out = {picture: "no label" for picture in names if not labelled[picture]}
     left_out |= missing
     held = None
     sides = [column for column in table.columns if str(column).casefold() in SPLIT_NAMES]
     if sides and not {valid_col, fn_col, label_col, groups} & set(sides):
-        text = f"column {sides[0]!r} of {name} is not used; valid_col={sides[0]!r} splits by it"
-        warnings.warn(text, DataWarning, stacklevel=4)
+        warn(f"column {sides[0]!r} of {name} is not used; valid_col={sides[0]!r} splits by it")
     if valid_col is not None:
         held, tests = _held(table[valid_col], valid_col, name)
         left_out |= {p: "a test row" for p, is_test in zip(names, tests, strict=True) if is_test}

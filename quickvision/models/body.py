@@ -227,7 +227,7 @@ def cut_classifier(model: nn.Module) -> nn.Module:
 def kept_children(model: nn.Module) -> list[str]:
     """Name the children that make a torchvision model's body, as code: `model.features`."""
     return [
-        f"{'*' * isinstance(child, nn.ModuleList)}model.{name}"
+        f"{'*' if isinstance(child, nn.ModuleList) else ''}model.{name}"
         for name, child in model.named_children()
         if name not in _HEADS | _AUXILIARY
     ]

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from fastai.callback.fp16 import AMPMode, MixedPrecision
 from fastai.learner import Learner
+from fastai.torch_core import no_random
 from torch import nn
 from torch.fx.experimental.optimization import fuse
 
@@ -65,6 +66,16 @@ def speed_up(learn: Learner, precision: str) -> None:
 def device_of(learn: Learner) -> torch.device:
     """Return where a learner computes: its data's device, or where its model is."""
     return torch.device(learn.dls.device or next(learn.model.parameters()).device)
+
+
+def one_picture(dl: Any) -> torch.Tensor:
+    """Read the first picture of a loader, float32 [1, channels, height, width], on its device.
+
+    No random state changes: building a loader draws from Python's generator.
+    """
+    with no_random(reproducible=False):
+        picture = dl.new(bs=1, shuffle=False, num_workers=0).one_batch()[0]
+    return picture.as_subclass(torch.Tensor)
 
 
 def half_precision(learn: Learner) -> torch.dtype | None:

@@ -24,7 +24,7 @@ from quickvision.base.errors import DataError, ModelError, as_path, did_you_mean
 from quickvision.base.figures import is_uneven
 from quickvision.models.body import layer_groups as split_into
 from quickvision.models.body import make_body
-from quickvision.models.compute import check_precision, speed_up
+from quickvision.models.compute import check_precision, one_picture, speed_up
 from quickvision.models.head import check_head, make_head
 from quickvision.models.losses import make_loss
 from quickvision.models.optimisers import FusedAdam, find_opt
@@ -133,9 +133,9 @@ def cnn_learner(
         more.setdefault("opt_func", FusedAdam)
     found = find_arch(arch)
     if metrics is None:
-        macro_f1 = [F1Score(average="macro")] if is_uneven(getattr(dls, "split", None)) else []
+        macro_f1 = [F1Score(average="macro")] if is_uneven(dls) else []
         metrics = [error_rate, accuracy, *macro_f1]
-    picture = _one_picture(dls)
+    picture = one_picture(dls.loaders[-1]).cpu()
     own = _normalised(dls, found.settings, channels=picture.shape[1])
     model = _model(own, found, weights, asked, picture)
     meta = {} if isinstance(found.source, str) else model_meta.get(found.source, {})
@@ -180,13 +180,6 @@ def check_options(options: Mapping[str, Any]) -> tuple[ModelOptions, dict[str, A
     check_head(asked.head, asked.hidden, asked.dropout, asked.activation)
     find_opt(asked.opt, asked.momentum)
     return asked, more
-
-
-def _one_picture(dls: DataLoaders) -> torch.Tensor:
-    """Read one validation picture, float32 [1, channels, height, width]."""
-    with no_random(reproducible=False):  # building a loader draws from Python's generator
-        picture = dls.loaders[-1].new(bs=1, shuffle=False, num_workers=0).one_batch()[0]
-    return picture.as_subclass(torch.Tensor).cpu()
 
 
 def _model(

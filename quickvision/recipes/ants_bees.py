@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from quickvision.base.progress import say
+from quickvision.base.progress import Lines, line, say
 from quickvision.data.paths import inside
 from quickvision.recipes.downloads import fetch
 from quickvision.runs.run import Run
@@ -73,12 +73,12 @@ def train_ants_bees(
     options = {"head": "linear", "crop_pct": 0.875, **options}  # the tutorial's
     runs = []
     for stage, epochs in stages.items():
-        say(f"{'mode':<13}{stage}", verbose=options.get("verbose", True))
+        say(line("mode", stage), verbose=options.get("verbose", True))
         runs.append(train(root, name=f"{name}-{stage}", **epochs, **options))
     if mode == "both":
         frozen, tuned = runs
-        text = f"\n{'features':<13}{frozen.accuracy}\n{'finetune':<13}{tuned.accuracy}"
-        say(text, verbose=options.get("verbose", True))
+        both = Lines(features=str(frozen.accuracy), finetune=str(tuned.accuracy))
+        say(f"\n{both}", verbose=options.get("verbose", True))
         return replace(tuned, baseline=frozen)
     return runs[0]
 

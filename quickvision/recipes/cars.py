@@ -14,8 +14,8 @@ import pandas as pd
 from fastai.data.external import URLs
 from scipy.io import loadmat
 
-from quickvision.base.errors import DataError, RunError, some
-from quickvision.base.files import cache_folder
+from quickvision.base.errors import DataError, some
+from quickvision.base.files import cache_folder, whole_folder
 from quickvision.data.doors import from_df
 from quickvision.data.options import Options
 from quickvision.data.paths import inside, sides
@@ -102,10 +102,9 @@ def write_numbered(root: Path, devkit: Path) -> Path:
     table = read_cars(root, devkit)
     table = table[~table["is_test"]]
     names = [str(name) for name in _read(devkit / NAMES, "class_names")]
-    part = target.with_name(f".{os.getpid()}-cars")
-    try:
+    with whole_folder(target) as part:
         for side in ("train", "test"):
-            (part / side).mkdir(parents=True)
+            (part / side).mkdir()
         for file in table["file"]:
             _same(root / file, part / "train" / Path(file).name)
         for picture in sorted((root / "cars_test").rglob("*.jpg")):
@@ -114,12 +113,6 @@ def write_numbered(root: Path, devkit: Path) -> Path:
         classes = [names.index(label) + 1 for label in table["label"]]
         pd.DataFrame({"file": files, "class": classes}).to_csv(part / "train.csv", index=False)
         pd.Series(names).to_csv(part / "names.csv", index=False, header=False)
-        os.replace(part, target)
-    except OSError as error:
-        if not target.is_dir():  # else another process was first
-            raise RunError(f"expected to write pictures to {target}, got: {error}") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return target
 
 

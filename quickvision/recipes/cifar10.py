@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import pickle
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +13,8 @@ from fastai.data.external import URLs
 from fastai.vision.augment import aug_transforms
 from PIL import Image
 
-from quickvision.base.errors import DataError, RunError
-from quickvision.base.files import cache_folder
+from quickvision.base.errors import DataError
+from quickvision.base.files import cache_folder, whole_folder
 from quickvision.base.progress import counted
 from quickvision.data.paths import inside
 from quickvision.recipes.downloads import untar_data
@@ -82,8 +80,7 @@ def write_pictures(batches: Path) -> Path:
     if target.is_dir():
         return target
     names = _names(files[-1])
-    part = target.with_name(f".{os.getpid()}-{key}")
-    try:
+    with whole_folder(target) as part:
         for side in ("train", "test"):
             for name in names:
                 (part / side / name).mkdir(parents=True)
@@ -93,12 +90,6 @@ def write_pictures(batches: Path) -> Path:
             for i, (picture, label) in enumerate(counted(pairs, len(labels), f"write {batch}")):
                 file = part / side / names[label] / f"{number}_{i:05d}.png"
                 Image.fromarray(picture).save(file)
-        os.replace(part, target)
-    except OSError as error:
-        if not target.is_dir():  # else another process was first
-            raise RunError(f"expected to write pictures to {target}, got: {error}") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return target
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import replace
 from functools import partial
@@ -18,8 +17,8 @@ from sklearn.datasets import load_digits
 
 from quickvision.base.errors import RunError, as_path
 from quickvision.base.figures import Accuracy
-from quickvision.base.files import cache_folder, write_whole
-from quickvision.base.progress import say
+from quickvision.base.files import cache_folder, whole_folder, write_whole
+from quickvision.base.progress import Lines, line, say
 from quickvision.runs.run import Run
 from quickvision.runs.train import train
 
@@ -80,10 +79,11 @@ def train_digits(
     alone = train(data / "5-9", weights=None, name="digits-5-9-scratch", **how)
     for epoch, value in enumerate(alone.history["accuracy"], start=1):
         right = Accuracy(round(value * len(alone.preds)), len(alone.preds))
-        say(f"epoch {epoch:<7}{right}", verbose=verbose)
+        say(line(f"epoch {epoch}", right), verbose=verbose)
     run = replace(run, baseline=alone)
-    say(f"\ntransfer     {run.accuracy}\nfrom scratch {alone.accuracy}", verbose=verbose)
-    say(f"written to   {run.path}, the pictures to {data}", verbose=verbose)
+    said = {"transfer": f"{run.accuracy}", "from scratch": f"{alone.accuracy}"}
+    said["written to"] = f"{run.path}, the pictures to {data}"
+    say(f"\n{Lines(said)}", verbose=verbose)
     return run
 
 
@@ -131,7 +131,7 @@ def _learn_first(data: Path, epochs: int, options: dict[str, Any], *, verbose: b
     how: dict[str, Any] = {"weights": None, "frozen_epochs": 0, "unfrozen_epochs": epochs}
     how |= {"bs": 32, "lr_unfrozen": 2e-3}  # half the time of `bs=16` and a search
     base = train(data / "0-4", name="digits-0-4", verbose=False, **{**options, **how})
-    say(f"{'accuracy':<13}{base.accuracy}  {sum(base.timing.values()):.0f} s", verbose=verbose)
+    say(line("accuracy", f"{base.accuracy}  {sum(base.timing.values()):.0f} s"), verbose=verbose)
     state = {k: v.contiguous() for k, v in base.learn.model[0].model.state_dict().items()}
     return write_whole(base.path / "body.safetensors", partial(save_file, state))
 
@@ -147,8 +147,7 @@ def _write_digits(folder: Path, *, every: int = 1) -> Path:
             raise RunError(f"expected to write digits to {folder}, got a folder with other things")
         return folder
     digits = load_digits()
-    part = folder.with_name(f".{os.getpid()}-{folder.name}")
-    try:
+    with whole_folder(folder) as part:
         for digit, name in enumerate(DIGIT_NAMES):
             numbers = np.flatnonzero(digits.target == digit)[::every]
             # The scans are in the order of their 13 writers: labelled ones come from all of them.
@@ -158,8 +157,4 @@ def _write_digits(folder: Path, *, every: int = 1) -> Path:
                 file = part / half / name / f"{name}_{number:04d}.png"
                 file.parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray((digits.images[number] * (255 / 16)).astype(np.uint8)).save(file)
-        os.replace(part, folder)
-    except OSError as error:
-        shutil.rmtree(part, ignore_errors=True)
-        raise RunError(f"expected to write pictures to {folder}, got: {error}") from error
     return folder

@@ -11,7 +11,6 @@ import gzip
 import hashlib
 import lzma
 import os
-import shutil
 import tarfile
 import zipfile
 import zlib
@@ -26,8 +25,9 @@ from urllib.request import Request, urlopen
 import fastai.data
 from fastai.data.external import FastDownload, fastai_cfg, fastai_path
 
-from quickvision.base.errors import DataError
-from quickvision.base.progress import counted, say
+from quickvision.base.errors import DataError, RunError
+from quickvision.base.files import whole_folder
+from quickvision.base.progress import counted, line, say
 
 try:
     import fcntl
@@ -101,7 +101,7 @@ def fetch(url: str, *, checksum: Checksum) -> Path:
             if target.is_dir():
                 return target
             if not archive.is_file() or _got_instead(archive, checksum):
-                say(f"{'download':<13}{url} to {target}")
+                say(line("download", f"{url} to {target}"))
                 _download(url, part)
                 if got := _got_instead(part, checksum):
                     part.unlink()
@@ -110,19 +110,20 @@ def fetch(url: str, *, checksum: Checksum) -> Path:
                         f" again, or {BY_HAND}"
                     )
                 os.replace(part, archive)
-            try:
-                _unpack(archive, target)
-            except _NO_ARCHIVE as error:
-                archive.unlink()
-                raise DataError(
-                    f"expected an archive from {url}, got: {' '.join(str(error).split())}; it is"
-                    f" deleted: call again, or {BY_HAND}"
-                ) from error
-    # No common parent: of the net and the disk, and of HTTP.
-    except (OSError, HTTPException) as error:
+            with whole_folder(target) as folder:
+                try:
+                    _unpack(archive, folder, target)
+                except _NO_ARCHIVE as error:
+                    archive.unlink()
+                    raise DataError(
+                        f"expected an archive from {url}, got: {' '.join(str(error).split())}; it"
+                        f" is deleted: call again, or {BY_HAND}"
+                    ) from error
+    # No common parent: of the net and the disk, of HTTP, and of the folder.
+    except (OSError, HTTPException, RunError) as error:
         kept = part.stat().st_size if part.is_file() else 0
         again = f"call again to go on after the {kept:,} bytes that came, or " if kept else ""
-        got = " ".join(str(error).split()) or type(error).__name__
+        got = " ".join(str(error.__cause__ or error).split()) or type(error).__name__
         raise DataError(f"expected to download {url}, got: {got}; {again}{BY_HAND}") from error
     return target
 
@@ -190,20 +191,16 @@ def _shown(checksum: Checksum) -> str:
     return checksum
 
 
-def _unpack(archive: Path, target: Path) -> None:
-    """Unpack beside the target, then move: a folder that is there is whole."""
-    part = target.with_name(f".{os.getpid()}-{target.name}")
-    try:
-        part.mkdir(parents=True)
-        if archive.suffix == ".zip":
-            with zipfile.ZipFile(archive) as packed:  # drops `..` and roots by itself
-                packed.extractall(part)
-        else:
-            with tarfile.open(archive) as packed_tar:
-                packed_tar.extractall(part, filter="data")
-                while packed_tar.fileobj and packed_tar.fileobj.read(2**20):
-                    pass  # gzip's checksum stands behind where tarfile stops
-        tops = [top for top in part.iterdir() if not top.name.startswith((".", "__MACOSX"))]
-        os.replace(tops[0] if len(tops) == 1 and tops[0].is_dir() else part, target)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+def _unpack(archive: Path, folder: Path, target: Path) -> None:
+    """Unpack into a folder; what holds just one folder is that one, and moved to the target."""
+    if archive.suffix == ".zip":
+        with zipfile.ZipFile(archive) as packed:  # drops `..` and roots by itself
+            packed.extractall(folder)
+    else:
+        with tarfile.open(archive) as packed_tar:
+            packed_tar.extractall(folder, filter="data")
+            while packed_tar.fileobj and packed_tar.fileobj.read(2**20):
+                pass  # gzip's checksum stands behind where tarfile stops
+    tops = [top for top in folder.iterdir() if not top.name.startswith((".", "__MACOSX"))]
+    if len(tops) == 1 and tops[0].is_dir():
+        os.replace(tops[0], target)

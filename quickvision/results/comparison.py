@@ -102,17 +102,20 @@ class Comparison:
             )
         return pd.DataFrame(rows).fillna("")
 
-    def __str__(self) -> str:
+    def _foot(self) -> str:
         done = self.table[self.table["failed"] == ""].iloc[0]
         seeds = f", mean of {int(done['seeds'])} seeds" if done["seeds"] > 1 else ""
-        foot = f"n={int(done['n']):,}{seeds}; same: not to be told apart from the best (5 %)"
-        return f"{self.shown().to_string(index=False)}\n{foot}\nwritten to {self.path}"
+        return f"n={int(done['n']):,}{seeds}; same: not to be told apart from the best (5 %)"
+
+    def __str__(self) -> str:
+        table = self.shown().to_string(index=False)
+        return f"{table}\n{self._foot()}\nwritten to {self.path}"
 
     def __repr__(self) -> str:
         return f"<Comparison of {len(self.table)}: best {self.best}, {self.path}>"
 
     def _repr_html_(self) -> str:
-        return f"{self.shown().to_html(index=False)}<p>{escape(str(self).splitlines()[-2])}</p>"
+        return f"{self.shown().to_html(index=False)}<p>{escape(self._foot())}</p>"
 
 
 def tabled(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:

@@ -84,7 +84,7 @@ def plot_top_losses(preds: Predictions, k: int = 9, *, ax: Axes | None = None) -
         down, across = divmod(place, columns)
         box = ((across + 0.04) / columns, 1 - (down + 0.98) / rows, 0.92 / columns, share / rows)
         tile = ax.inset_axes(box)
-        image = Picture.create(row["path"])
+        image = Picture.create(preds.paths[index])
         image.thumbnail((320, 320))
         tile.imshow(image)
         tile.set_axis_off()

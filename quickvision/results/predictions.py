@@ -18,6 +18,7 @@ from torch import softmax
 from quickvision.base.errors import DataError, expect
 from quickvision.base.figures import Accuracy
 from quickvision.base.processes import everyones, share_of, world_size
+from quickvision.data.paths import below
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -30,6 +31,7 @@ class Predictions:
         vocab: The c class names.
         losses: float32 [n], the learner's loss for each picture.
         paths: The n files, in the same order; `item-0` and so on where the items are not files.
+        root: The folder below which tables name them, `dls.path`; None names them as they are.
 
     Raises:
         ValueError: The lengths do not fit together, or a target is no index of `vocab`.
@@ -40,6 +42,7 @@ class Predictions:
     vocab: tuple[str, ...]
     losses: np.ndarray
     paths: tuple[Path, ...]
+    root: Path | None = None
 
     def __post_init__(self) -> None:
         n, c = len(self.targs), len(self.vocab)
@@ -81,10 +84,15 @@ class Predictions:
         return Accuracy(int(self.right.sum()), len(self))
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a picture: `path`, `actual`, `predicted`, `prob` (of the predicted), `loss`."""
+        """One row a picture: `path`, `actual`, `predicted`, `prob` (of the predicted), `loss`.
+
+        `path` is text, below `root` and with `/`, so that the table joins `dls.split` and others;
+        the whole path is `paths[i]`.
+        """
+        root = self.root
         names = np.array(self.vocab, dtype=object)
         columns = {
-            "path": [str(path) for path in self.paths],
+            "path": [p.as_posix() if root is None else below(p, root) for p in self.paths],
             "actual": names[self.targs],
             "predicted": names[self.predicted],
             "prob": self.probs[np.arange(len(self)), self.predicted],
@@ -141,6 +149,7 @@ def get_preds(learn: Learner, *, ds_idx: int = 1, dl: Any = None, tta: int = 0) 
         vocab=tuple(map(str, learn.dls.vocab)),
         losses=losses.astype(np.float32),
         paths=_paths(dl),
+        root=Path(learn.dls.path),
     )
 
 
@@ -207,7 +216,7 @@ def top_losses(preds: Predictions, k: int | None = 9) -> pd.DataFrame:
 
     Returns:
         Columns `path`, `actual`, `predicted`, `prob` (of the predicted class), `loss`; the index
-        is the picture's place in `preds`.
+        is the picture's place in `preds`: the file at index i is `preds.paths[i]`.
     """
     expect(preds, Predictions, "preds")
     if k is not None and not (isinstance(k, int) and k >= 0):

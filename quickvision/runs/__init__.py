@@ -1,6 +1,5 @@
 """The rooms joined: one training, its folder, its handle. The only folder that asks all others.
 
-    bottleneck     who waits for whom
     options        how a run trains: each option declared once; loads no torch
     checkpoints    what is kept to go on: how far it is, random states, files
     config         what a run was asked for, and its pictures: `config.json`

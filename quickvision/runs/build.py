@@ -13,7 +13,7 @@ from fastai.torch_core import default_device
 
 from quickvision.base.errors import did_you_mean
 from quickvision.base.figures import clocked
-from quickvision.base.progress import say
+from quickvision.base.progress import line, say
 from quickvision.data.doors import load_data
 from quickvision.data.options import Options
 from quickvision.models.compute import check_precision
@@ -131,5 +131,5 @@ def with_batch_size(spec: Spec, learn: Learner, *, verbose: bool = True) -> Spec
     bs = largest_batch(learn)
     for dl in learn.dls.loaders:
         dl.bs = bs
-    say(f"{'batch':<13}{bs} pictures, as bs='auto' finds", verbose=verbose)
+    say(line("batch", f"{bs} pictures, as bs='auto' finds"), verbose=verbose)
     return spec.with_pictures(bs=bs)

@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from fastai.data.core import DataLoaders
 from filelock import FileLock, Timeout
 
 from quickvision.base.errors import RunError, as_path, expect, some
 from quickvision.base.files import read_rows, write_whole
-from quickvision.data.holdout import CSV, save_split
+from quickvision.data.holdout import CSV, save_split, skipped_of, split_of
 from quickvision.results.plots import plot_lr_find, save_plot
 from quickvision.runs.checkpoints import FOLDER
 from quickvision.runs.config import Sides, Spec, write_config
@@ -57,10 +56,9 @@ def start_folder(out: str | Path, name: str, spec: Spec, sides: Sides, dls: Data
         RunError: They cannot be written.
     """
     path = new_run_folder(out, name)
-    if isinstance(getattr(dls, "split", None), pd.DataFrame):  # made by our doors
+    if split_of(dls) is not None:
         save_split(dls, path / "split.csv")
-    skipped = getattr(dls, "skipped", None)
-    if isinstance(skipped, pd.DataFrame) and len(skipped):
+    if len(skipped := skipped_of(dls)):
         write_whole(path / "skipped.csv", partial(skipped.to_csv, **CSV))
     write_config(path, spec, sides, dls)  # last: what has it can be resumed
     return path
@@ -75,8 +73,7 @@ def check_same(path: Path, sides: Sides, dls: DataLoaders) -> None:
     if Sides.of(dls) == sides:
         return
     text = f"{len(dls.train_ds):,} to train on instead of {sides.n_train:,}"
-    split = getattr(dls, "split", None)
-    if (path / "split.csv").is_file() and isinstance(split, pd.DataFrame):
+    if (path / "split.csv").is_file() and (split := split_of(dls)) is not None:
         was = {row[0] for row in read_rows(path / "split.csv", errors="surrogateescape")[1:]}
         now = {name.strip() for name in split["path"]}
         new, gone = sorted(now - was), sorted(was - now)

@@ -25,7 +25,6 @@ from quickvision.base.progress import say
 from quickvision.models.compute import deterministic, device_of
 from quickvision.models.zoo import arch_name
 from quickvision.results.predictions import get_preds
-from quickvision.runs.bottleneck import Watch
 from quickvision.runs.checkpointer import Checkpointer
 from quickvision.runs.checkpoints import BEFORE, BEST, FOLDER, Checkpoint, Progress, Stage, plain
 from quickvision.runs.config import Spec
@@ -38,6 +37,7 @@ from quickvision.training.fit import UNFROZEN_LR, count_groups, fit_frozen, fit_
 from quickvision.training.guards import InParts
 from quickvision.training.lr_find import FROZEN_LR, find_lr
 from quickvision.training.records import Bar, BestEpoch, logged
+from quickvision.training.trials import Watch
 
 
 @dataclass

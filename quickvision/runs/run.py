@@ -1,10 +1,9 @@
-"""The folder of one run, and the handle that a finished run is."""
+"""`Run`: what a finished training hands back, its tables and plots one call away."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from matplotlib.axes import Axes
 
 from quickvision.base.errors import RunError, some
 from quickvision.base.figures import Accuracy, is_uneven, spoken
+from quickvision.base.progress import Lines
 from quickvision.results import plots
 from quickvision.results import predictions as interpret
 from quickvision.results.predictions import Predictions
@@ -38,7 +38,7 @@ class Run:
         lr_finds: What the rate finder saw, by stage; empty where rates were given.
         arch: Name of the architecture.
         path: Folder with the stages' weights, the tables and the plots.
-        skipped: Pictures that were left out: columns `path` and `reason`.
+        skipped: Pictures that were left out: columns `path` (below `dls.path`) and `reason`.
         spec: What was asked for: the options of data and model, and how it was to be trained.
         stages: What each stage did, its rates with it.
         best: The best epoch's row of `history`: most accurate, then of lowest validation loss. It
@@ -119,7 +119,7 @@ class Run:
         """
         return write_script(self.learn, self.spec, self.stages, self.path / "split.csv")
 
-    def summary(self) -> dict[str, str]:
+    def summary(self) -> Lines:
         """Say the result in a few named lines of text."""
         n_train, n_valid = len(self.learn.dls.train_ds), len(self.preds)
         n_skipped = len(self.skipped)
@@ -138,7 +138,7 @@ class Run:
         lines = {
             "accuracy": f"{self.accuracy}{self._looks()}",
             "macro-F1": f"{interpret.macro_f1(self.preds):.1%}, each class counting the same"
-            if is_uneven(getattr(self.learn.dls, "split", None))
+            if is_uneven(self.learn.dls)
             else "",
             "best epoch": self._best(),
             "baseline": str(self.baseline.accuracy) if self.baseline else "",
@@ -146,12 +146,12 @@ class Run:
             "time": f"{spoken(total)}: {', '.join(slow)}",
             "data": f"{n_train:,} train, {n_valid:,} valid, {len(self.preds.vocab)} classes",
             "confused": some(confused) or "nothing",
-            "left out": f"{n_skipped:,} picture{'s'[: n_skipped != 1]}, see run.skipped"
+            "left out": f"{n_skipped:,} picture{'' if n_skipped == 1 else 's'}, see run.skipped"
             if n_skipped
             else "",
             "written to": str(self.path),
         }
-        return {name: text for name, text in lines.items() if text}
+        return Lines({name: text for name, text in lines.items() if text})
 
     def _looks(self) -> str:
         tta = self.config.tta
@@ -175,12 +175,7 @@ class Run:
         return f"<Run {self.path}: {self.arch}, accuracy {self.accuracy}>"
 
     def __str__(self) -> str:
-        return "\n".join(f"{name:<13}{text}" for name, text in self.summary().items())
+        return str(self.summary())
 
     def _repr_html_(self) -> str:
-        cell = "text-align:left;padding:2px 12px 2px 0;vertical-align:top"
-        rows = "".join(
-            f'<tr><th style="{cell}">{escape(name)}</th><td style="{cell}">{escape(text)}</td></tr>'
-            for name, text in self.summary().items()
-        )
-        return f"<table>{rows}</table>"
+        return self.summary()._repr_html_()

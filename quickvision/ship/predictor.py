@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 import torch
 from fastai.learner import Learner
-from fastai.torch_core import no_random
 from fastai.vision.core import TensorImage
 from PIL import Image
 
@@ -24,7 +23,7 @@ from quickvision.base.choices import whole
 from quickvision.base.errors import DataError, expect
 from quickvision.base.memory import keep_freed_memory
 from quickvision.base.progress import counted
-from quickvision.models.compute import autocast, device_of, folded, half_precision
+from quickvision.models.compute import autocast, device_of, folded, half_precision, one_picture
 
 Chunk = list[Future[torch.Tensor]]
 
@@ -81,11 +80,10 @@ class Predictor:
         if self._device.type == "cpu":
             keep_freed_memory()
         mode = learn.model.training
-        with no_random(reproducible=False):  # building a loader draws from Python's generator
-            x = valid.new(bs=1, shuffle=False, num_workers=0).one_batch()[0]
+        x = one_picture(valid)
         try:
             model = learn.model.to(self._device).eval()
-            self._model = folded(model, x.as_subclass(torch.Tensor))
+            self._model = folded(model, x)
         finally:
             learn.model.train(mode)
 

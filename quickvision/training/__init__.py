@@ -5,7 +5,7 @@
     records       what an epoch leaves: a line, a row, the best weights, TensorBoard, wandb
     schedules     how the rate moves
     lr_find       a rate, and why
-    trials        a few steps tried beforehand: how long, how many pictures
+    trials        a few steps timed or tried: how long, how many pictures, who waits for whom
     fit           `fit_frozen`, `fit_unfrozen`
     distributed   fastai's callback for several processes, mended (importing it needs Accelerate)
 

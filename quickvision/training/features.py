@@ -35,7 +35,7 @@ from quickvision.base.files import cache_folder
 from quickvision.base.memory import free_device_memory, is_out_of_memory, keep_freed_memory
 from quickvision.base.processes import in_step, parts_of, share_of
 from quickvision.base.progress import counted
-from quickvision.models.compute import autocast, device_of, folded, half_precision
+from quickvision.models.compute import autocast, device_of, folded, half_precision, one_picture
 
 AHEAD = "a frozen body whose features can be kept"
 LARGE = 2 * 2**30  # bytes of features that are kept in memory; more go to a file
@@ -117,9 +117,7 @@ def feature_learner(learn: Learner, *, views: int = 0, cbs: Any = None) -> Learn
         keep_freed_memory()
     body, head = cut_head(learn.model)
     try:
-        with no_random(reproducible=False):  # building a loader draws from Python's generator
-            x = learn.dls.valid.new(bs=1, shuffle=False, num_workers=0).one_batch()[0]
-        x = x.as_subclass(torch.Tensor).to(device)
+        x = one_picture(learn.dls.valid).to(device)
         with torch.no_grad():
             cut, entire = head(body(x)), learn.model.forward(x)
         if not torch.allclose(cut, entire, rtol=1e-3, atol=1e-5):
@@ -197,7 +195,7 @@ def _look(learn: Learner, body: nn.Module, dl: Any, views: int) -> Features:
         chance = nullcontext() if view else no_random(reproducible=False)
         parts = parts_of(n)
         rows, got = [part.start for part in parts], 0
-        with chance, dl.dataset.set_split_idx(int(not view)):
+        with chance, dl.dataset.set_split_idx(0 if view else 1):
             for batches in in_step(counted(_outputs(learn, body, dl), len(dl), "features")):
                 for i, (out, targs) in batches:
                     if not len(x):

@@ -12,7 +12,7 @@ from fastai.learner import L, Learner
 
 from quickvision.base.choices import SCHEDULES, one_of, whole
 from quickvision.base.errors import RunError, expect
-from quickvision.base.progress import say
+from quickvision.base.progress import line, say
 from quickvision.training.guards import Finite, InParts, Targets, count_batches
 from quickvision.training.lr_find import FROZEN_LR, LRFind
 from quickvision.training.records import Bar, EpochLog
@@ -202,5 +202,7 @@ def _fit(
     if not log.rows:
         raise RunError(f"expected a finished epoch, got none: a callback stopped the {stage} stage")
     if patience is not None and len(log.rows) < epochs:
-        say(f"{stage:<13}stopped: no lower validation loss for {patience} epochs", verbose=verbose)
+        say(
+            line(stage, f"stopped: no lower validation loss for {patience} epochs"), verbose=verbose
+        )
     return pd.DataFrame(log.rows)

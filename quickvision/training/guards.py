@@ -17,6 +17,7 @@ from torch.utils.checkpoint import checkpoint
 from quickvision.base.errors import DataError, RunError
 from quickvision.base.memory import free_device_memory, is_out_of_memory, keep_freed_memory
 from quickvision.base.processes import mean, world_size
+from quickvision.base.progress import line
 
 IGNORED = -100  # what torch's losses leave out
 
@@ -171,7 +172,7 @@ class InParts(Callback):
             )
         self.parts = min(2 * self.parts, finest)
         parts = f"taken in {self.parts} parts, a third slower"
-        self.say(f"{'memory':<13}a batch of {n} does not fit: {parts}")
+        self.say(line("memory", f"a batch of {n} does not fit: {parts}"))
 
     def _clean_up(self, learn: Learner) -> None:
         learn.pred = learn.loss_grad = None

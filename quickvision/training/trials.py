@@ -1,14 +1,18 @@
-"""A few steps tried beforehand: how long a picture takes, how many fit into a GPU's memory."""
+"""A few steps timed or tried: how long a picture takes, how many fit into memory, who waits."""
 
 from __future__ import annotations
 
 import copy
+import os
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import mean
 from typing import Any
 
 import torch
+from fastai.callback.core import Callback
 from fastai.learner import Learner
 from fastai.torch_core import no_random, to_device
 
@@ -94,7 +98,7 @@ def _transformed(dl: Any, batch: Any, split: int) -> Any:
 def _timed(
     work: Callable[[], Any], device: torch.device, *, warm: bool = True
 ) -> tuple[Any, float]:
-    for _ in range(1 + warm):
+    for _ in range(2 if warm else 1):
         start = time.perf_counter()
         out = work()
         if device.type != "cpu":
@@ -192,3 +196,87 @@ def _spare(device: torch.device) -> bool:
         return True
     free, total = torch.cuda.mem_get_info(device)
     return free > SPARE * total
+
+
+BATCHES = 20  # that are timed; the first is left out, it warms up
+WAITING = 1 / 3  # share of the time above which something is said
+
+
+class Watch(Callback):
+    """Time loader and step over the first batches of a fit, and say where the time goes.
+
+    A type transform at the head of the loaders may have a word in it, by two attributes that
+    `data.pictures.Opener` has: `filling`, True while the next epoch will be faster than this one;
+    and `advice(files, epoch, waiting, workers)`, a text, empty where it has none.
+
+    Args:
+        say: Takes the sentence, if there is one to be said.
+
+    Attributes:
+        waiting: Share of the time that went into loading, in [0, 1]; None before it is known.
+    """
+
+    order = 63  # after everything that belongs to a step
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.say = say
+        self.waiting: float | None = None
+        self.loads: list[float] = []
+        self.steps: list[float] = []
+
+    def before_train(self) -> None:
+        """Start the clock of the first load."""
+        self.clock = time.perf_counter()
+
+    def before_batch(self) -> None:
+        """Stop the clock of a load, and start that of a step."""
+        if self.training and self.waiting is None:
+            self._lap(self.loads)
+
+    def after_batch(self) -> None:
+        """Stop the clock of a step, and start that of the next load."""
+        if self.training and self.waiting is None:
+            if self._device != "cpu":
+                torch.accelerator.synchronize()
+            self._lap(self.steps)
+            if len(self.steps) == min(BATCHES, len(self.dl)):
+                self._tell()
+                self.clock = time.perf_counter()
+
+    @property
+    def _device(self) -> str:
+        return torch.device(self.dls.device or "cpu").type
+
+    def _lap(self, laps: list[float]) -> None:
+        now = time.perf_counter()
+        laps.append(now - self.clock)
+        self.clock = now
+
+    def _tell(self) -> None:
+        opener = _opener(self.dls.train)
+        if opener is not None and opener.filling:  # faster from the next epoch on: look again then
+            self.loads.clear()
+            self.steps.clear()
+            return
+        load, step = mean(self.loads[1:] or self.loads), mean(self.steps[1:] or self.steps)
+        self.waiting = share = load / (load + step)
+        if share > WAITING:
+            self.say(self._sentence(opener, share, (load + step) * len(self.dl)))
+
+    def _sentence(self, opener: Any, waiting: float, epoch: float) -> str:
+        dl = self.dls.train
+        who = "the GPU waits" if self._device in ("cuda", "mps") else "loading pictures takes"
+        found, workers = f"{who} {waiting:.0%} of the time", dl.fake_l.num_workers
+        if opener is not None and (advice := opener.advice(dl.items, epoch, waiting, workers)):
+            return f"{found}: {advice}"
+        more = min(os.cpu_count() or 1, 16)
+        if more > max(2, workers) and sys.platform != "darwin":  # fastai has none there
+            return f"{found}: num_workers={more} would read them side by side"
+        return f"{found}: a smaller size= or fewer batch_tfms= would help"
+
+
+def _opener(dl: Any) -> Any:
+    """Find the type transform at the head of a loader, where it is one that gives advice."""
+    lists = getattr(dl.dataset, "tls", None)
+    first = lists[0].tfms.fs[0] if lists and len(lists[0].tfms.fs) else None
+    return first if hasattr(first, "advice") else None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from quickvision.base.errors import DataError, RunError
-from quickvision.base.files import cache_folder, read_rows, write_whole
+from quickvision.base.files import cache_folder, read_rows, whole_folder, write_whole
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -74,3 +74,41 @@ def test_the_folder_can_be_named(monkeypatch):
     monkeypatch.delenv("QUICKVISION_CACHE")
     assert cache_folder().name == "quickvision"
     assert cache_folder().is_absolute()
+
+
+@pytest.mark.parametrize("error", [ValueError("no picture"), KeyboardInterrupt()])
+def test_a_folder_is_there_whole_or_not_at_all(tmp_path, error):
+    target = tmp_path / "deep" / "birds"
+
+    def half():
+        with whole_folder(target) as part:
+            (part / "wren.txt").write_text("half")
+            raise error
+
+    with pytest.raises(type(error)):
+        half()
+    assert list(target.parent.iterdir()) == []
+    with whole_folder(target) as part:
+        (part / "wren.txt").write_text("whole")
+        assert not target.exists()
+    assert [path.name for path in target.parent.iterdir()] == ["birds"]
+    assert (target / "wren.txt").read_text() == "whole"
+
+
+def test_the_process_that_was_first_with_a_folder_wins(tmp_path):
+    target = tmp_path / "birds"
+    with whole_folder(target) as part:
+        (part / "wren.txt").write_text("mine")
+        target.mkdir()
+        (target / "wren.txt").write_text("theirs")
+    assert (target / "wren.txt").read_text() == "theirs"
+    assert os.listdir(tmp_path) == ["birds"]
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path):
+    (tmp_path / "file").write_text("x")
+    for target in (tmp_path / "file", tmp_path / "file" / "birds"):
+        text = "expected to write pictures to .*, got: "
+        with pytest.raises(RunError, match=text), whole_folder(target):
+            pass
+    assert os.listdir(tmp_path) == ["file"]

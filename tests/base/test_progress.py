@@ -6,7 +6,7 @@ import time
 import pytest
 
 from quickvision.base import progress as parallel
-from quickvision.base.progress import mapped
+from quickvision.base.progress import Lines, mapped
 
 
 def test_results_come_in_order(monkeypatch):
@@ -28,3 +28,13 @@ def test_an_error_comes_through_and_the_rest_is_not_begun(monkeypatch):
         list(mapped(work, range(1000), "work"))
     time.sleep(0.2)
     assert len(begun) < 100
+
+
+def test_named_lines_are_aligned_in_text_and_escaped_in_html():
+    lines = Lines({"left out": "2 pictures", "<b>": "a & b\nc"})
+    assert str(lines) == "left out     2 pictures\n<b>          a & b\n             c"
+    assert lines == {"left out": "2 pictures", "<b>": "a & b\nc"}
+    shown = lines._repr_html_()
+    assert (shown.count("<tr>"), shown.count("<b>")) == (2, 0)
+    assert "&lt;b&gt;" in shown
+    assert "a &amp; b<br>c" in shown

@@ -371,3 +371,29 @@ def test_nothing_but_bad_files(tmp_path):
         (tmp_path / label).mkdir()
         html(tmp_path / label / "x.jpg")
     assert "that can be used, got none" in found(tmp_path, "no training possible")["advice"]
+
+
+@pytest.mark.filterwarnings("ignore::quickvision.DataWarning")
+@pytest.mark.parametrize("door", [qv.from_folder, lambda path, **how: table_door(path, **how)])
+def test_check_and_the_doors_leave_out_and_hold_out_the_same(photos, door):
+    html(photos / "cat" / "x.jpg")
+    cut(photos / "dog" / "y.jpg")
+    photo(900).save(photos / "stray.jpg")
+    Image.new("P", (64, 48), 3).save(photos / "cat" / "imageNotFound.gif")
+    options = {"max_bad": 0.5, "seed": 7, "valid": 0.3, "class_names": {"cat": "C", "dog": "D"}}
+    dls = door(photos, size=32, bs=4, **options)
+    is_table = (photos / "t.csv").exists()
+    seen = qv.check(photos / "t.csv" if is_table else photos, size=32, **options).pictures
+    out, used = seen[seen["side"] == ""], seen[seen["side"] != ""]
+    assert len(out) >= 3
+    assert dict(zip(out["path"], out["reason"], strict=True)) == dict(dls.skipped.to_numpy())
+    assert used["path"].tolist() == dls.split["path"].tolist()
+    assert used["label"].tolist() == dls.split["label"].tolist()
+    assert (used["side"] == "valid").tolist() == dls.split["valid"].tolist()
+
+
+def table_door(folder, **options):
+    files = [*sorted(path.relative_to(folder) for path in folder.glob("*/*.*")), "cat/gone.jpg"]
+    rows = "".join(f"{file},{str(file)[:3]}\n" for file in files)
+    (folder / "t.csv").write_text(f"file,label\n{rows}cat/00.jpg,cat\ndog/00.jpg,dog\n")
+    return qv.from_csv(folder / "t.csv", **options)

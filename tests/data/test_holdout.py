@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import quickvision as qv
+from quickvision.data.holdout import skipped_of, split_of
 
 SMALL = {"size": 32, "bs": 4}
 PAT = r"^(.+)_\d+"
@@ -179,3 +180,16 @@ def test_files_by_any_way_to_them(named_files, tmp_path, monkeypatch):
     for way in ("./{}", "../named/{}", f"{tmp_path}/link/{{}}"):
         asked = [way.format(name) for name in wanted]
         assert held(qv.from_name_re(named_files, PAT, valid=asked, **SMALL)) == wanted
+
+
+def test_loaders_of_others_have_no_split_and_nothing_skipped(class_folders):
+    from fastai.vision.augment import Resize
+    from fastai.vision.data import ImageDataLoaders
+
+    theirs = ImageDataLoaders.from_folder(class_folders, valid_pct=0.2, item_tfms=Resize(32))
+    assert split_of(theirs) is None
+    assert list(skipped_of(theirs)) == ["path", "reason"]
+    assert skipped_of(theirs).empty
+    ours = qv.from_folder(class_folders, size=32, bs=4)
+    assert split_of(ours) is ours.split
+    assert skipped_of(ours) is ours.skipped

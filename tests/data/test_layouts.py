@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 import quickvision as qv
+from quickvision.data import paths
 from quickvision.data.layouts import find_listing, propose_pattern
 
 SMALL = {"size": 32, "bs": 4}
@@ -150,3 +151,12 @@ def test_classes_may_be_called_like_sides(tmp_path, picture):
         for i in range(4):
             picture(tmp_path / label / f"IMG_{i}.png", seed=i)
     assert set(find_listing(tmp_path).labels) == {"train ticket", "test strip"}
+
+
+@pytest.mark.parametrize("folder", ["class_folders", "train_and_val", "named_files"])
+def test_a_folder_is_walked_once(folder, request, monkeypatch):
+    root = request.getfixturevalue(folder)
+    is_folder, looked_at = paths._is_folder, []
+    monkeypatch.setattr(paths, "_is_folder", lambda e: looked_at.append(e.path) or is_folder(e))
+    qv.load_data(root, verbose=False, **SMALL)
+    assert sorted(looked_at) == sorted(str(path) for path in root.rglob("*"))

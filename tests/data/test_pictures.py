@@ -283,3 +283,25 @@ def test_the_users_own_image_is_not_changed():
     image = Image.new("RGB", (4, 4))
     assert type(Picture.create(image)) is Picture
     assert type(image) is Image.Image
+
+
+def test_copies_are_advised_where_they_save_a_third_of_the_waiting(monkeypatch, tmp_path):
+    monkeypatch.setattr(copies, "_copies_save", lambda files, at_least: (12.0, 0.1))
+    files = [str(i) for i in range(100)]
+    said = Opener(60).advice(files, epoch=30.0, waiting=0.5, workers=0)
+    assert said.startswith("pictures average 12.0 megapixels; cache=True would cut an epoch from")
+    assert said.endswith("from 30 s to about 20 s")
+    at_most = Opener(60).advice(files, epoch=12.0, waiting=0.5, workers=1)
+    assert at_most.endswith("from 12 s to about 6.0 s"), "no more than what is waited for"
+    assert Opener(60).advice(files, epoch=30.0, waiting=0.5, workers=8) == ""
+    for opener in (Opener(), Opener(60, tmp_path), Opener(60, kept=files)):
+        assert opener.advice(files, epoch=30.0, waiting=0.5, workers=0) == ""
+
+
+def test_what_copies_save_is_measured_on_a_few_pictures_that_can_be_read(photo):
+    photo.with_name("bad.jpg").write_text("x")
+    files = [photo.with_name("bad.jpg"), photo, photo.with_name("gone.jpg")]
+    megapixels, saved = copies._copies_save(files, 60)
+    assert megapixels == pytest.approx(0.03)
+    assert saved < 1
+    assert copies._copies_save(files[:1], 60) == (0.0, 0.0)

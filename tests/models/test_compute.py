@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import random
+
 import pytest
 import torch
 from fastai.data.core import DataLoaders
@@ -8,7 +10,7 @@ from torch import nn
 
 import quickvision as qv
 from quickvision.base.errors import RunError
-from quickvision.models.compute import check_precision, deterministic, folded
+from quickvision.models.compute import check_precision, deterministic, folded, one_picture
 
 CPU = torch.device("cpu")
 
@@ -143,3 +145,14 @@ def test_on_a_gpu_two_runs_are_the_same_to_the_bit(class_folders, tmp_path):
         )  # fmt: skip
         weights.append(run.learn.model.state_dict())
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_one_picture_leaves_random_states_as_they_are(learn):
+    before = random.getstate(), torch.get_rng_state(), learn.dls.valid.rng.getstate()
+    picture = one_picture(learn.dls.valid)
+    assert picture.shape == (1, 3, 32, 32)
+    assert type(picture) is torch.Tensor
+    assert torch.equal(picture, one_picture(learn.dls.valid))
+    assert random.getstate() == before[0]
+    assert torch.equal(torch.get_rng_state(), before[1])
+    assert learn.dls.valid.rng.getstate() == before[2]

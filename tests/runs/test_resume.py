@@ -151,7 +151,7 @@ def stopped(class_folders, body, tmp_path):
     """The folder of a run that was stopped in its second unfrozen epoch; it had no callbacks."""
     options = BASE | {"weights": body, "lr": 4e-3, "frozen_epochs": 2, "unfrozen_epochs": 2}
     with pytest.MonkeyPatch.context() as patch:
-        from quickvision.runs.bottleneck import Watch
+        from quickvision.training.trials import Watch
 
         def stop(self):
             if self.learn.epoch_log.stage == "unfrozen" and self.epoch == 1:

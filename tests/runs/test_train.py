@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -130,7 +132,7 @@ def test_what_was_left_out_is_in_the_run(class_folders, tiny_net, tmp_path):
         class_folders, arch=tiny_net, weights=None, out=tmp_path / "o", verbose=False, **QUICK
     )
     table = pd.read_csv(run.path / "skipped.csv")
-    assert table["path"].str.endswith("bad.jpg").tolist() == [True]
+    assert table["path"].tolist() == ["red/bad.jpg"]
     assert "1 picture" in str(run)
 
 
@@ -259,3 +261,60 @@ def test_a_run_of_before_the_move_goes_on(class_folders, tmp_path, capsys):
         True,
     )
     assert run.timing["frozen"] == 0.26
+
+
+def table_of(folder, way=""):
+    """The pictures of a folder as a table, one of them a second time, in a folder beside it."""
+    files = sorted(path for path in folder.iterdir() if path.suffix == ".png")
+    beside = folder.with_name("beside") / files[0].name
+    beside.parent.mkdir()
+    beside.write_bytes(files[0].read_bytes())
+    names = [f"{way}{file.name}" for file in [*files, folder / "red_bad.png"]]
+    names.append(f"{way}../beside/{beside.name}")
+    return pd.DataFrame({"file": names, "label": [Path(n).name.split("_")[0] for n in names]})
+
+
+DOORS = {
+    "folder": lambda root: qv.from_folder(root.with_name("colours"), **DATA),
+    "names": lambda root: qv.from_name_re(root, r"^(.+)_", **DATA),
+    "table": lambda root: (
+        table_of(root).to_csv(root / "t.csv", index=False) or qv.from_csv(root / "t.csv", **DATA)
+    ),
+    "table from the working folder": lambda root: (
+        table_of(root).to_csv(root / "t.csv", index=False) or qv.from_csv("named/t.csv", **DATA)
+    ),
+    "frame": lambda root: qv.from_df(table_of(root, "named/"), images=root.parent, **DATA),
+}
+DATA = {"size": 32, "bs": 6, "max_bad": 1.0}
+
+
+@pytest.mark.filterwarnings("ignore::quickvision.DataWarning")
+@pytest.mark.parametrize("door_name", DOORS)
+def test_all_tables_join_on_the_path_of_a_picture(
+    door_name, named_files, class_folders, tiny_net, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    for folder in (named_files, class_folders / "red"):
+        (folder / "red_bad.png").write_text("no picture")
+    dls = DOORS[door_name](named_files)
+    learn = qv.cnn_learner(dls, tiny_net, weights=None)
+    how = {"frozen_epochs": 0, "unfrozen_epochs": 1, "lr_unfrozen": 1e-3, "verbose": False}
+    run = qv.train(learn, out=tmp_path / "runs", **how)
+    names = ("split", "skipped", "predictions")
+    split, skipped, said = (pd.read_csv(run.path / f"{name}.csv") for name in names)
+    pd.testing.assert_frame_equal(split, dls.split, check_dtype=False)
+    pd.testing.assert_frame_equal(skipped, dls.skipped, check_dtype=False)
+    whole = split.merge(said, on="path", how="outer", validate="1:1")
+    assert len(whole) == len(split)
+    assert (whole["label"] == whole["actual"]).sum() == whole["valid"].sum() == len(said)
+    checked = qv.check(dls).pictures
+    monkeypatch.chdir("/")
+    assert set(run.top_losses(None)["path"]) == set(said["path"])
+    assert len(skipped) == 1
+    assert not set(skipped["path"]) & set(split["path"])
+    assert set(checked["path"]) == {*split["path"], *skipped["path"]}
+    assert not any("\\" in path for path in whole["path"])
+    outside = tmp_path / "beside" / "blue_0.png"
+    assert (outside.as_posix() in set(split["path"])) == ("table" in door_name)
+    for index, path in run.top_losses()["path"].items():
+        assert run.preds.paths[index].as_posix().endswith(path)

@@ -105,7 +105,7 @@ def test_all_figures_are_those_of_one_process(start, class_folders, tmp_path):
     assert loss == pytest.approx(row["valid_loss"], rel=1e-5)
 
     table = pd.read_csv(path / "predictions.csv")
-    assert table["path"].tolist() == [str(p) for p in dls.valid_ds.items]
+    assert table["path"].tolist() == dls.split["path"][dls.split["valid"]].tolist()
     assert ranks[0]["right"] == (table["actual"] == table["predicted"]).sum()
     assert np.load(path / "predictions.npz")["probs"].sum(axis=1) == pytest.approx(np.ones(7))
 
