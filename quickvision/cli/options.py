@@ -75,15 +75,24 @@ def spelled(text: str, names: set[str]) -> str:
     return said.sub(lambda m: f"--{m[1].replace('_', '-')}", text)
 
 
-def _pattern(text: str | None) -> str | None:
-    if text is not None:
-        from quickvision.data.labels import NameLabel  # it loads numpy
+def _refused_by(check: Callable[[str], object]) -> Callable[[str | None], str | None]:
+    """Let the library check a text, and refuse it in its words."""
 
+    def checked(text: str | None) -> str | None:
         try:
-            NameLabel(text)
+            if text is not None:
+                check(text)
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None
-    return text
+        return text
+
+    return checked
+
+
+def _pattern(text: str) -> None:
+    from quickvision.data.labels import NameLabel  # it loads numpy
+
+    NameLabel(text)
 
 
 def _fraction(text: str) -> float | str:
@@ -113,15 +122,6 @@ def _batch(text: str) -> int | str:
     return text if text == "auto" else int(text)
 
 
-def _time(text: str | None) -> str | None:
-    if text is not None:
-        try:
-            to_seconds(text)
-        except ValueError as error:
-            raise typer.BadParameter(str(error)) from None
-    return text
-
-
 def _among(known: tuple[str, ...]) -> Callable[[list[str] | None], list[str] | None]:
     """Check each of several choices: Typer does so for single ones only."""
 
@@ -136,7 +136,7 @@ def _among(known: tuple[str, ...]) -> Callable[[list[str] | None], list[str] | N
 
 # Where text becomes something else: its type, its default, and what Typer is told besides.
 _SPELLED: dict[str, tuple[Any, Any, dict[str, Any]]] = {
-    "budget": (str, None, {"callback": _time}),
+    "budget": (str, None, {"callback": _refused_by(to_seconds)}),
     "bs": (str, "64", {"callback": _batch, "help": "Pictures in a batch; 'auto': what fits."}),
     "cache": (bool, False, {"callback": lambda on: on or "auto"}),
     "class_names": (Path, None, {}),
@@ -150,7 +150,7 @@ Out = Annotated[Path, typer.Option(help="Folder in which the run's folder is mad
 Pattern = Annotated[
     str | None,
     typer.Option(
-        callback=_pattern,
+        callback=_refused_by(_pattern),
         help=r"Labels are in the names: a regex with one group, as '^(.+)_\d+\.jpg$'.",
     ),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Hashable, Sequence
+from dataclasses import asdict, dataclass, replace
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -80,19 +81,26 @@ YES = {"true", "yes", "1", "1.0", *VALID_NAMES, *TEST_NAMES}
 NO = {"false", "no", "0", "0.0", *TRAIN_NAMES}
 
 
+@dataclass(frozen=True)
+class Columns:
+    """Which column says what, by name or by number from 0, where it is said; see `from_csv`."""
+
+    fn_col: Column | None = None
+    label_col: Column | None = None
+    valid_col: Column | None = None
+    groups: Column | None = None
+    suffix: str | None = None
+
+
 def list_csv(
     csv: str | Path,
     *,
     images: str | Path | None = None,
-    fn_col: Column | None = None,
-    label_col: Column | None = None,
-    valid_col: Column | None = None,
-    groups: Column | None = None,
     header: bool | None = None,
-    suffix: str | None = None,
+    **columns: Any,
 ) -> Listing:
-    """List the pictures of a CSV file; see `quickvision.from_csv`."""
-    path = as_path(csv, "csv")
+    """List the pictures of a CSV file, with `Columns`; see `quickvision.from_csv`."""
+    path, asked = as_path(csv, "csv"), Columns(**columns)
     rows = read_rows(path)
     width = len(rows[0])
     if bad := [i + 1 for i, row in enumerate(rows) if len(row) != width]:
@@ -101,37 +109,27 @@ def list_csv(
             f" in row {some(bad)}; put text that holds a separator in quotes"
         )
     if images is None:
-        base = guess_images(rows, suffix, path)
+        base = guess_images(rows, asked.suffix, path)
     else:
         base = images_folder(as_path(images, "images"), path.parent)
-    named = any(isinstance(col, str) for col in (fn_col, label_col, valid_col, groups))
+    picks = (asked.fn_col, asked.label_col, asked.valid_col, asked.groups)
     if header is None:
-        tries = [end for ends in suffixes(suffix) for end in ends]
+        tries = [end for ends in suffixes(asked.suffix) for end in ends]
+        named = any(isinstance(pick, str) for pick in picks)
         header = named or not any(find_cell(cell, tries, base) for cell in rows[0])
-    columns: list[Any] = rows.pop(0) if header else list(range(width))
-    if twice := [name for name in columns if columns.count(name) > 1]:
+    names: list[Any] = rows.pop(0) if header else list(range(width))
+    if twice := [name for name in names if names.count(name) > 1]:
         raise DataError(f"expected a name of its own for each column of {path}, got two {twice[0]}")
     if not rows:
         raise DataError(f"expected rows under the header of {path}, got none")
-    table = pd.DataFrame(rows, columns=columns, dtype=object)
-    picks = {"fn_col": fn_col, "label_col": label_col, "valid_col": valid_col}
-    shown = {"images": images and str(images), **picks, "suffix": suffix}
+    table = pd.DataFrame(rows, columns=names, dtype=object)
+    shown = {"images": images and str(images), **asdict(replace(asked, groups=None))}
     said = "".join(f", {name}={pick!r}" for name, pick in shown.items() if pick is not None)
-    call = f"qv.from_csv({str(csv)!r}{said})"
-    return _list(table, base, picks, groups, suffix, str(path), call)
+    return _list(table, base, asked, str(path), f"qv.from_csv({str(csv)!r}{said})")
 
 
-def list_df(
-    df: pd.DataFrame,
-    *,
-    images: str | Path = ".",
-    fn_col: Column | None = None,
-    label_col: Column | None = None,
-    valid_col: Column | None = None,
-    groups: Column | None = None,
-    suffix: str | None = None,
-) -> Listing:
-    """List the pictures of a DataFrame; see `quickvision.from_df`."""
+def list_df(df: pd.DataFrame, *, images: str | Path = ".", **columns: Any) -> Listing:
+    """List the pictures of a DataFrame, with `Columns`; see `quickvision.from_df`."""
     if not isinstance(df, pd.DataFrame):
         raise TypeError(f"expected a DataFrame, got {type(df).__name__}")
     if not len(df):
@@ -140,9 +138,8 @@ def list_df(
         twice = df.columns[df.columns.duplicated()][0]
         raise DataError(f"expected a name of its own for each column, got two {twice!r}")
     table = pd.DataFrame({col: [_text(value) for value in df[col]] for col in df}, dtype=object)
-    picks = {"fn_col": fn_col, "label_col": label_col, "valid_col": valid_col}
     base = images_folder(as_path(images, "images"), Path())
-    return _list(table, base, picks, groups, suffix, "the table", "")
+    return _list(table, base, Columns(**columns), "the table", "")
 
 
 def _text(value: Any) -> str:
@@ -153,22 +150,15 @@ def _text(value: Any) -> str:
     return str(int(value) if whole else value).strip()
 
 
-def _list(
-    table: pd.DataFrame,
-    base: Path,
-    picks: dict[str, Column | None],
-    groups: Column | None,
-    suffix: str | None,
-    name: str,
-    call: str,
-) -> Listing:
-    fn_col = _pick(table, picks["fn_col"], "fn_col", name)
-    valid_col = _pick(table, picks["valid_col"], "valid_col", name)
-    groups = _pick(table, groups, "groups", name)
+def _list(table: pd.DataFrame, base: Path, asked: Columns, name: str, call: str) -> Listing:
+    suffix = asked.suffix
+    fn_col = _pick(table, asked.fn_col, "fn_col", name)
+    valid_col = _pick(table, asked.valid_col, "valid_col", name)
+    groups = _pick(table, asked.groups, "groups", name)
     ends: Sequence[str] = [end for tries in suffixes(suffix) for end in tries]
     if fn_col is None:
         fn_col, ends = _file_column(table, suffix, base, name)
-    label_col = _pick(table, picks["label_col"], "label_col", name)
+    label_col = _pick(table, asked.label_col, "label_col", name)
     if label_col is None:
         label_col = _label_column(table, {fn_col, valid_col, groups})
     names: list[str] = []
