@@ -132,7 +132,8 @@ class Opener(Transform):
     Args:
         at_least: Pixels that neither side may go below; None decodes in full.
         folder: Where the copies are, or None.
-        kept: Pictures that stay in memory, as they were decoded, once they have been opened.
+        kept: Pictures that stay in memory, as they were decoded, once they have been opened: not
+            resized, because resizing twice is another picture.
     """
 
     input_types = (Path, str, bytes, Image.Image, np.ndarray, torch.Tensor)  # for `learn.predict`

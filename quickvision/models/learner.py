@@ -1,4 +1,9 @@
-"""Put a pretrained body and a new head together: `DataLoaders` in, a plain fastai `Learner` out."""
+"""Put a pretrained body and a new head together: `DataLoaders` in, a plain fastai `Learner` out.
+
+With the calls of fastai's `vision_learner`, in their order, so that both draw the same random
+numbers. It could not be used: it cannot cut most of torchvision's models, drops `cut=`, takes
+Swin's channels-last output for feature maps, and has two layer groups for most.
+"""
 
 from __future__ import annotations
 

@@ -45,8 +45,9 @@ def check_gpus(gpus: int) -> None:
 def launch(arguments: Sequence[str], processes: int, *, verbose: bool = True) -> None:
     """Run quickvision's command line in several processes on this machine, until all are done.
 
-    They are started anew by `torchrun`, not forked: a process that has used a GPU cannot be. Ctrl-C
-    here is passed on to them.
+    They are started anew by `torchrun`, not forked: a process that has used a GPU cannot be.
+    Nothing is pickled: they `resume` a run that has not begun, and what they need is in its
+    `config.json`. Ctrl-C here is passed on to them.
 
     Args:
         arguments: As on the command line, such as `["resume", "runs/pets-001"]`.

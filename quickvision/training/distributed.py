@@ -22,8 +22,9 @@ class Distributed(DistributedTrainer):
 
     The effective batch is `bs` times the processes. Validation pictures are shared out, each seen
     once, and metrics are computed of all predictions together, so that they are those of a single
-    process. Batch norms look at a process's own part of the batch; their statistics are the first
-    process's.
+    process. Batch norms look at a process's own part of the batch, a usual one, and their
+    statistics are the first process's: synchronising them would replace modules of the user's
+    model. Indices are sent as objects, not over CUDA.
     """
 
     def __init__(self) -> None:

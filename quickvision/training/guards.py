@@ -113,7 +113,9 @@ class InParts(Callback):
     The loss is that of the whole batch, and gradients add up over the parts, so a step stays what
     it was, and no picture counts twice; batch norm sees a part at a time. A part's activations are
     computed again on the way back (`torch.utils.checkpoint`), so a step takes about a third longer.
-    Into how many parts a batch is cut stays for all fits that the callback is given to.
+    Plain accumulation, a loss for each part, would be a forward pass cheaper, and MixUp, weights
+    and callbacks would see other things. Into how many parts a batch is cut stays for all fits that
+    the callback is given to.
 
     Args:
         say: Takes the sentence, once for each halving.

@@ -95,7 +95,12 @@ def find_lr(
 
 
 def search_steps(batches: int) -> int:
-    """Return the steps of a search by default: one epoch, but between 30 and 100 steps."""
+    """Return the steps of a search by default: one epoch, but between 30 and 100 steps.
+
+    Picks on ants and bees (8 seeds, cached features): 1.0e-3 to 2.5e-3 in 30 steps, 0.9e-3 to
+    1.5e-3 in 100; unfrozen 4e-5 to 1.6e-4 in 30 (3 seeds), 2.5e-4 in 100. The head was within 2.4
+    points after 4 epochs for every rate from 2.5e-4 to 3e-2.
+    """
     return min(100, max(30, batches))
 
 

@@ -28,7 +28,7 @@ class BestEpoch(Callback):
 
     Best is the highest accuracy (or lowest `error_rate`), and with several of these, or neither,
     the lowest validation loss. It is picked on the validation pictures, so its accuracy there
-    flatters it.
+    flatters it. The weights wait in memory and are written with the next checkpoint.
 
     Args:
         learn: The learner of the whole model, whose weights are kept; a fit may be of its head.
@@ -87,7 +87,8 @@ def logged(log: str | None, path: Path) -> Iterator[Callable[[str], list[Callbac
 
     TensorBoard's files are in the run's folder, one run of TensorBoard's for each stage. A run of
     Weights & Biases that is open already is taken, and stays open; else one is opened in the
-    project "quickvision", with the run's name, which `resume` goes on with.
+    project "quickvision", with the run's name, which `resume` goes on with. fastai's
+    `CometCallback` has a name that is not defined, so it is not offered.
 
     Args:
         log: "tensorboard", "wandb" or None.

@@ -74,7 +74,9 @@ def _starting_at(learn: Learner, start: int) -> Iterator[None]:
     """Let a fit begin at a later epoch.
 
     fastai's `start_epoch` goes through the earlier ones without training: callbacks that look at
-    an epoch's losses fail there, and `fit_flat_cos` does not have it.
+    an epoch's losses fail there (pinned), and `fit_flat_cos` does not have it. So the learner's own
+    `_do_fit` is replaced for the length of the fit. Callbacks count again from the rows that are
+    done: none has a state to be written down.
     """
     if not start:
         yield
