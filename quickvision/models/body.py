@@ -14,7 +14,7 @@ import safetensors.torch
 import timm
 import torch
 from fastai.callback.hook import num_features_model
-from fastai.torch_core import params
+from fastai.torch_core import no_random, params
 from fastai.vision.learner import TimmBody, create_body, model_meta
 from timm.models import group_parameters
 from torch import nn
@@ -259,8 +259,12 @@ def _cut_code(build: Callable[..., nn.Module], body: nn.Module) -> str:
         return "model.heads = nn.Identity()\nbody = model"
     if cut := model_meta.get(build, {}).get("cut"):
         return f"body = create_body(model, cut={cut})"
-    with torch.device("meta"):
-        kept = kept_children(build(weights=None))
+    try:
+        with torch.device("meta"):  # without memory for its weights
+            kept = kept_children(build(weights=None))
+    except NotImplementedError:  # RegNets compute their widths as tensors
+        with no_random(reproducible=False):
+            kept = kept_children(build(weights=None))
     return f"body = nn.Sequential({', '.join(kept)})"
 
 
