@@ -8,5 +8,5 @@
     body         cut off, weights in, layers in groups
     learner      `cnn_learner`
 
-Others may ask: compute, zoo, body, head, optimisers, learner.
+Others may ask: compute, head, losses, optimisers, zoo, body, learner.
 """
