@@ -13,7 +13,6 @@ from fastai.callback.core import CancelEpochException, CancelFitException
 from fastai.callback.schedule import ParamScheduler, SchedCos, combined_cos
 from fastai.callback.tracker import TrackerCallback
 from fastai.learner import L, Learner
-from fastai.optimizer import OptimWrapper
 from fastai.torch_core import even_mults
 
 from quickvision.base.errors import did_you_mean
@@ -90,7 +89,9 @@ def fit_code(
         "cosine": f"SchedCos({rates}, {rates} / 1e5)",
         "step": f"lambda pos: {rates} * 0.1 ** (int(pos * {epochs} + 1e-6) // {part})",
     }
-    if isinstance(learn.opt, OptimWrapper) and "mom" not in learn.opt.hypers[0]:
+    if learn.opt is None:
+        learn.create_opt()
+    if "mom" not in learn.opt.hypers[0]:
         moves["one_cycle"] = f"combined_cos(0.25, {rates} / 25, {rates}, {rates} / 1e5)"
     verb, given = "fit", [f"{epochs}, {rate}"]
     if schedule in moves:
