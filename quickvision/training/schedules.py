@@ -101,7 +101,7 @@ def fit_code(
     elif schedule == "plateau":
         cbs = ["ReduceLROnPlateau()", *cbs]
     if cbs:
-        given.append(f"cbs=[{','.join(cbs)}]")
+        given.append(f"cbs=[{', '.join(cbs)}]")
     return f"{verb}({', '.join(given)})"
 
 
