@@ -54,7 +54,7 @@ def test_every_schedule_keeps_the_ratio_of_the_groups(class_folders, tiny_net, s
 @pytest.mark.parametrize("opt", ["sgd", "adadelta"])
 def test_the_code_of_a_schedule_has_the_same_rates(class_folders, tiny_net, schedule, opt):
     learn = qv.cnn_learner(qv.from_folder(class_folders, size=32, bs=6), tiny_net, opt=opt)
-    for lr in (1e-2, slice(1e-4, 1e-2), slice(None, 1e-2)):
+    for lr in (slice(1e-4, 1e-2), slice(None, 1e-2)):
         expected = rates(learn, schedule, epochs=4, lr=lr)
         names = {**vars(fastai.vision.all), "learn": learn, "watch": Rates()}
         code = fit_code(learn, schedule, 4, lr, ["watch"], groups=3)
