@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import safetensors.torch
 import timm
 import torch
 from fastai.callback.hook import num_features_model
-from fastai.torch_core import params
+from fastai.torch_core import no_random, params
 from fastai.vision.learner import TimmBody, create_body, model_meta
 from timm.models import group_parameters
 from torch import nn
@@ -231,3 +231,47 @@ def kept_children(model: nn.Module) -> list[str]:
         for name, child in model.named_children()
         if name not in _HEADS | _AUXILIARY
     ]
+
+
+def body_code(arch: Arch, weights: str | Path | None, body: nn.Module) -> str:
+    """Write how `make_body` has built this body: the model, its weights, where it is cut."""
+    download = weights == "default"
+    if isinstance(arch.source, str):
+        model = f"timm.create_model({arch.name!r}, pretrained={download}, num_classes=0)"
+        cut = "body = TimmBody(model)"
+        if not getattr(body, "needs_pool", True):
+            cut += "\nbody.needs_pool = False  # its own pooling"
+    elif not arch.settings.library:
+        return f"body = ...  # what create_body makes of your {arch.name}()"
+    else:
+        model = f"torchvision.models.{arch.name}(weights={'DEFAULT' if download else None!r})"
+        cut = _cut_code(arch.source, body)
+    if weights in ("default", None):
+        return f"model = {model}\n{cut}"
+    read = f"torch.load({str(weights)!r}, weights_only=True)"
+    if str(weights).endswith(".safetensors"):
+        read = f"load_file({str(weights)!r})"
+    return f"model = {model}\nmodel.load_state_dict({read}, strict=False)\n{cut}"
+
+
+def _cut_code(build: Callable[..., nn.Module], body: nn.Module) -> str:
+    if isinstance(body, VisionTransformer):
+        return "model.heads = nn.Identity()\nbody = model"
+    if cut := model_meta.get(build, {}).get("cut"):
+        return f"body = create_body(model, cut={cut})"
+    try:
+        with torch.device("meta"):  # without memory for its weights
+            kept = kept_children(build(weights=None))
+    except NotImplementedError:  # RegNets compute their widths as tensors
+        with no_random(reproducible=False):
+            kept = kept_children(build(weights=None))
+    return f"body = nn.Sequential({', '.join(kept)})"
+
+
+def groups_code(model: nn.Module, groups: Groups) -> str:
+    """Write layer groups as places in `p`, the list of the model's parameters."""
+    places = {id(p): i for i, p in enumerate(model.parameters())}
+    parts = [[places[id(p)] for p in group] for group in groups]
+    if [i for part in parts for i in part] == list(places.values()):
+        return ", ".join(f"p[{part[0]}:{part[-1] + 1}]" for part in parts)
+    return ", ".join(f"[p[i] for i in {part}]" for part in parts)

@@ -108,3 +108,38 @@ def make_head(
         layers = [make() if isinstance(layer, nn.ReLU) else layer for layer in made]
         made = nn.Sequential(*layers)
     return made
+
+
+def head_code(
+    built: nn.Module,
+    *,
+    countable: bool,
+    head: Head = "fastai",
+    hidden: Sequence[int] | None = None,
+    dropout: float | None = None,
+    activation: Activation = None,
+) -> str:
+    """Write how `make_head` has built it; `countable`: fastai counts such a body's features."""
+    if isinstance(head, nn.Module):
+        return "head = ...  # your own module"
+    pooled = not any("Pool" in type(layer).__name__ for layer in built)
+    n = next(layer.in_features for layer in built if isinstance(layer, nn.Linear))
+    if head == "fastai" and not pooled:
+        n //= 2  # it pools in two ways
+    features = "num_features_model(body)" if countable and not pooled else n
+    if head == "linear":
+        pool = "" if pooled else "nn.AdaptiveAvgPool2d(1), Flatten(), "
+        drop = f"nn.Dropout({dropout!r}), " if dropout else ""
+        return f"n = {features}\nhead = nn.Sequential({pool}{drop}nn.Linear(n, dls.c))"
+    options = [f"{features}, dls.c", *size_code(hidden, dropout), f"pool={not pooled}"]
+    code = f"head = create_head({', '.join(options)})"
+    if activation is not None and hidden != ():
+        new = f"nn.{ACTIVATIONS[activation].__name__}()" if isinstance(activation, str) else "..."
+        code += f"\nhead = nn.Sequential(*[{new} if isinstance(m, nn.ReLU) else m for m in head])"
+    return f"{code}\napply_init(head, nn.init.kaiming_normal_)"
+
+
+def size_code(hidden: Sequence[int] | None, dropout: float | None) -> list[str]:
+    """Write the sizes and the dropout that are given, as fastai calls them."""
+    sizes = [] if hidden is None else [f"lin_ftrs={list(hidden)}"]
+    return sizes if dropout is None else [*sizes, f"ps={dropout!r}"]

@@ -70,6 +70,16 @@ def make_loss(
     return CrossEntropyLossFlat(weight=weight, label_smoothing=label_smoothing)
 
 
+def loss_code(built: Any) -> str:
+    """Write a loss that `make_loss` has built, its weights as numbers."""
+    weight = getattr(built.func, "weight", None)
+    given = [] if weight is None else [f"weight=torch.tensor({weight.tolist()})"]
+    if isinstance(built, FocalLossFlat):
+        return f"FocalLossFlat({', '.join(given)})"
+    given.append(f"label_smoothing={built.func.label_smoothing!r}")
+    return f"CrossEntropyLossFlat({', '.join(given)})"
+
+
 def _weights(dls: DataLoaders, class_weights: Any) -> np.ndarray:
     """Bring weights into the order of the vocab, float32 [c]."""
     vocab = list(map(str, dls.vocab))

@@ -54,18 +54,26 @@ class FusedAdam(OptimWrapper):
         super()._set_hyper(k, both)
 
 
-OPTS: dict[str, Callable[..., Any]] = {
-    "adamw": Adam,  # fastai's Adam decouples its weight decay: it is AdamW
-    "adam": partial(Adam, decouple_wd=False),
-    "sgd": partial(SGD, mom=0.9),  # fastai's SGD has none of its own, whatever fit cycles
-    "rmsprop": RMSProp,
-    "radam": RAdam,
-    "qhadam": QHAdam,
-    "larc": Larc,
-    "lamb": Lamb,
-    "ranger": ranger,
-    "adadelta": partial(OptimWrapper, opt=torch.optim.Adadelta),
-    "adagrad": partial(OptimWrapper, opt=torch.optim.Adagrad),
+# What a name means, and how a program says it.
+OPTS: dict[str, tuple[Callable[..., Any], str]] = {
+    "adamw": (Adam, "Adam"),  # fastai's Adam decouples its weight decay: it is AdamW
+    "adam": (partial(Adam, decouple_wd=False), "partial(Adam, decouple_wd=False)"),
+    # fastai's SGD has no momentum of its own, whatever fit cycles
+    "sgd": (partial(SGD, mom=0.9), "partial(SGD, mom=0.9)"),
+    "rmsprop": (RMSProp, "RMSProp"),
+    "radam": (RAdam, "RAdam"),
+    "qhadam": (QHAdam, "QHAdam"),
+    "larc": (Larc, "Larc"),
+    "lamb": (Lamb, "Lamb"),
+    "ranger": (ranger, "ranger"),
+    "adadelta": (
+        partial(OptimWrapper, opt=torch.optim.Adadelta),
+        "partial(OptimWrapper, opt=torch.optim.Adadelta)",
+    ),
+    "adagrad": (
+        partial(OptimWrapper, opt=torch.optim.Adagrad),
+        "partial(OptimWrapper, opt=torch.optim.Adagrad)",
+    ),
 }
 Opt = str | Callable[..., Any] | None
 
@@ -86,7 +94,7 @@ def find_opt(opt: Opt, momentum: float | None = None) -> Callable[..., Any]:
     if isinstance(opt, str) and opt.lower() not in OPTS:
         near = did_you_mean(opt.lower(), OPTS) or f"; there are {', '.join(OPTS)}"
         raise ValueError(f"opt: no such optimiser {opt!r}{near}")
-    found = OPTS[opt.lower()] if isinstance(opt, str) else opt or Adam
+    found = OPTS[opt.lower()][0] if isinstance(opt, str) else opt or Adam
     if momentum is None:
         return found
     if not (isinstance(momentum, int | float) and 0 <= momentum < 1):
@@ -95,3 +103,9 @@ def find_opt(opt: Opt, momentum: float | None = None) -> Callable[..., Any]:
     if torchs:
         raise TypeError(f"momentum: {opt if isinstance(opt, str) else 'torch optimisers'} has none")
     return partial(found, mom=momentum)
+
+
+def opt_code(opt: Opt, momentum: float | None = None) -> str:
+    """Write what `find_opt` finds as a program says it; a function of your own is `...`."""
+    code = "..." if callable(opt) else OPTS[(opt or "adamw").lower()][1]
+    return code if momentum is None else f"partial({code}, mom={momentum!r})"

@@ -5,10 +5,9 @@
     config         what a run was asked for, and its pictures: `config.json`
     build          from what was asked for to a `Learner`
     launch         start the processes that train together
-    script_model   the part of `show_code` that builds the model
     checkpointer   the callback that writes checkpoints
     plan           time and epochs, before it begins
-    script         `Run.show_code`
+    script         `Run.show_code`, by the template beside it
     run            `Run`, the handle
     folder         made, locked, tidied, filled with results
     job            one training, stage by stage

@@ -13,6 +13,7 @@ from fastai.callback.core import CancelEpochException, CancelFitException
 from fastai.callback.schedule import ParamScheduler, SchedCos, combined_cos
 from fastai.callback.tracker import TrackerCallback
 from fastai.learner import L, Learner
+from fastai.torch_core import even_mults
 
 from quickvision.base.choices import SCHEDULES, one_of
 
@@ -67,6 +68,42 @@ def fit_scheduled(
         else:
             fall = SchedCos(lrs, lrs / 1e5) if schedule == "cosine" else _steps(lrs, epochs)
             learn.fit(epochs, cbs=[ParamScheduler({"lr": fall}), *L(cbs)], **kwargs)
+
+
+def fit_code(
+    learn: Learner, schedule: str, epochs: int, lr: Any, cbs: Sequence[str] = (), *, groups: int
+) -> str:
+    """Write what `fit_scheduled` does, in plain fastai; `cbs` are code, too."""
+    rate = f"slice({lr.start!r}, {lr.stop!r})" if isinstance(lr, slice) else repr(float(lr))
+    rates, part = _rates_code(lr, groups), math.ceil(epochs / DROPS)
+    moves = {
+        "cosine": f"SchedCos({rates}, {rates} / 1e5)",
+        "step": f"lambda pos: {rates} * 0.1 ** (int(pos * {epochs} + 1e-6) // {part})",
+    }
+    if learn.opt is None:
+        learn.create_opt()
+    if "mom" not in learn.opt.hypers[0]:
+        moves["one_cycle"] = f"combined_cos(0.25, {rates} / 25, {rates}, {rates} / 1e5)"
+    verb, given = "fit", [f"{epochs}, {rate}"]
+    if schedule in moves:
+        given, cbs = [str(epochs)], [f"ParamScheduler({{'lr': {moves[schedule]}}})", *cbs]
+    elif schedule in ("one_cycle", "flat_cos"):
+        verb = f"fit_{schedule}"
+    elif schedule == "plateau":
+        cbs = ["ReduceLROnPlateau()", *cbs]
+    if cbs:
+        given.append(f"cbs=[{', '.join(cbs)}]")
+    return f"{verb}({', '.join(given)})"
+
+
+def _rates_code(lr: Any, groups: int) -> str:
+    """Write one rate for each layer group, as fastai spreads a slice."""
+    if not isinstance(lr, slice):
+        return f"np.full({groups}, {float(lr)!r})"
+    rates = np.array([lr.stop / 10] * (groups - 1) + [lr.stop], dtype=float)
+    if lr.start is not None:
+        rates = np.atleast_1d(even_mults(lr.start, lr.stop, groups))
+    return f"np.array({rates.tolist()})"
 
 
 @contextmanager

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import fastai.vision.all
 import pytest
 import torch
 from fastai.vision.learner import create_head
 from torch import nn
 
-from quickvision.models.head import ACTIVATIONS, make_head
+from quickvision.models.head import ACTIVATIONS, head_code, make_head
 
 MAPS, VECTORS = torch.rand(4, 8, 5, 5), torch.rand(4, 8)
 
@@ -45,6 +48,24 @@ def test_hidden_layers_dropout_and_activation():
 
 def test_no_hidden_layer():
     assert [layer for layer in kinds(make_head(8, 3, hidden=())) if layer == "Linear"] == ["Linear"]
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"hidden": (32, 16), "dropout": 0.4, "activation": "gelu"},
+        {"hidden": (), "dropout": 0, "activation": "silu"},
+        {"head": "linear"},
+        {"head": "linear", "dropout": 0.2},
+    ],
+)
+def test_the_code_of_a_head_builds_the_same(options, pooled):
+    made = make_head(8, 3, pooled=pooled, **options)
+    names = {**vars(fastai.vision.all), "dls": SimpleNamespace(c=3)}
+    exec(head_code(made, countable=False, **options), names)
+    assert str(names["head"]) == str(made)
 
 
 @pytest.mark.parametrize("activation", [*ACTIVATIONS, lambda: nn.Softplus(beta=2)])

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from functools import partial
+
+import fastai.optimizer
 import pytest
 import torch
 from fastai.data.core import DataLoader, DataLoaders
@@ -10,7 +13,7 @@ from fastai.torch_core import params
 from torch import nn
 
 import quickvision as qv
-from quickvision.models.optimisers import OPTS, FusedAdam, find_opt
+from quickvision.models.optimisers import OPTS, FusedAdam, find_opt, opt_code
 
 
 def trained(opt_func):
@@ -106,6 +109,24 @@ def oracle(make, steps=3):
         (weight**2).sum().backward()
         opt.step()
     return weight.detach()
+
+
+@pytest.mark.parametrize("momentum", [None, 0.5])
+@pytest.mark.parametrize("opt", OPTS)
+def test_the_code_of_an_optimiser_makes_the_same(opt, momentum):
+    if momentum and opt in ("adadelta", "adagrad"):
+        pytest.skip("torch's have no momentum")
+    made = eval(opt_code(opt.upper(), momentum), {**vars(fastai.optimizer), "torch": torch})
+    found = find_opt(opt, momentum)
+    assert torch.equal(stepped(made), stepped(found))
+    parts = [(opt.func, opt.keywords) for opt in (made, found) if isinstance(opt, partial)]
+    assert parts[1:] == parts[:1] if parts else made is found
+
+
+def test_the_code_of_your_own_optimiser_is_left_out():
+    assert opt_code(Adam) == "..."
+    assert opt_code(None) == "Adam"
+    assert opt_code(Adam, 0.5) == "partial(..., mom=0.5)"
 
 
 def test_adam_and_adamw_are_what_torch_calls_so():

@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,8 @@ import torch
 import torchvision
 
 import quickvision as qv
+from quickvision.runs.config import RunConfig
+from quickvision.runs.script import write_script
 
 QUICK = {"frozen_epochs": 2, "unfrozen_epochs": 2, "lr": 4e-3, "bs": 6, "size": 32}
 
@@ -105,6 +108,16 @@ def test_what_is_yours_is_left_to_fill_in(class_folders, tiny_net, tmp_path):
     code = qv.train(learn, out=tmp_path, **options).show_code()
     assert "learn = ...  # your own Learner" in code
     compile(code, "script.py", "exec")
+
+
+def test_a_body_that_cannot_be_built_without_memory_is_written_too(class_folders):
+    dls = qv.from_folder(class_folders, size=32, bs=6)
+    made = {"data": dls, "arch": "regnet_y_400mf", "weights": None, "model": {}, "pictures": {}}
+    learn = qv.cnn_learner(dls, "regnet_y_400mf", weights=None)
+    before = torch.get_rng_state()
+    code = write_script(learn, RunConfig(), [], made, Path("split.csv"))
+    assert "body = nn.Sequential(model.stem, model.trunk_output)" in code
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 @pytest.mark.real

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import fastai.vision.all
 import numpy as np
 import pytest
 from fastai.callback.core import Callback
 
 import quickvision as qv
-from quickvision.training.schedules import SCHEDULES, fit_scheduled
+from quickvision.training.schedules import SCHEDULES, fit_code, fit_scheduled
 
 
 class Rates(Callback):
@@ -47,6 +48,19 @@ def test_every_schedule_keeps_the_ratio_of_the_groups(class_folders, tiny_net, s
     assert len(seen) == 3 * len(learn.dls.train)
     np.testing.assert_allclose(seen[:, 2] / seen[:, 0], 100, rtol=1e-3)
     assert seen.max() <= 1e-2 * 1.001
+
+
+@pytest.mark.parametrize("schedule", sorted({*SCHEDULES} - {"plateau"}))  # it hangs on the losses
+@pytest.mark.parametrize("opt", ["sgd", "adadelta"])
+def test_the_code_of_a_schedule_has_the_same_rates(class_folders, tiny_net, schedule, opt):
+    learn = qv.cnn_learner(qv.from_folder(class_folders, size=32, bs=6), tiny_net, opt=opt)
+    for lr in (slice(1e-4, 1e-2), slice(None, 1e-2)):
+        expected = rates(learn, schedule, epochs=4, lr=lr)
+        names = {**vars(fastai.vision.all), "learn": learn, "watch": Rates()}
+        code = fit_code(learn, schedule, 4, lr, ["watch"], groups=3)
+        with learn.no_bar(), learn.no_logging():
+            eval(f"learn.{code}", names)
+        np.testing.assert_allclose(names["watch"].seen, expected, err_msg=code)
 
 
 def test_shapes_of_the_schedules(learn):
