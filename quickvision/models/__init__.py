@@ -9,9 +9,5 @@
     body         cut off, weights in, layers in groups
     learner      `cnn_learner`
 
-<<<<<<< HEAD
-Others may ask: options, compute, zoo, body, head, optimisers, learner.
-=======
-Others may ask: compute, head, losses, optimisers, zoo, body, learner.
->>>>>>> script
+Others may ask: all of them.
 """
