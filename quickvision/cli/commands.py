@@ -59,9 +59,7 @@ def _quickvision(
 
 
 @app.command()
-def demo(
-    out: Annotated[Path, typer.Option(help="Folder to write in.")] = RUNS,
-) -> None:
+def demo(out: Annotated[Path, typer.Option(help="Folder to write in.")] = RUNS) -> None:
     """Show transfer learning on scanned digits: no network, about a minute."""
     quickvision.train_digits(out=out)
 

@@ -93,11 +93,7 @@ class Columns:
 
 
 def list_csv(
-    csv: str | Path,
-    *,
-    images: str | Path | None = None,
-    header: bool | None = None,
-    **columns: Any,
+    csv: str | Path, *, images: str | Path | None = None, header: bool | None = None, **columns: Any
 ) -> Listing:
     """List the pictures of a CSV file, with `Columns`; see `quickvision.from_csv`."""
     path, asked = as_path(csv, "csv"), Columns(**columns)

@@ -30,10 +30,7 @@ Head: TypeAlias = str | nn.Module
 
 
 def check_head(
-    head: Head,
-    hidden: Sequence[int] | None,
-    dropout: float | None,
-    activation: Activation,
+    head: Head, hidden: Sequence[int] | None, dropout: float | None, activation: Activation
 ) -> None:
     """See that the options of a head go together, before anything is built.
 

@@ -17,11 +17,7 @@ Loss = str | Callable[..., Any] | None
 
 
 def make_loss(
-    dls: DataLoaders,
-    loss: Loss = None,
-    *,
-    label_smoothing: float = 0.0,
-    class_weights: Any = None,
+    dls: DataLoaders, loss: Loss = None, *, label_smoothing: float = 0.0, class_weights: Any = None
 ) -> Callable[..., Any] | None:
     """Build a fastai loss.
 

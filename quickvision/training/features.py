@@ -123,10 +123,7 @@ def feature_learner(learn: Learner, *, views: int = 0, cbs: Any = None) -> Learn
         if not torch.allclose(cut, entire, rtol=1e-3, atol=1e-5):
             raise ModelError(f"expected {AHEAD}, got a head that does not simply follow its body")
         body = folded(body, x)
-        sides = [
-            _look(learn, body, learn.dls.train, views),
-            _look(learn, body, learn.dls.valid, 0),
-        ]
+        sides = [_look(learn, body, learn.dls.train, views), _look(learn, body, learn.dls.valid, 0)]
     finally:
         learn.model.train(mode)
     seen, held = sides
