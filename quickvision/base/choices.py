@@ -100,7 +100,8 @@ def fraction(name: str, value: Any, example: float, *, zero: bool, one: bool) ->
     """
     share = float(value) if isinstance(value, Real) and not isinstance(value, bool) else -1.0
     if not 0 <= share <= 1 or (share == 0 and not zero) or (share == 1 and not one):
-        raise ValueError(f"{name}: expected a fraction such as {example}, got {value!r}")
+        ends = f"{'from' if zero else 'above'} 0 {'to' if one else 'to below'} 1"
+        raise ValueError(f"{name}: expected a fraction such as {example}, {ends}, got {value!r}")
     return share
 
 

@@ -10,7 +10,7 @@ from fastai.layers import Flatten
 from fastai.vision.learner import create_head
 from torch import nn
 
-from quickvision.base.errors import did_you_mean
+from quickvision.base.choices import HEADS, fraction, one_of
 
 ACTIVATIONS = {
     "relu": nn.ReLU,
@@ -42,9 +42,8 @@ def check_head(
     given = [name for name, value in options.items() if value is not None]
     if not isinstance(head, str | nn.Module):
         raise TypeError(f"head: expected 'fastai', 'linear' or a module, got {type(head).__name__}")
-    if isinstance(head, str) and head not in ("fastai", "linear"):
-        near = did_you_mean(head, ("fastai", "linear"))
-        raise ValueError(f"head: expected 'fastai', 'linear' or a module, got {head!r}{near}")
+    if isinstance(head, str):
+        one_of("head", head, HEADS, hint="; or give a module")
     if isinstance(head, nn.Module) and given:
         raise TypeError(f"{', '.join(given)}: set in the module that is given as head")
     if head == "linear" and (wrong := [name for name in given if name != "dropout"]):
@@ -52,14 +51,13 @@ def check_head(
     whole = isinstance(hidden, Sequence) and not isinstance(hidden, str)
     if hidden is not None and not (whole and all(isinstance(h, int) and h > 0 for h in hidden)):
         raise ValueError(f"hidden: expected sizes of layers, as (512, 256), got {hidden!r}")
-    if dropout is not None and not (isinstance(dropout, int | float) and 0 <= dropout < 1):
-        raise ValueError(f"dropout: expected a fraction from 0 to below 1, got {dropout!r}")
+    if dropout is not None:
+        fraction("dropout", dropout, 0.5, zero=True, one=False)
     made = isinstance(activation, nn.Module)  # nn.GELU() where nn.GELU is meant
     if made or not (activation is None or isinstance(activation, str) or callable(activation)):
         raise TypeError(f"activation: expected a name, or a class as nn.GELU, got {activation!r}")
-    if isinstance(activation, str) and activation not in ACTIVATIONS:
-        near = did_you_mean(activation, ACTIVATIONS) or f"; there are {', '.join(ACTIVATIONS)}"
-        raise ValueError(f"activation: no such activation {activation!r}{near}")
+    if isinstance(activation, str):
+        one_of("activation", activation, ACTIVATIONS)
 
 
 def make_head(

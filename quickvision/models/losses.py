@@ -10,7 +10,7 @@ import torch
 from fastai.data.core import DataLoaders
 from fastai.losses import CrossEntropyLossFlat, FocalLossFlat
 
-from quickvision.base.errors import did_you_mean
+from quickvision.base.choices import fraction, one_of
 
 LOSSES = ("cross_entropy", "focal")
 Loss = str | Callable[..., Any] | None
@@ -40,20 +40,15 @@ def make_loss(
     Source: Szegedy et al. (2015) for label smoothing; Lin et al., "Focal Loss" (2017); the balanced
     weights are scikit-learn's: n / (classes x pictures of the class).
     """
-    smooth = isinstance(label_smoothing, int | float) and 0 <= label_smoothing < 1
-    if not smooth:
-        raise ValueError(
-            f"label_smoothing: expected a fraction from 0 to below 1, got {label_smoothing!r}"
-        )
+    fraction("label_smoothing", label_smoothing, 0.1, zero=True, one=False)
     if loss is None and not label_smoothing and class_weights is None:
         return None
     if callable(loss):
         if label_smoothing or class_weights is not None:
             raise TypeError("label_smoothing, class_weights: set in the loss that is given")
         return loss
-    if not (loss is None or isinstance(loss, str)) or loss not in (None, *LOSSES):
-        near = did_you_mean(str(loss), LOSSES)
-        raise ValueError(f"loss: expected 'cross_entropy', 'focal' or a loss, got {loss!r}{near}")
+    if loss is not None:
+        one_of("loss", loss, LOSSES, hint="; or give a loss")
     if class_weights is None:  # those that balance="weights" has put on the data
         own = getattr(dls.train_ds, "loss_func", None)
         weight = getattr(getattr(own, "func", own), "weight", None)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from fastai.optimizer import SGD, Adam, Lamb, Larc, OptimWrapper, QHAdam, RAdam, RMSProp, ranger
 
-from quickvision.base.errors import did_you_mean
+from quickvision.base.choices import fraction, one_of
 
 
 class FusedAdam(OptimWrapper):
@@ -91,14 +91,12 @@ def find_opt(opt: Opt, momentum: float | None = None) -> Callable[..., Any]:
     """
     if not (opt is None or isinstance(opt, str) or callable(opt)):
         raise TypeError(f"opt: expected a name or a fastai opt_func, got {opt!r}")
-    if isinstance(opt, str) and opt.lower() not in OPTS:
-        near = did_you_mean(opt.lower(), OPTS) or f"; there are {', '.join(OPTS)}"
-        raise ValueError(f"opt: no such optimiser {opt!r}{near}")
+    if isinstance(opt, str):
+        one_of("opt", opt.lower(), OPTS)
     found = OPTS[opt.lower()][0] if isinstance(opt, str) else opt or Adam
     if momentum is None:
         return found
-    if not (isinstance(momentum, int | float) and 0 <= momentum < 1):
-        raise ValueError(f"momentum: expected a number from 0 to below 1, got {momentum!r}")
+    fraction("momentum", momentum, 0.9, zero=True, one=False)
     torchs = isinstance(found, partial) and found.func is OptimWrapper
     if torchs:
         raise TypeError(f"momentum: {opt if isinstance(opt, str) else 'torch optimisers'} has none")
