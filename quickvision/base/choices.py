@@ -36,13 +36,8 @@ def option(
 ) -> Any:
     """Declare an option, as a field of a frozen dataclass.
 
-    Args:
-        default: What it is where nothing is given.
-        help: What the command line says of it; without it, it is no option there.
-        words: The words that it may be.
-        low: The smallest number that it may be.
-        high: The largest.
-        hint: What is said of a word that is none of them, nor near to one.
+    Without a `help` text it is no option of the command line. It may be one of these `words`, or a
+    number from `low` to `high`; `hint` is said of a word that is none of them, nor near to one.
     """
     said = {"help": help, "words": words, "low": low, "high": high, "hint": hint}
     return field(default=default, metadata=said)
@@ -113,17 +108,9 @@ def is_among(value: Any, words: Iterable[str]) -> bool:
 def one_of(
     name: str, value: Any, words: Iterable[str], *, or_none: bool = False, hint: str = ""
 ) -> str:
-    """Return the word, where it is one of these.
+    """Return the word, where it is one of these; else a ValueError names near ones, or the hint.
 
-    Args:
-        name: The option.
-        value: What was given.
-        words: What may be.
-        or_none: None may be, too; it is the caller who lets it pass.
-        hint: The end of the message, where no word is near.
-
-    Raises:
-        ValueError: It is none of them; near ones are named.
+    With `or_none` None may be, too: it is the caller who lets it pass.
 
     >>> one_of("resize", "crp", ("crop", "squish", "pad"))
     Traceback (most recent call last):

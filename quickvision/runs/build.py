@@ -94,21 +94,15 @@ def resolved(spec: Spec) -> Spec:
 
 
 def build(spec: Spec, *, timing: dict[str, float], verbose: bool = True) -> tuple[Spec, Learner]:
-    """Build data and learner.
+    """Build data and learner; the random state is the caller's to set.
 
     Args:
-        spec: What was asked for; the random state is the caller's to set.
+        spec: What was asked for.
         timing: Gets the seconds of "data" and "model".
         verbose: Say how the pictures are labelled.
 
     Returns:
-        The spec, with what the model wants of pictures added; and the learner.
-
-    Raises:
-        DataError: The data cannot be trained on.
-        ModelError: The model or its weights cannot be had.
-        TypeError: As `resolved`.
-        ValueError: As `resolved`.
+        The spec, resolved, and the learner.
     """
     spec = resolved(spec)
     data = spec.data

@@ -33,9 +33,7 @@ from quickvision.runs.checkpoints import (
 from quickvision.runs.config import NAME
 from quickvision.training.records import BestEpoch
 
-SHARE = (
-    0.05  # of the time that may go into checkpoints; epochs on cached features take milliseconds
-)
+SHARE = 0.05  # of the time that may go into checkpoints; cached epochs take milliseconds
 
 
 class Checkpointer(Callback):
@@ -52,11 +50,8 @@ class Checkpointer(Callback):
         best: Its weights are written beside.
         progress: How far the run is; it gets a row an epoch, over all fits.
         fit: What the first fit goes on from, where a run goes on in the midst of one.
-
-    Attributes:
-        cached: What trains now trains on cached features.
-        restored: The run is where its checkpoint was; False until the first fit of one that goes on
-            has begun. Until then that checkpoint must stay.
+        restored: False where a run goes on, until its first fit has put that back: until then the
+            checkpoint that it goes on from must stay.
     """
 
     order = 62.5  # after EpochLog and BestEpoch, and before whatever stops a fit
@@ -73,7 +68,7 @@ class Checkpointer(Callback):
     ) -> None:
         self.path, self.whole, self.best, self.progress = path, model, best, progress
         self.fit_state, self.restored = fit, restored
-        self.cached = False
+        self.cached = False  # what trains now trains on cached features
         self.took, self.saved, self.kept = 0.0, time.perf_counter(), best.row
         self.epoch_kept = len(progress.rows)
 

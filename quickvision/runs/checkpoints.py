@@ -32,44 +32,26 @@ States = dict[str, Any]
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage, as it was trained.
+    """One stage, as it was trained."""
 
-    Attributes:
-        name: "frozen" or "unfrozen".
-        epochs: Epochs that were asked for.
-        lr: Rate, or rates, at the top.
-        cached: It trained on cached features.
-        gradual: Group by group.
-    """
-
-    name: str
-    epochs: int
-    lr: Any
-    cached: bool = False
-    gradual: bool = False
+    name: str  # "frozen" or "unfrozen"
+    epochs: int  # that were asked for
+    lr: Any  # the rate, or the rates, at the top
+    cached: bool = False  # it trained on cached features
+    gradual: bool = False  # group by group
 
 
 @dataclass
 class Progress:
-    """How far a run is: what it has decided and found.
+    """How far a run is: what it has decided and found."""
 
-    Attributes:
-        epochs: Frozen and unfrozen ones, as planned.
-        stages: Those that are done.
-        rates: Rates that were searched, by stage.
-        lr_finds: What was seen in these searches.
-        timing: Seconds by stage, in their order.
-        rows: One dict an epoch, over all stages.
-        best: The best epoch's row; None before the first.
-    """
-
-    epochs: tuple[int, int] = (0, 0)
-    stages: list[Stage] = field(default_factory=list)
-    rates: dict[str, float] = field(default_factory=dict)
-    lr_finds: dict[str, LRFind] = field(default_factory=dict)
-    timing: dict[str, float] = field(default_factory=dict)
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    best: dict[str, Any] | None = None
+    epochs: tuple[int, int] = (0, 0)  # frozen and unfrozen ones, as planned
+    stages: list[Stage] = field(default_factory=list)  # those that are done
+    rates: dict[str, float] = field(default_factory=dict)  # that were searched, by stage
+    lr_finds: dict[str, LRFind] = field(default_factory=dict)  # what these searches saw
+    timing: dict[str, float] = field(default_factory=dict)  # seconds by stage, in their order
+    rows: list[dict[str, Any]] = field(default_factory=list)  # one an epoch, over all stages
+    best: dict[str, Any] | None = None  # the best epoch's row
 
     def is_done(self, stage: str) -> bool:
         """Say whether a stage is behind it."""
@@ -89,34 +71,21 @@ class Progress:
 
 @dataclass(frozen=True)
 class FitState:
-    """What optimiser and random generators were in the midst of a fit.
+    """What optimiser and random generators were in the midst of a fit."""
 
-    Attributes:
-        opt: State dict of the optimiser.
-        scaler: State dict of fp16's gradient scaler; empty without one.
-        random: Random states, of each of the processes that train together.
-        smooth_loss: Count and value of the recorder's smoothed loss.
-    """
-
-    opt: dict[str, Any]
-    scaler: dict[str, Any]
-    random: list[States]
-    smooth_loss: tuple[int, Any]
+    opt: dict[str, Any]  # state dict
+    scaler: dict[str, Any]  # state dict of fp16's gradient scaler; empty without one
+    random: list[States]  # of each of the processes that train together
+    smooth_loss: tuple[int, Any]  # count and value of the recorder's
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """All that a run needs to go on.
-
-    Attributes:
-        progress: How far it is.
-        model: State dict of the whole model.
-        fit: What the fit was in the midst of; None between two fits.
-    """
+    """All that a run needs to go on."""
 
     progress: Progress
-    model: Mapping[str, torch.Tensor]
-    fit: FitState | None = None
+    model: Mapping[str, torch.Tensor]  # state dict of the whole model
+    fit: FitState | None = None  # None between two fits
 
     def to_plain(self) -> dict[str, Any]:
         """Write it as tensors and plain values, which `torch.load(weights_only=True)` reads."""

@@ -31,25 +31,15 @@ _PACKAGES = ("torch", "torchvision", "fastai", "timm", "numpy", "pillow")
 
 @dataclass(frozen=True)
 class Spec:
-    """What a run was asked for: all that is needed to do it again.
+    """What a run was asked for: all that is needed to do it again."""
 
-    Attributes:
-        data: The folder or CSV file, or the `DataLoaders` or `Learner` that was given.
-        arch: As in `cnn_learner`.
-        weights: As in `cnn_learner`.
-        model: The other options of `cnn_learner`.
-        pictures: The options of `load_data`.
-        train: How it trains.
-        has_cbs: It was given callbacks, which no file can hold.
-    """
-
-    data: Any
-    arch: Any = "resnet34"
-    weights: Any = "default"
-    model: Mapping[str, Any] = field(default_factory=dict)
-    pictures: Mapping[str, Any] = field(default_factory=dict)
-    train: RunConfig = field(default_factory=RunConfig)
-    has_cbs: bool = False
+    data: Any  # a folder or CSV file; or the `DataLoaders` or `Learner` that was given
+    arch: Any = "resnet34"  # as in `cnn_learner`
+    weights: Any = "default"  # as in `cnn_learner`
+    model: Mapping[str, Any] = field(default_factory=dict)  # the other options of `cnn_learner`
+    pictures: Mapping[str, Any] = field(default_factory=dict)  # the options of `load_data`
+    train: RunConfig = field(default_factory=RunConfig)  # how it trains
+    has_cbs: bool = False  # it was given callbacks, which no file can hold
 
     def with_pictures(self, **options: Any) -> Spec:
         """Return it with other options of `load_data`."""
@@ -77,19 +67,12 @@ class Spec:
 
 @dataclass(frozen=True)
 class Sides:
-    """Which pictures there are, and who is on which side, in so far as it can be said.
+    """Which pictures there are, and who is on which side, in so far as it can be said."""
 
-    Attributes:
-        n_train: Pictures in an epoch.
-        n_valid: Pictures that are validated.
-        vocab: The class names.
-        split_sha256: Hash of who is held out; None for data that our doors did not make.
-    """
-
-    n_train: int
+    n_train: int  # pictures in an epoch
     n_valid: int
     vocab: tuple[str, ...]
-    split_sha256: str | None
+    split_sha256: str | None  # of who is held out; None for data that our doors did not make
 
     @classmethod
     def of(cls, dls: DataLoaders) -> Sides:
@@ -100,16 +83,10 @@ class Sides:
 
 @dataclass(frozen=True)
 class Written:
-    """What a run's `config.json` says.
+    """What a run's `config.json` says."""
 
-    Attributes:
-        spec: What it was asked for; what no file can hold is None in it, or missing.
-        lacking: The names of these, as "model.loss".
-        sides: Which pictures it had.
-    """
-
-    spec: Spec
-    lacking: tuple[str, ...]
+    spec: Spec  # what no file can hold is None in it, or missing
+    lacking: tuple[str, ...]  # the names of these, as "model.loss"
     sides: Sides
 
 

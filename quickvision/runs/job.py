@@ -21,7 +21,7 @@ from quickvision.base.errors import ModelError, RunError
 from quickvision.base.figures import clocked
 from quickvision.base.files import write_whole
 from quickvision.base.processes import rank, share, spread_weights, world_size
-from quickvision.base.progress import say
+from quickvision.base.progress import line, say
 from quickvision.models.compute import deterministic, device_of
 from quickvision.models.zoo import arch_name
 from quickvision.results.predictions import get_preds
@@ -42,27 +42,16 @@ from quickvision.training.trials import Watch
 
 @dataclass
 class Job:
-    """One training: what was asked for, and what has been gathered on the way.
-
-    Attributes:
-        learn: The learner that is trained.
-        path: The run's folder.
-        spec: What was asked for.
-        cbs: fastai callbacks for both stages.
-        verbose: Say what happens.
-        deadline: When the budget is spent, by `time.perf_counter`; None without one.
-        timing: Seconds by stage, in their order.
-        checkpoint: Where to go on from; None to begin.
-    """
+    """One training: what was asked for, and what has been gathered on the way."""
 
     learn: Learner
-    path: Path
+    path: Path  # the run's folder
     spec: Spec
-    cbs: Any = None
+    cbs: Any = None  # fastai callbacks for both stages
     verbose: bool = True
-    deadline: float | None = None
-    timing: dict[str, float] = field(default_factory=dict)
-    checkpoint: Checkpoint | None = None
+    deadline: float | None = None  # when the budget is spent, by `time.perf_counter`
+    timing: dict[str, float] = field(default_factory=dict)  # seconds by stage, in their order
+    checkpoint: Checkpoint | None = None  # where to go on from; None to begin
 
     def __post_init__(self) -> None:
         self.learn.path, self.learn.model_dir = self.path, FOLDER
@@ -106,7 +95,7 @@ class Job:
                 raise
             except KeyboardInterrupt:
                 self._keep_best()
-                self.say(f"{'stopped':<13}to go on: quickvision resume {self.path}")
+                self.say(line("stopped", f"to go on: quickvision resume {self.path}"))
                 raise
 
     def _train(self) -> None:
@@ -121,7 +110,7 @@ class Job:
             searches = (pretrained and config.lr == "find", config.second_lr == "find")
             plan = self._plan(not reason, searches)
         if self.at.epochs[0] and config.cache_features and reason:
-            self.say(f"{'frozen':<13}sees the pictures in each epoch, because of {reason}")
+            self.say(line("frozen", f"sees the pictures in each epoch, because of {reason}"))
         if self.at.epochs[0]:
             self._frozen(self.at.epochs[0], config.lr, cached=not reason)
         if plan and all(self.at.epochs) and self.deadline is not None:
@@ -137,7 +126,7 @@ class Job:
             self.checkpointer.save_best()
         if self.best.row is not None:
             at = f"{self.best.row['stage']} epoch {self.best.row['epoch']}"
-            self.say(f"{'kept':<13}the best so far, {at}: {self.path / FOLDER / BEST}")
+            self.say(line("kept", f"the best so far, {at}: {self.path / FOLDER / BEST}"))
 
     def _plan(self, cached: bool, searches: tuple[bool, bool]) -> Plan:
         """Time a few steps, pick the epochs where there is a budget, and say what will be done."""
@@ -159,7 +148,7 @@ class Job:
         """Pick the unfrozen epochs once more, now that the frozen stage's time is known."""
         unfrozen = share(plan.left_over((self.deadline or 0) - time.perf_counter()))
         if unfrozen != self.at.epochs[1]:
-            self.say(f"{'budget':<13}{unfrozen} unfrozen epochs fit now")
+            self.say(line("budget", f"{unfrozen} unfrozen epochs fit now"))
         self.at.epochs = (self.at.epochs[0], unfrozen)
         self.checkpointer.save()  # or a resumed run would go by the first plan
 
@@ -198,9 +187,9 @@ class Job:
             with clocked(self.at.timing, "features"):
                 top = feature_learner(self.learn, views=self.config.views)
         except ModelError as error:
-            self.say(f"{'frozen':<13}sees the pictures in each epoch: {error}")
+            self.say(line("frozen", f"sees the pictures in each epoch: {error}"))
             return None
-        self.say(f"{'frozen':<13}features of all pictures  {self.at.timing['features']:.0f} s")
+        self.say(line("frozen", f"features of all pictures  {self.at.timing['features']:.0f} s"))
         return top
 
     def _stage(self, learn: Learner, stage: Stage, fit: Callable[..., Any]) -> None:
@@ -247,7 +236,7 @@ class Job:
             return self.at.rates[name]
         cached = learn is not self.learn
         if not cached:
-            self.say(f"{name:<13}trying learning rates")
+            self.say(line(name, "trying learning rates"))
         bar = [Bar(f"{name} rates")] if self.verbose else []
         cbs = [self.in_parts, *bar, *self._together(learn)]
         self._seed(learn, apart=not cached)
@@ -255,7 +244,7 @@ class Job:
             steps = 100 if cached else None  # they cost next to nothing there
             found = share(find_lr(learn, num_it=steps, default=default, cbs=cbs))
         seconds = self.at.timing[f"{name} rates"]
-        self.say(f"{name:<13}rate {found.lr:.1e}: {found.reason}  {seconds:.0f} s")
+        self.say(line(name, f"rate {found.lr:.1e}: {found.reason}  {seconds:.0f} s"))
         self.at.lr_finds[name], self.at.rates[name] = found, found.lr
         table = pd.DataFrame({"lr": found.lrs, "loss": found.losses})
         if rank() == 0:

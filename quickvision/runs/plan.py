@@ -12,6 +12,7 @@ from fastai.learner import Learner
 from quickvision.base.errors import QuickvisionError, RunError
 from quickvision.base.figures import spoken
 from quickvision.base.processes import world_size
+from quickvision.base.progress import Lines
 from quickvision.models.zoo import arch_name
 from quickvision.runs.options import RunConfig
 from quickvision.training.fit import count_groups
@@ -100,7 +101,7 @@ def plan_lines(
     bs = max(4, 2 ** int(math.log2(max(plan.n_train, 10) / 10)))
     if n_batches < 6 and bs < plan.bs:
         lines["advice"] = f"{n_batches} steps an epoch are few: bs={bs} makes more of them"
-    return "\n".join(f"{name:<13}{text}" for name, text in lines.items())
+    return str(Lines(lines))
 
 
 def check_gradual(learn: Learner, config: RunConfig) -> None:

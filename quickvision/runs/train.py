@@ -19,7 +19,7 @@ from torch import nn
 from quickvision.base.errors import RunError, as_path, some
 from quickvision.base.figures import to_seconds
 from quickvision.base.processes import by_first, first_then_others, join, share
-from quickvision.base.progress import say
+from quickvision.base.progress import line, say
 from quickvision.runs.build import asked_for, build, with_batch_size
 from quickvision.runs.checkpoints import FOLDER, load_checkpoint
 from quickvision.runs.config import Sides, Spec, Written, read_config
@@ -227,7 +227,7 @@ def _go_on(
         deadline = start + to_seconds(budget)
     if resumed:
         where = checkpoint.progress.where if checkpoint else "from its start"
-        say(f"{'resumed':<13}{folder}, {where}", verbose=verbose)
+        say(line("resumed", f"{folder}, {where}"), verbose=verbose)
     job = Job(
         learn,
         folder,

@@ -34,10 +34,7 @@ def fit_scheduled(
 
     Args:
         learn: The learner; its weights change.
-        schedule: "one_cycle" (up in a quarter of the time, then down to nothing), "flat_cos" (flat,
-            the last quarter down), "cosine" (down from the start), "step" (a tenth after each third
-            of the epochs, as the PyTorch tutorial's StepLR), "plateau" (a tenth where the
-            validation loss has not fallen), "constant".
+        schedule: One of `SCHEDULES`, which `fit_frozen` explains.
         epochs: Passes over the training pictures.
         lr: The rate, a slice or one for each layer group: the largest of the schedule.
         cbs: fastai callbacks.
@@ -137,69 +134,65 @@ def _steps(lrs: np.ndarray, epochs: int) -> Callable[[float], np.ndarray]:
     return lambda pos: lrs * 0.1 ** (int(pos * epochs + 1e-6) // part)
 
 
-class Plateau(TrackerCallback):
-    """Train at a tenth of the rates once the validation loss has not fallen in an epoch.
+class _Waiting(TrackerCallback):
+    """Look at the validation losses of the epochs before, and then at that of each epoch."""
 
-    fastai's `ReduceLROnPlateau` writes into a copy of the rates where the optimiser is torch's own
-    (`OptimWrapper`), so that nothing happens.
-
-    Args:
-        past: Validation losses of the epochs before.
-    """
-
-    order = TrackerCallback.order + 2
     best: float
 
     def __init__(self, past: Sequence[float] = ()) -> None:
-        super().__init__()
+        super().__init__(monitor="valid_loss")
         self.past = past
 
     def before_fit(self) -> None:
         """Go through the epochs before."""
         super().before_fit()
         for loss in self.past:
-            self._see(loss)
+            self.see(loss)
 
     def after_epoch(self) -> None:
         """Look at the epoch's loss."""
-        self._see(self.recorder.values[-1][self.idx])
+        self.see(self.recorder.values[-1][self.idx])
 
-    def _see(self, loss: float) -> None:
+    def see(self, loss: float) -> None:
+        """Look at a loss."""
+
+
+class Plateau(_Waiting):
+    """Train at a tenth of the rates once the validation loss has not fallen in an epoch.
+
+    fastai's `ReduceLROnPlateau` writes into a copy of the rates where the optimiser is torch's own
+    (`OptimWrapper`), so that nothing happens.
+    """
+
+    order = TrackerCallback.order + 2
+
+    def see(self, loss: float) -> None:
+        """Lower the rates, unless the loss has fallen."""
         if loss < self.best:
             self.best = loss
         else:
             self.opt.set_hyper("lr", np.array([h["lr"] for h in self.opt.hypers]) / 10)
 
 
-class Patience(TrackerCallback):
-    """Stop after so many epochs without a lower validation loss.
+class Patience(_Waiting):
+    """Stop after so many epochs, at least 1, without a lower validation loss.
 
     fastai's `EarlyStoppingCallback`, less its print.
-
-    Args:
-        patience: Epochs, at least 1.
-        past: Validation losses of the epochs before.
     """
 
     order = TrackerCallback.order + 3
-    best: float
 
     def __init__(self, patience: int, past: Sequence[float] = ()) -> None:
-        super().__init__(monitor="valid_loss")
-        self.patience, self.past = patience, past
+        super().__init__(past)
+        self.patience = patience
 
     def before_fit(self) -> None:
         """Count through the epochs before."""
-        super().before_fit()
         self.waited = 0
-        for loss in self.past:
-            self._see(loss)
+        super().before_fit()
 
-    def after_epoch(self) -> None:
-        """Look at the epoch's loss."""
-        self._see(self.recorder.values[-1][self.idx])
-
-    def _see(self, loss: float) -> None:
+    def see(self, loss: float) -> None:
+        """Count, or stop."""
         self.waited = 0 if loss < self.best else self.waited + 1
         self.best = min(loss, self.best)
         if self.waited >= self.patience:

@@ -236,16 +236,12 @@ class Watch(Callback):
     def after_batch(self) -> None:
         """Stop the clock of a step, and start that of the next load."""
         if self.training and self.waiting is None:
-            if self._device != "cpu":
+            if device_of(self.learn).type != "cpu":
                 torch.accelerator.synchronize()
             self._lap(self.steps)
             if len(self.steps) == min(BATCHES, len(self.dl)):
                 self._tell()
                 self.clock = time.perf_counter()
-
-    @property
-    def _device(self) -> str:
-        return torch.device(self.dls.device or "cpu").type
 
     def _lap(self, laps: list[float]) -> None:
         now = time.perf_counter()
@@ -264,8 +260,8 @@ class Watch(Callback):
             self.say(self._sentence(opener, share, (load + step) * len(self.dl)))
 
     def _sentence(self, opener: Any, waiting: float, epoch: float) -> str:
-        dl = self.dls.train
-        who = "the GPU waits" if self._device in ("cuda", "mps") else "loading pictures takes"
+        dl, on_gpu = self.dls.train, device_of(self.learn).type in ("cuda", "mps")
+        who = "the GPU waits" if on_gpu else "loading pictures takes"
         found, workers = f"{who} {waiting:.0%} of the time", dl.fake_l.num_workers
         if opener is not None and (advice := opener.advice(dl.items, epoch, waiting, workers)):
             return f"{found}: {advice}"
