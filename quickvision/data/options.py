@@ -69,17 +69,16 @@ class Options:
             raise ValueError("resize: goes with the item_tfms of our own, and item_tfms= is given")
         fraction("crop_pct", self.crop_pct, 0.875, zero=False, one=True)
         fraction("max_bad", self.max_bad, 0.05, zero=True, one=True)
-        named = isinstance(self.cache, str) and self.cache.strip()
-        if not (isinstance(self.cache, bool | Path) or named):
+        folder = isinstance(self.cache, str) and self.cache.strip()
+        if not (isinstance(self.cache, bool | Path) or folder):
             raise ValueError(f"cache: expected 'auto', True, False or a folder, got {self.cache!r}")
         for name, given in (("item_tfms", self.item_tfms), ("batch_tfms", self.batch_tfms)):
             several = given if isinstance(given, list | tuple) else [given]
             if given is not None and not all(map(callable, several)):
                 raise TypeError(f"{name}: expected fastai transforms, in a list, got {given!r}")
-        kinds = (str, Path, Sequence, Mapping)
-        if self.class_names is not None and not isinstance(self.class_names, kinds):
-            got = repr(self.class_names)
-            raise TypeError(f"class_names: expected a file, a list or a dict, got {got}")
+        named, kinds = self.class_names, (str, Path, Sequence, Mapping)
+        if not (named is None or isinstance(named, kinds) or hasattr(named, "to_dict")):  # a column
+            raise TypeError(f"class_names: expected a file, a list or a dict, got {named!r}")
 
     @property
     def side(self) -> int:

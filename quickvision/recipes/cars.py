@@ -19,8 +19,8 @@ from quickvision.base.files import cache_folder, whole_folder
 from quickvision.data.doors import from_df
 from quickvision.data.options import Options
 from quickvision.data.paths import inside, sides
-from quickvision.models.zoo import find_arch
 from quickvision.recipes.downloads import fetch, untar_data
+from quickvision.runs.build import usual_pictures
 from quickvision.runs.run import Run
 from quickvision.runs.train import train
 
@@ -211,9 +211,7 @@ def train_cars(
             table = table[~table["is_test"]].drop(columns="is_test")
         doors = {field.name for field in fields(Options)} & set(options)
         data |= {name: options[name] if name == "seed" else options.pop(name) for name in doors}
-        settings = find_arch(arch).settings
-        usual = {"interpolation": settings.interpolation, "crop_pct": settings.crop_pct}
-        data = {**usual, **data}
+        data = usual_pictures(arch, data)
         dls = from_df(table, images=root, fn_col="file", label_col="label", **data)
         return train(dls, **options)
     if names := find_names(root):

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 import torchvision
 from fastai.data.core import DataLoaders
@@ -23,6 +22,7 @@ from fastai.data.core import DataLoaders
 import quickvision
 from quickvision.base.errors import RunError
 from quickvision.base.files import write_whole
+from quickvision.data.holdout import split_of
 from quickvision.runs.options import RunConfig
 
 NAME = "config.json"
@@ -163,8 +163,7 @@ def read_config(path: Path) -> Written:
 
 def split_hash(dls: DataLoaders) -> str | None:
     """Hash who is on which side; None for data that our doors did not make."""
-    split = getattr(dls, "split", None)
-    if not isinstance(split, pd.DataFrame):
+    if (split := split_of(dls)) is None:
         return None
     text = split.to_csv(index=False, lineterminator="\n")
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()

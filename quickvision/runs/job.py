@@ -22,6 +22,7 @@ from quickvision.base.figures import clocked
 from quickvision.base.files import write_whole
 from quickvision.base.processes import rank, share, spread_weights, world_size
 from quickvision.base.progress import line, say
+from quickvision.data.holdout import skipped_of
 from quickvision.models.compute import deterministic, device_of
 from quickvision.models.zoo import arch_name
 from quickvision.results.predictions import get_preds
@@ -263,7 +264,6 @@ class Job:
 
     def _finish(self) -> Run:
         """Look at the validation pictures once and write down what was seen."""
-        skipped = getattr(self.learn.dls, "skipped", None)
         self._seed(self.learn)  # augmented looks are drawn
         count_groups(self.learn)
         with clocked(self.at.timing, "report"):
@@ -274,7 +274,7 @@ class Job:
                 lr_finds=self.at.lr_finds,
                 arch=arch_name(self.learn),
                 path=self.path,
-                skipped=pd.DataFrame(columns=["path", "reason"]) if skipped is None else skipped,
+                skipped=skipped_of(self.learn.dls),
                 spec=self.spec,
                 stages=tuple(self.at.stages),
                 best=self.best.row or {},
