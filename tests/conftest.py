@@ -44,28 +44,37 @@ def fastai_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
     fastai_cfg.cache_clear()
 
 
-@pytest.fixture
-def picture() -> Callable[..., Path]:
+def write_picture(path: Path, colour: str = "red", seed: int = 0, side: int = 40) -> Path:
     """Write one noisy picture of a class's colour, so that a tiny net can learn it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(seed).integers(-40, 40, (side, side + 8, 3))
+    pixels = (np.array(COLOURS[colour]) + noise).clip(0, 255).astype(np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
 
-    def write(path: Path, colour: str = "red", seed: int = 0, side: int = 40) -> Path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        noise = np.random.default_rng(seed).integers(-40, 40, (side, side + 8, 3))
-        pixels = (np.array(COLOURS[colour]) + noise).clip(0, 255).astype(np.uint8)
-        Image.fromarray(pixels).save(path)
-        return path
+
+@pytest.fixture(scope="session")
+def picture() -> Callable[..., Path]:
+    return write_picture
+
+
+@pytest.fixture(scope="session")
+def write_colours() -> Callable[[Path], Path]:
+    """Write three class folders of twelve pictures each."""
+
+    def write(root: Path) -> Path:
+        for colour in COLOURS:
+            for i in range(12):
+                write_picture(root / colour / f"{colour}_{i:02d}.png", colour, seed=i)
+        return root
 
     return write
 
 
 @pytest.fixture
-def class_folders(tmp_path: Path, picture) -> Path:
+def class_folders(tmp_path: Path, write_colours) -> Path:
     """Three class folders of twelve pictures each."""
-    root = tmp_path / "colours"
-    for colour in COLOURS:
-        for i in range(12):
-            picture(root / colour / f"{colour}_{i:02d}.png", colour, seed=i)
-    return root
+    return write_colours(tmp_path / "colours")
 
 
 @pytest.fixture
@@ -98,7 +107,7 @@ def real_data() -> Path:
     return Path(os.environ["QUICKVISION_REAL_DATA"])
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_net() -> Callable[..., object]:
     """A builder, as fastai takes them, of a net that trains in milliseconds."""
     from torch import nn

@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import os
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
+from fastai.data.external import URLs
 from PIL import Image
 
 import quickvision as qv
+from quickvision.recipes import cifar10
 from quickvision.recipes.cifar10 import BATCHES, find_batches, write_pictures
+from quickvision.recipes.downloads import fetch
 
 CLASSES = ["airplane", "automobile", "bird"]
 
@@ -180,3 +184,50 @@ class TestBadPickles:
         (batches / "data_batch_1").write_bytes(whole[:500])
         with pytest.raises(qv.DataError, match="expected a pickle of CIFAR-10"):
             write_pictures(batches)
+
+
+@pytest.fixture
+def pickles(tmp_path):
+    """Ten pictures in each of CIFAR-10's pickles."""
+    folder = tmp_path / "torchvision" / "cifar-10-batches-py"
+    folder.mkdir(parents=True)
+    for number, name in enumerate([*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]):
+        pixels = np.random.default_rng(number).integers(0, 256, (10, 3072), dtype=np.uint8)
+        batch = {"data": pixels, "labels": [0, 1] * 5}
+        (folder / name).write_bytes(pickle.dumps(batch, protocol=2))
+    names = {"label_names": ["cat", "dog"]}
+    (folder / "batches.meta").write_bytes(pickle.dumps(names, protocol=2))
+    return folder
+
+
+class TestCifar10:
+    def test_torchvisions_pickles_become_pictures_in_our_cache(self, pickles, options):
+        before = sorted(pickles.parent.rglob("*"))
+        for path in (pickles, pickles.parent):
+            run = qv.train_cifar10(path, **options)
+            assert run.preds.vocab == ("cat", "dog")
+            assert len(run.learn.dls.train_ds) == 50
+            assert len(run.preds) == 10
+        assert sorted(pickles.parent.rglob("*")) == before
+        assert run.path.name == "cifar10-002"
+
+    def test_class_folders_are_taken_as_they_are(self, insects, options):
+        (insects / "val").rename(insects / "test")
+        run = qv.train_cifar10(insects, **options)
+        assert run.preds.paths[0].parents[1] == insects / "test"
+
+    def test_the_pictures_are_not_enlarged(self, pickles, options):
+        run = qv.train_cifar10(pickles, **options)
+        assert run.learn.dls.one_batch()[0].shape[-2:] == (32, 32)
+        assert run.learn.dls.valid.one_batch()[0].shape[-2:] == (32, 32)
+
+    def test_bad_pickles_are_refused(self, pickles, options):
+        (pickles / "test_batch").write_bytes(pickle.dumps(print))
+        with pytest.raises(qv.DataError, match="it wants to call builtins.print"):
+            qv.train_cifar10(pickles, **options)
+
+    def test_a_failed_download_says_what_to_do(self, options, fastai_home, monkeypatch):
+        monkeypatch.setattr(cifar10, "untar_data", partial(fetch, checksum="md5:00"))
+        monkeypatch.setattr(URLs, "CIFAR", "http://127.0.0.1:9/cifar10.tgz")
+        with pytest.raises(qv.DataError, match="expected to download .* by hand, .* path="):
+            qv.train_cifar10(**options)
