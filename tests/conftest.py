@@ -2,12 +2,17 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
+import sys
+import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 mpl.use("Agg")
@@ -31,6 +36,21 @@ def _seeded() -> None:
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _plots_are_not_drawn(request, monkeypatch) -> None:
+    """Save one grey point in place of each plot: drawing them is 80 % of a small run's time.
+
+    All is plotted as ever, and only the picture's pixels are missing. Tests that are marked
+    `drawn`, other processes, and fixtures that are made once draw them.
+    """
+    if request.node.get_closest_marker("drawn") is None:
+
+        def point(figure: object, file: Path, **options: object) -> None:
+            Image.new("L", (1, 1)).save(file)
+
+        monkeypatch.setattr("matplotlib.figure.Figure.savefig", point)
 
 
 @pytest.fixture
@@ -97,6 +117,56 @@ def named_files(tmp_path: Path, picture) -> Path:
         for i in range(10):
             picture(root / f"{colour}_{i}.png", colour, seed=i)
     return root
+
+
+@pytest.fixture(scope="session")
+def digits_are_known(tmp_path_factory, _own_cache) -> Path:
+    """Put what `digit_weights()` trains into the cache; one worker trains it for all."""
+    import quickvision as qv
+
+    ours = Path(os.environ["QUICKVISION_CACHE"])
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with FileLock(shared / "digits.lock"):
+        found = sorted(shared.glob("*-digits-*.safetensors"))
+        if not found:
+            found = [Path(shutil.copy(qv.digit_weights(verbose=False), shared))]
+    if not (ours / found[0].name).exists():
+        shutil.copy(found[0], ours)
+    return ours / found[0].name
+
+
+@dataclass
+class Said:
+    """What a command left, in the words of `subprocess.run`."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys) -> Callable[..., Said]:
+    """Run `quickvision` in this process, in `tmp_path`, as `python -m quickvision` would."""
+    from quickvision.cli import commands
+
+    def run(*arguments: object, cwd: Path = tmp_path) -> Said:
+        monkeypatch.chdir(cwd)
+        monkeypatch.setattr(sys, "argv", ["quickvision", *map(str, arguments)])
+        capsys.readouterr()
+        code = 0
+        with warnings.catch_warnings():
+            warnings.resetwarnings()  # to Python's own, not pytest's
+            for kind in (DeprecationWarning, PendingDeprecationWarning, ImportWarning):
+                warnings.simplefilter("ignore", kind)
+            warnings.simplefilter("ignore", ResourceWarning)
+            try:
+                commands.main()
+            except SystemExit as done:
+                code = int(done.code or 0)
+        return Said(code, *capsys.readouterr())
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ import pytest
 
 import quickvision as qv
 
+pytestmark = pytest.mark.drawn
 QUICK = {"size": 32, "bs": 6, "lr": 1e-2}
 
 
