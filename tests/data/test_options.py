@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import quickvision as qv
+from quickvision.data.options import Options, too_many
 
 
 @pytest.mark.parametrize(
@@ -38,3 +39,15 @@ def test_numpys_numbers_are_numbers(class_folders):
         class_folders, valid=np.float32(0.25), size=np.int64(32), bs=np.int64(4), seed=np.int32(1)
     )
     assert (len(dls.valid_ds), dls.train.bs) == (9, 4)
+
+
+def test_a_single_bad_file_stops_only_where_none_may_be():
+    assert not too_many(1, 3, 0.05)
+    assert too_many(1, 3, 0)
+    assert not too_many(5, 100, 0.05)
+    assert too_many(6, 100, 0.05)
+
+
+def test_the_longer_side():
+    assert Options(size=64).side == 64
+    assert Options(size=[32, np.int64(48)]).side == 48

@@ -8,6 +8,7 @@ from PIL import Image
 
 import quickvision as qv
 from quickvision.data.loaders import CentreCrop
+from quickvision.runs.build import sorted_out
 
 
 def test_a_run_with_bs_auto_writes_down_what_was_found(class_folders, tmp_path, capsys):
@@ -60,3 +61,13 @@ def test_train_takes_size_interpolation_and_crop_from_the_model(framed, tiny_net
     assert run.learn.dls.one_batch()[0].shape[-1] == 48
     assert not [t for t in run.learn.dls.valid.after_batch.fs if isinstance(t, CentreCrop)]
     assert [t for t in run.learn.dls.valid.after_batch.fs if isinstance(t, Normalize)]
+
+
+def test_options_of_the_model_and_of_the_pictures_are_told_apart():
+    model, pictures = sorted_out({"head": "linear", "size": 32, "pat": "x", "opt": "sgd"})
+    assert model == {"head": "linear", "opt": "sgd"}
+    assert pictures == {"size": 32, "pat": "x"}
+    with pytest.raises(TypeError, match="siez: no such option; did you mean 'size'"):
+        sorted_out({"siez": 32})
+    with pytest.raises(TypeError, match="did you mean 'budget'"):
+        sorted_out({"bugdet": 32}, others=["budget"])

@@ -1,13 +1,24 @@
 from __future__ import annotations
 
 import os
+import random
 import zipfile
 
+import numpy as np
 import pytest
 import torch
 
 import quickvision as qv
-from quickvision.runs.checkpoints import load_checkpoint, save_checkpoint
+from quickvision.runs.checkpoints import (
+    RunState,
+    Stage,
+    load_checkpoint,
+    plain,
+    random_states,
+    save_checkpoint,
+    set_random_states,
+)
+from quickvision.training.lr_find import LRFind
 
 
 def flip(file):
@@ -59,3 +70,26 @@ def test_a_kill_between_two_renames_costs_an_epoch(tmp_path):
     assert load_checkpoint(tmp_path) == {"rows": [1]}
     (tmp_path / "before.pt").unlink()
     assert load_checkpoint(tmp_path) is None
+
+
+def test_random_states_come_back_from_a_file(learn, tmp_path):
+    def drawn():
+        return random.random(), np.random.rand(), torch.rand(1).item(), learn.dls.rng.random()
+
+    save_checkpoint(tmp_path, {"random": random_states(learn.dls)})
+    first, other = drawn(), drawn()
+    set_random_states(load_checkpoint(tmp_path)["random"], learn.dls)
+    assert drawn() == first != other
+
+
+def test_how_far_a_run_is_comes_back_from_a_file(tmp_path):
+    found = LRFind(1e-3, "steep", np.array([1e-4, 1e-3]), np.array([1.0, 0.5]), (1e-4, 1e-3))
+    stages = [Stage("frozen", 2, slice(1e-4, 1e-3), cached=True), Stage("unfrozen", 1, 1e-4)]
+    state = RunState((2, 1), stages, {"frozen": 1e-3}, {"frozen": found}, {"data": 0.5})
+    save_checkpoint(tmp_path, plain({**state.to_plain(), "rows": []}))
+    back = RunState.from_plain(load_checkpoint(tmp_path))
+    assert (back.epochs, back.stages, back.rates) == (state.epochs, stages, state.rates)
+    assert back.lr_finds["frozen"].lr_range == (1e-4, 1e-3)
+    np.testing.assert_array_equal(back.lr_finds["frozen"].losses, found.losses)
+    assert back.is_done("frozen")
+    assert not RunState((2, 1)).is_done("frozen")

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import quickvision as qv
+from quickvision.runs.config import RunConfig
 
 
 @pytest.mark.parametrize(
@@ -81,3 +82,18 @@ def test_the_folder_has_all_that_is_needed_to_go_on(stopped):
     assert pd.read_csv(stopped / "log.csv")["stage"].tolist() == ["frozen", "frozen", "unfrozen"]
     assert len(qv.resume(stopped, verbose=False).history) == 4
     assert (stopped / "predictions.npz").exists()
+
+
+def test_a_rate_for_both_stages_or_for_each():
+    assert RunConfig(lr=1e-2).second_lr == 5e-3
+    assert RunConfig(lr="find").second_lr == "find"
+    assert RunConfig(lr=slice(1e-4, 1e-2)).second_lr == slice(1e-4, 1e-2)
+    assert RunConfig(lr=1e-2, lr_unfrozen=1e-3).second_lr == 1e-3
+    found = qv.LRFind(2e-3, "", [], [])
+    assert RunConfig(lr=found).lr == 2e-3
+
+
+def test_from_scratch_all_epochs_train_all_layers():
+    alone = RunConfig(frozen_epochs=3, unfrozen_epochs=2, lr=1e-2).from_scratch()
+    assert (alone.frozen_epochs, alone.unfrozen_epochs) == (0, 5)
+    assert alone.second_lr == 1e-2
