@@ -15,6 +15,8 @@ from made import RAW, tree
 from quickvision.cli import commands as cli
 from quickvision.runs.job import Job
 
+pytestmark = pytest.mark.slow
+
 WORDS = [
     "", "  ", "-1", "0", "1", "1.5", "1e9", "1e-99", "99999999999999999999", "nan", "-inf", "inf",
     "find", "wrod", "none", "None", "[]", "{}", "ünï", "..", "/", "gone/away",

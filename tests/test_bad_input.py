@@ -14,6 +14,8 @@ from made import refused, tree
 
 import quickvision as qv
 
+pytestmark = pytest.mark.slow
+
 JUNK = {
     "none": None, "yes": True, "minus": -1, "zero": 0, "half": 1.5, "huge": 10**9,
     "nan": math.nan, "inf": math.inf, "word": "wrod", "empty": "", "blank": "  ", "nul": "a\0b",

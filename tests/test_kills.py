@@ -86,6 +86,9 @@ def processes():
     """Processes that begin with everything imported."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, "quickvision.runs.train", "quickvision.runs.resume"])
+    first = context.Process(target=int)  # waits for the imports: no run's seconds have them in
+    first.start()
+    first.join()
     return context
 
 

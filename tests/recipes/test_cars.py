@@ -154,6 +154,7 @@ def numbered(tmp_path, picture):
     return root
 
 
+@pytest.mark.slow
 class TestCars:
     def test_the_annotations_name_the_cars(self, annotated, options):
         run = qv.train_cars(annotated, **options)

@@ -30,6 +30,7 @@ def flip(file):
     file.write_bytes(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage",
     [

@@ -12,6 +12,8 @@ from quickvision.results import comparison
 from quickvision.results.comparison import tabled
 from quickvision.runs import compare as room
 
+pytestmark = pytest.mark.slow
+
 QUICK = {"frozen_epochs": 1, "unfrozen_epochs": 1, "lr": 3e-3, "size": 32, "bs": 6}
 
 

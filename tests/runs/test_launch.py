@@ -11,6 +11,7 @@ import quickvision as qv
 from quickvision.base.errors import ModelError, RunError
 
 
+@pytest.mark.slow
 def test_from_a_notebook(class_folders, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)  # the children have none: gloo
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
@@ -26,6 +27,7 @@ def test_from_a_notebook(class_folders, tmp_path, monkeypatch, capsys):
     assert run.history["accuracy"].iloc[-1] == pytest.approx(run.accuracy.value)
 
 
+@pytest.mark.slow
 def test_what_the_processes_say_of_an_error_is_passed_on(class_folders, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))

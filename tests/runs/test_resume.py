@@ -43,6 +43,7 @@ CASES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::quickvision.DataWarning", "ignore::UserWarning")
 @pytest.mark.parametrize(("options", "at"), CASES.values(), ids=CASES)
 def test_a_stopped_run_ends_as_if_it_had_not_been(class_folders, body, tmp_path, options, at):
