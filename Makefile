@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test fmt check nb soak bench clean
+.PHONY: demo test quick fmt check nb soak bench clean
 
 demo: .venv/.installed
 	$(BIN)/quickvision demo
@@ -12,6 +12,9 @@ test: .venv/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+
+quick: .venv/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal -m "not slow"
 
 check: .venv/.installed-dev
 	$(BIN)/ruff check .

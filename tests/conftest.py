@@ -2,12 +2,17 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
+import sys
+import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 mpl.use("Agg")
@@ -33,6 +38,21 @@ def _seeded() -> None:
     torch.manual_seed(0)
 
 
+@pytest.fixture(autouse=True)
+def _plots_are_not_drawn(request, monkeypatch) -> None:
+    """Save one grey point in place of each plot: drawing them is 80 % of a small run's time.
+
+    All is plotted as ever, and only the picture's pixels are missing. Tests that are marked
+    `drawn`, other processes, and fixtures that are made once draw them.
+    """
+    if request.node.get_closest_marker("drawn") is None:
+
+        def point(figure: object, file: Path, **options: object) -> None:
+            Image.new("L", (1, 1)).save(file)
+
+        monkeypatch.setattr("matplotlib.figure.Figure.savefig", point)
+
+
 @pytest.fixture
 def fastai_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A data folder of fastai's own for this test (it reads the variable once a process)."""
@@ -44,28 +64,37 @@ def fastai_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
     fastai_cfg.cache_clear()
 
 
-@pytest.fixture
-def picture() -> Callable[..., Path]:
+def write_picture(path: Path, colour: str = "red", seed: int = 0, side: int = 40) -> Path:
     """Write one noisy picture of a class's colour, so that a tiny net can learn it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(seed).integers(-40, 40, (side, side + 8, 3))
+    pixels = (np.array(COLOURS[colour]) + noise).clip(0, 255).astype(np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
 
-    def write(path: Path, colour: str = "red", seed: int = 0, side: int = 40) -> Path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        noise = np.random.default_rng(seed).integers(-40, 40, (side, side + 8, 3))
-        pixels = (np.array(COLOURS[colour]) + noise).clip(0, 255).astype(np.uint8)
-        Image.fromarray(pixels).save(path)
-        return path
+
+@pytest.fixture(scope="session")
+def picture() -> Callable[..., Path]:
+    return write_picture
+
+
+@pytest.fixture(scope="session")
+def write_colours() -> Callable[[Path], Path]:
+    """Write three class folders of twelve pictures each."""
+
+    def write(root: Path) -> Path:
+        for colour in COLOURS:
+            for i in range(12):
+                write_picture(root / colour / f"{colour}_{i:02d}.png", colour, seed=i)
+        return root
 
     return write
 
 
 @pytest.fixture
-def class_folders(tmp_path: Path, picture) -> Path:
+def class_folders(tmp_path: Path, write_colours) -> Path:
     """Three class folders of twelve pictures each."""
-    root = tmp_path / "colours"
-    for colour in COLOURS:
-        for i in range(12):
-            picture(root / colour / f"{colour}_{i:02d}.png", colour, seed=i)
-    return root
+    return write_colours(tmp_path / "colours")
 
 
 @pytest.fixture
@@ -91,6 +120,56 @@ def named_files(tmp_path: Path, picture) -> Path:
 
 
 @pytest.fixture(scope="session")
+def digits_are_known(tmp_path_factory, _own_cache) -> Path:
+    """Put what `digit_weights()` trains into the cache; one worker trains it for all."""
+    import quickvision as qv
+
+    ours = Path(os.environ["QUICKVISION_CACHE"])
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with FileLock(shared / "digits.lock"):
+        found = sorted(shared.glob("*-digits-*.safetensors"))
+        if not found:
+            found = [Path(shutil.copy(qv.digit_weights(verbose=False), shared))]
+    if not (ours / found[0].name).exists():
+        shutil.copy(found[0], ours)
+    return ours / found[0].name
+
+
+@dataclass
+class Said:
+    """What a command left, in the words of `subprocess.run`."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys) -> Callable[..., Said]:
+    """Run `quickvision` in this process, in `tmp_path`, as `python -m quickvision` would."""
+    from quickvision.cli import commands
+
+    def run(*arguments: object, cwd: Path = tmp_path) -> Said:
+        monkeypatch.chdir(cwd)
+        monkeypatch.setattr(sys, "argv", ["quickvision", *map(str, arguments)])
+        capsys.readouterr()
+        code = 0
+        with warnings.catch_warnings():
+            warnings.resetwarnings()  # to Python's own, not pytest's
+            for kind in (DeprecationWarning, PendingDeprecationWarning, ImportWarning):
+                warnings.simplefilter("ignore", kind)
+            warnings.simplefilter("ignore", ResourceWarning)
+            try:
+                commands.main()
+            except SystemExit as done:
+                code = int(done.code or 0)
+        return Said(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real photos and weights."""
     if "QUICKVISION_REAL_DATA" not in os.environ:
@@ -98,7 +177,7 @@ def real_data() -> Path:
     return Path(os.environ["QUICKVISION_REAL_DATA"])
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_net() -> Callable[..., object]:
     """A builder, as fastai takes them, of a net that trains in milliseconds."""
     from torch import nn

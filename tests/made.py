@@ -13,6 +13,9 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import torch
+from fastai.callback.core import Callback
 from scipy.io import savemat
 
 import quickvision as qv
@@ -141,3 +144,35 @@ def made_up(n=60, c=4, seed=0):
     losses = -np.log(probs[np.arange(n), targs])
     paths = tuple(Path(f"{i:03d}.jpg") for i in range(n))
     return qv.Predictions(probs, targs, tuple("abcdefghij"[:c]), losses, paths)
+
+
+BASE = {"arch": "timm/test_resnet", "weights": None, "size": 32, "bs": 6, "verbose": False}
+
+
+class Stop(Callback):
+    """Raise at one batch of one epoch of a stage."""
+
+    order = 200
+
+    def __init__(self, stage, epoch, batch=0, error=KeyboardInterrupt):
+        self.at, self.error = (stage, epoch, batch), error
+
+    def after_batch(self):
+        here = (self.learn.epoch_log.stage, self.epoch, self.iter)
+        if self.training and here == self.at:
+            raise self.error
+
+
+def same(one, two):
+    """Two runs ended with the same weights, the same log and the same predictions."""
+    a, b = (run.learn.model.state_dict() for run in (one, two))
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    logs = [pd.read_csv(run.path / "log.csv").drop(columns="seconds") for run in (one, two)]
+    pd.testing.assert_frame_equal(*logs)
+    pd.testing.assert_frame_equal(one.history[list(logs[0])], two.history[list(logs[0])])
+    np.testing.assert_array_equal(one.preds.probs, two.preds.probs)
+    assert one.summary()["accuracy"] == two.summary()["accuracy"]
+    assert one.best | {"seconds": 0} == two.best | {"seconds": 0}
+    files = [run.path / "checkpoints" / "best.pth" for run in (one, two)]
+    a, b = (torch.load(file, weights_only=True)["model"] for file in files)
+    assert all(torch.equal(a[name], b[name]) for name in a)

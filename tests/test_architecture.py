@@ -109,3 +109,8 @@ def test_nothing_is_star_imported_and_no_assert_guards_input(file):
     stars = [n for n in nodes if isinstance(n, ast.ImportFrom) and n.names[0].name == "*"]
     bare = [n for n in nodes if isinstance(n, ast.ExceptHandler) and n.type is None]
     assert not stars + bare + [n for n in nodes if isinstance(n, ast.Assert)]
+
+
+def test_tests_mirror_the_house():
+    tests = {path.relative_to(ROOT / "tests").as_posix() for path in ROOT.glob("tests/*/test_*.py")}
+    assert tests == {re.sub(r"/(\w+\.py)$", r"/test_\1", file) for file in ROOMS}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import warnings
+from functools import cache
 
 import click
 import pytest
@@ -13,6 +14,8 @@ from made import RAW, tree
 
 from quickvision.cli import commands as cli
 from quickvision.runs.job import Job
+
+pytestmark = pytest.mark.slow
 
 WORDS = [
     "", "  ", "-1", "0", "1", "1.5", "1e9", "1e-99", "99999999999999999999", "nan", "-inf", "inf",
@@ -38,8 +41,18 @@ def options():
                 yield name, first if first.startswith("-") else ""
 
 
+@cache
+def built(app):
+    """What Typer makes of the commands: anew for each call, which takes most of its time."""
+    return build(app)
+
+
+build = typer.main.get_command
+
+
 def run(arguments, monkeypatch):
     """Run the command line as `quickvision` does, and return its exit code."""
+    monkeypatch.setattr("typer.main.get_command", built)
     monkeypatch.setattr(sys, "argv", ["quickvision", *arguments])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -50,7 +63,7 @@ def run(arguments, monkeypatch):
     return 0
 
 
-@pytest.mark.parametrize(("command", "option"), options())
+@pytest.mark.parametrize(("command", "option"), list(options()))
 def test_each_option(place, monkeypatch, capsys, command, option):
     monkeypatch.setattr(Job, "train", lambda self: None)  # a run's options are looked at
     monkeypatch.setattr("quickvision.compare", lambda *args, **kwargs: "compared")

@@ -18,6 +18,8 @@ from quickvision.base.errors import RunError
 from quickvision.runs.checkpoints import load_checkpoint
 from quickvision.runs.job import Job
 
+pytestmark = pytest.mark.slow
+
 FEW = settings(
     max_examples=100, deadline=None, derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

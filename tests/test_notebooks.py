@@ -43,6 +43,7 @@ def test_the_first_code_cell_holds_the_knobs(path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=names)
+@pytest.mark.usefixtures("digits_are_known")
 def test_runs_without_errors_or_warnings(path, tmp_path):
     outputs = executed(nbformat.read(path, as_version=4), tmp_path)
     stderr = "".join(o.text for o in outputs if o.get("name") == "stderr")

@@ -1,7 +1,7 @@
 """The command line: parse, call the library, print. Decides nothing that the library can decide.
 
-    options    types, help, and what is checked of options at once
-    commands   the commands, and what an error becomes: a line and an exit code
+    parameters   from the declared options to Typer's: text to values, and back in messages
+    commands     the commands, and what an error becomes: a line and an exit code
 
 Others may ask: none of them.
 """

@@ -14,7 +14,7 @@ import typer
 
 import quickvision
 from quickvision.base.errors import DataWarning, ModelError, OtherProcessError, QuickvisionError
-from quickvision.cli.options import (
+from quickvision.cli.parameters import (
     BatchSize,
     Gpus,
     Opts,

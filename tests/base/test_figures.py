@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quickvision.base.figures import Accuracy
+from quickvision.base.figures import Accuracy, spoken, to_seconds
 
 
 def test_prints_percent_interval_and_n():
@@ -32,3 +32,32 @@ def test_interval_holds_the_value_and_stays_in_bounds(counts):
 def test_impossible_counts_are_refused(correct, n):
     with pytest.raises(ValueError, match="expected 0 <= correct <= n"):
         Accuracy(correct, n)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90s", 90),
+        ("10min", 600),
+        ("10 min", 600),
+        ("1.5h", 5400),
+        ("45", 45),
+        (45, 45),
+        (0.5, 0.5),
+    ],
+)
+def test_times_are_read(text, seconds):
+    assert to_seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["soon", "", "-5", "0", 0, -1, "10 parsecs", True, float("nan")])
+def test_what_is_no_time(text):
+    with pytest.raises(ValueError, match="expected a time such as '10min' or seconds"):
+        to_seconds(text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.2, "0 s"), (50, "50 s"), (240, "4 min"), (5400, "1.5 h")]
+)
+def test_times_are_said(seconds, text):
+    assert spoken(seconds) == text

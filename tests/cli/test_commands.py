@@ -32,6 +32,7 @@ def test_version():
     assert run("--version").stdout == f"quickvision {quickvision.__version__}\n"
 
 
+@pytest.mark.slow
 def test_train_writes_a_run_and_exits_0(class_folders, tmp_path):
     done = run(
         "train", class_folders, "--arch", "timm/test_resnet", "--weights", "none", "--size", 32,
@@ -46,7 +47,7 @@ def test_train_writes_a_run_and_exits_0(class_folders, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_options_of_speed(named_files, tmp_path):
+def test_the_options_of_speed(command, named_files, tmp_path):
     import safetensors.torch
     import timm
 
@@ -54,17 +55,17 @@ def test_the_options_of_speed(named_files, tmp_path):
     safetensors.torch.save_file(timm.create_model("test_resnet").state_dict(), weights)
     options = ["train", named_files, "--pattern", r"^(.+)_", "--arch", "timm/test_resnet"]
     options += ["--weights", weights, "--size", 32, "--bs", 6, "--num-workers", 0]
-    done = run(*options, "--views", 1, "--budget", "2s", "--precision", "float32", cwd=tmp_path)
+    done = command(*options, "--views", 1, "--budget", "2s", "--precision", "float32")
     assert done.returncode == 0, done.stderr
     assert "frozen (on cached features)" in done.stdout
-    done = run(*options, "--no-cache-features", "--unfrozen-epochs", 0, cwd=tmp_path)
+    done = command(*options, "--no-cache-features", "--unfrozen-epochs", 0)
     assert done.returncode == 0, done.stderr
     assert "cached" not in done.stdout
 
 
-def test_train_by_pattern_with_a_bad_file(named_files, tmp_path):
+def test_train_by_pattern_with_a_bad_file(command, named_files, tmp_path):
     (named_files / "red_99.jpg").write_text("not a picture")
-    done = run(
+    done = command(
         "train", named_files, "--pattern", r"^(.+)_\d+\.(?:png|jpg)$", "--arch", "timm/test_resnet",
         "--weights", "none", "--size", 32, "--bs", 6, "--frozen-epochs", 1, "--unfrozen-epochs", 0,
         "--out", tmp_path / "elsewhere",
@@ -96,10 +97,11 @@ def test_train_by_pattern_with_a_bad_file(named_files, tmp_path):
         ([], 2, "Missing argument"),
     ],
 )
-@pytest.mark.slow
-def test_bad_input_is_one_line_and_the_right_code(class_folders, tmp_path, args, code, says):
+def test_bad_input_is_one_line_and_the_right_code(
+    command, class_folders, tmp_path, args, code, says
+):
     class_folders.rename(tmp_path / "data")
-    done = run("train", *args, cwd=tmp_path)
+    done = command("train", *args)
     assert says in done.stderr
     assert "Traceback" not in done.stderr
     assert done.returncode == code
@@ -111,7 +113,8 @@ def test_bad_input_is_one_line_and_the_right_code(class_folders, tmp_path, args,
 def test_ants_and_bees_reach_ninety_percent(real_data, tmp_path):
     done = run(
         "train", real_data / "data" / "hymenoptera", "--arch", "mobilenet_v2", "--weights",
-        real_data / "weights" / "mobilenet_v2_imagenet.pth", cwd=tmp_path, timeout=1500,
+        real_data / "weights" / "mobilenet_v2_imagenet.pth", "--unfrozen-epochs", 0,
+        cwd=tmp_path, timeout=1500,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "imageNotFound.gif" in done.stderr
@@ -121,32 +124,48 @@ def test_ants_and_bees_reach_ninety_percent(real_data, tmp_path):
     assert "left out     1 picture" in summary
 
 
-def test_training_choices_reach_the_run(class_folders, tmp_path):
-    done = run(
+def test_training_choices_reach_the_run(command, class_folders, tmp_path):
+    done = command(
         "train", class_folders, "--arch", "timm/test_resnet", "--weights", "none", "--size", 32,
         "--bs", 6, "--frozen-epochs", 0, "--unfrozen-epochs", 4, "--lr", "0.01", "--opt", "sgd",
         "--schedule", "constant", "--patience", 2, "--head", "linear", "--mixup", 0.2,
-        "--label-smoothing", 0.1, "--tta", 1, cwd=tmp_path,
+        "--label-smoothing", 0.1, "--tta", 1,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "with 1 augmented looks" in done.stdout
     assert "best.pth" in [p.name for p in (tmp_path / "runs/colours-001/checkpoints").iterdir()]
 
 
+# Epochs of a tiny net take milliseconds: with a pause after each, no signal can come too late.
+PAUSED = """
+import time
+from quickvision.cli import main
+from quickvision.training.records import EpochLog
+
+def after_epoch(self, ours=EpochLog.after_epoch):
+    ours(self)
+    time.sleep(0.5)
+
+EpochLog.after_epoch = after_epoch
+main()
+"""
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one process there")
-def test_ctrl_c_says_how_to_go_on_and_exits_130(class_folders, tmp_path):
+def test_ctrl_c_says_how_to_go_on_and_exits_130(command, class_folders, tmp_path):
     args = (
         "train", class_folders, "--arch", "timm/test_resnet", "--weights", "none", "--size", "32",
-        "--bs", "6", "--frozen-epochs", "0", "--unfrozen-epochs", "200", "--lr", "0.01",
+        "--bs", "6", "--frozen-epochs", "0", "--unfrozen-epochs", "30", "--lr", "0.01",
     )  # fmt: skip
     process = subprocess.Popen(
-        [sys.executable, "-m", "quickvision", *map(str, args)],
+        [sys.executable, "-c", PAUSED, *map(str, args)],
         cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     said = []
     for line in process.stdout:
         said.append(line)
-        if line.startswith("unfrozen 2/200"):
+        if line.startswith("unfrozen 2/30"):
             process.send_signal(signal.SIGINT)
             break
     rest, errors = process.communicate(timeout=120)
@@ -154,51 +173,24 @@ def test_ctrl_c_says_how_to_go_on_and_exits_130(class_folders, tmp_path):
     assert "Traceback" not in errors
     said = "".join(said) + rest
     assert re.search(r"kept +the best so far, unfrozen epoch \d+: .*best.pth", said)
-    command = re.search(r"stopped +to go on: quickvision (resume \S+)", said)[1]
-    done = run(*command.split(), cwd=tmp_path)
+    words = re.search(r"stopped +to go on: quickvision (resume \S+)", said)[1]
+    done = command(*words.split())
     assert done.returncode == 0, done.stderr
-    assert "unfrozen 200/200" in done.stdout
+    assert "unfrozen 30/30" in done.stdout
     assert re.search(r"\nresumed +runs/colours-001, (from its start|after unfrozen)", done.stdout)
 
 
 def test_what_cannot_be_resumed_is_one_line(tmp_path):
+    """In a process of its own, as a user starts it: the exit code and both streams are real."""
     done = run("resume", "runs/pets-001", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("error: expected the folder of a run, got runs/pets-001")
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (["--lr", "fast"], "expected 'find' or a rate such as 1e-3"),
-        (["--schedule", "linear"], "one_cycle"),
-        (["--opt", "adamm"], "adamw"),
-        (["--mixup", "0.4", "--cutmix", "1"], "--mixup or --cutmix"),
-        (["--gradual", "--unfrozen-epochs", "0"], "--gradual goes with unfrozen epochs"),
-        (["--gradual", "--weights", "none"], "--gradual goes with weights"),
-    ],
-)
-def test_choices_that_make_no_sense_exit_2(class_folders, tmp_path, options, said):
-    done = run("train", class_folders, *options, cwd=tmp_path)
-    assert done.returncode == 2
-    assert said in " ".join(done.stderr.split())
-    assert not (tmp_path / "runs").exists()
-
-
-def test_the_words_of_the_command_line_are_the_librarys():
-    from quickvision.base import choices
-    from quickvision.models import optimisers
-
-    assert tuple(optimisers.OPTS) == choices.OPTS
-    said = run("train", "--help").stdout
-    for words in (choices.OPTS, choices.SCHEDULES, choices.HEADS, choices.LOGS, choices.RESIZES):
-        assert f"<{'|'.join(words)}>" in said
-
-
-def test_models_are_listed(tmp_path):
-    done = run("models", "test_resn*")
+def test_models_are_listed(command):
+    done = command("models", "test_resn*")
     assert done.returncode == 0
     assert "test_resnet" in done.stdout
-    done = run("models", "no_such_model")
+    done = command("models", "no_such_model")
     assert done.returncode == 1
     assert done.stderr.startswith("error: expected models whose names match 'no_such_model'")

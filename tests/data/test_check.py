@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -286,26 +284,22 @@ def test_worst_first(photos, picture):
 
 
 class TestCommand:
-    def run(self, *arguments):
-        command = [sys.executable, "-m", "quickvision", "check", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True)
-
-    def test_good_data_exits_0(self, photos):
-        out = self.run(photos, "--size", 32)
+    def test_good_data_exits_0(self, command, photos):
+        out = command("check", photos, "--size", 32)
         assert (out.returncode, out.stderr) == (0, "")
         assert "found        nothing to mend" in out.stdout
 
-    def test_data_that_misleads_exits_1(self, photos):
+    def test_data_that_misleads_exits_1(self, command, photos):
         (photos / "dog" / "copy.jpg").write_bytes((photos / "cat" / "00.jpg").read_bytes())
-        out = self.run(photos, "--json", "--size", 32)
+        out = command("check", photos, "--json", "--size", 32)
         assert out.returncode == 1
         assert json.loads(out.stdout)["ok"] is False
 
-    def test_nothing_there_exits_1_and_bad_options_exit_2(self, photos):
-        out = self.run(photos / "gone")
+    def test_nothing_there_exits_1_and_bad_options_exit_2(self, command, photos):
+        out = command("check", photos / "gone")
         assert (out.returncode, out.stderr[:7]) == (1, "error: ")
-        assert self.run(photos, "--valid", 20).returncode == 2
-        assert self.run(photos, "--pattern", "(").returncode == 2
+        assert command("check", photos, "--valid", 20).returncode == 2
+        assert command("check", photos, "--pattern", "(").returncode == 2
 
 
 @pytest.mark.real

@@ -17,16 +17,18 @@ from quickvision.models import body as room
 from quickvision.models.body import cut_classifier, layer_groups, load_weights, make_body
 from quickvision.models.zoo import find_arch
 
-# The smallest pictures, in pixels, that each can take.
+# The smallest of each family, and the smallest pictures, in pixels, that it can take. The larger
+# ones are built of the same blocks by the same function; `resnet50` has other blocks.
 BACKBONES = {
-    "resnet18": 32, "resnet34": 32, "resnet50": 32, "densenet121": 32, "densenet161": 32,
-    "vgg16_bn": 32, "inception_v3": 75, "googlenet": 32, "squeezenet1_1": 32, "mobilenet_v2": 32,
-    "mobilenet_v3_small": 32, "mobilenet_v3_large": 32, "efficientnet_b0": 32,
-    "regnet_y_400mf": 32, "shufflenet_v2_x1_0": 32, "convnext_tiny": 32, "vit_b_16": 224,
-    "swin_t": 32, "maxvit_t": 224, "timm/resnet26d": 32, "se_resnet50": 32,
-    "timm/convnext_tiny": 32, "vit_small_patch16_224": 224, "timm/efficientnet_b0": 32,
-    "mobilenetv3_small_100": 32, "timm/inception_v3": 75, "swin_tiny_patch4_window7_224": 224,
+    "resnet18": 32, "resnet50": 32, "densenet121": 32, "vgg11_bn": 32, "inception_v3": 75,
+    "googlenet": 32, "squeezenet1_1": 32, "mobilenet_v2": 32, "mobilenet_v3_small": 32,
+    "efficientnet_b0": 32, "regnet_y_400mf": 32, "shufflenet_v2_x0_5": 32, "convnext_tiny": 32,
+    "vit_b_16": 224, "swin_t": 32, "maxvit_t": 224, "timm/resnet10t": 32, "se_resnet50": 32,
+    "timm/convnext_atto": 32, "vit_tiny_patch16_224": 224, "timm/efficientnet_b0": 32,
+    "mobilenetv3_small_050": 32, "timm/inception_v3": 75, "swin_tiny_patch4_window7_224": 224,
 }  # fmt: skip
+HEADS = [(name, "fastai") for name in BACKBONES]  # a head sees a body's features, and these alone:
+HEADS += [(name, "linear") for name in ("resnet18", "vit_tiny_patch16_224", "squeezenet1_1")]
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +51,7 @@ def loaders(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("head", ["fastai", "linear"])
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize(("name", "head"), HEADS)
 def test_every_backbone_builds_and_trains_a_step_in_three_groups(loaders, name, head):
     learn = qv.cnn_learner(loaders(BACKBONES[name]), name, weights=None, head=head)
     x, y = learn.dls.one_batch()
@@ -65,6 +66,17 @@ def test_every_backbone_builds_and_trains_a_step_in_three_groups(loaders, name, 
     assert inside == [id(p) for p in learn.model.parameters()]
     trained = [p for p in groups[0] if p.grad is not None and p.grad.abs().sum() > 0]
     assert trained, "the first group learns"
+
+
+LARGER = [
+    "resnet34", "densenet161", "vgg16_bn", "mobilenet_v3_large", "shufflenet_v2_x1_0",
+    "timm/resnet26d", "timm/convnext_tiny", "vit_small_patch16_224", "mobilenetv3_small_100",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LARGER)
+def test_their_larger_relatives_are_found(name):
+    assert find_arch(name).name.endswith(name.removeprefix("timm/"))
 
 
 # What stands right behind the last feature map, in the whole model.

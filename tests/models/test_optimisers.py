@@ -81,6 +81,7 @@ def test_a_learner_of_one_group_may_use_it(named_files):
     assert len(learn.opt.hypers) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opt", OPTS)
 def test_every_optimiser_goes_through_the_main_job(class_folders, tiny_net, tmp_path, opt):
     dls = qv.from_folder(class_folders, size=32, bs=6)

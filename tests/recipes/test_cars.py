@@ -5,7 +5,8 @@ from made import NAMES, save_annotations, save_names
 from scipy.io import loadmat, savemat
 
 import quickvision as qv
-from quickvision.recipes.cars import find_devkit, find_names, read_cars
+from quickvision.recipes import cars as room
+from quickvision.recipes.cars import find_devkit, find_names, read_cars, write_numbered
 
 
 @pytest.fixture
@@ -122,3 +123,105 @@ class TestNames:
         (tmp_path / "train" / "2012").mkdir(parents=True)
         (tmp_path / "names.csv").write_text("a\nb\n")
         assert find_names(tmp_path) is None
+
+
+CARS = {"AM General Hummer SUV 2000": "red", "Ram C/V Cargo Van 2012": "green", "Audi TTS": "blue"}
+
+
+@pytest.fixture
+def annotated(tmp_path, picture):
+    """Stanford Cars as its authors annotate it: ten pictures of each of three cars, and tests."""
+    root = tmp_path / "stanford-cars"
+    pairs = [(i % 3 + 1, f"{i:05d}.jpg") for i in range(30)]
+    for label, name in pairs:
+        colour = list(CARS.values())[label - 1]
+        picture(root / "cars_train" / name, colour, seed=int(name[:5]))
+        picture(root / "cars_test" / name, colour, seed=100 + int(name[:5]))
+    save_names(root / "devkit" / "cars_meta.mat", list(CARS))
+    save_annotations(root / "devkit" / "cars_train_annos.mat", pairs)
+    return root
+
+
+@pytest.fixture
+def numbered(tmp_path, picture):
+    """Stanford Cars as Kaggle's hackathons pack it: numbered folders, `names.csv` above."""
+    root = tmp_path / "car_data" / "car_data"
+    for i in range(60):
+        side, label = ("train" if i < 30 else "test"), i % 3
+        picture(root / side / f"{label + 1}" / f"{i}.jpg", list(CARS.values())[label], seed=i)
+    (root.parent / "names.csv").write_text("\n".join(CARS) + "\n")
+    (root / "anno_train.csv").write_text("0.jpg,1,2,3,4,1\n")
+    return root
+
+
+@pytest.mark.slow
+class TestCars:
+    def test_the_annotations_name_the_cars(self, annotated, options):
+        run = qv.train_cars(annotated, **options)
+        assert run.preds.vocab == tuple(sorted(CARS))
+        assert len(run.preds) == 6
+        assert {p.parent.name for p in run.preds.paths} == {"cars_train"}
+        assert run.path.name == "cars-001"
+        for path, label in zip(run.preds.paths, run.preds.targs, strict=True):
+            assert run.preds.vocab[label] == list(CARS)[int(path.stem) % 3]
+
+    def test_one_in_a_hundred_is_one_of_each_car(self, annotated, numbered, options):
+        for path in (annotated, numbered):
+            run = qv.train_cars(path, valid=0.01, **options)
+            assert len(run.preds) == 3
+            assert len(run.learn.dls.train_ds) == 27
+            assert set(run.preds.targs) == {0, 1, 2}
+
+    def test_labelled_test_pictures_validate(self, annotated, options):
+        labels = annotated / "cars_test_annos_withlabels.mat"
+        save_annotations(labels, [(i % 3 + 1, f"{i:05d}.jpg") for i in range(30)])
+        run = qv.train_cars(annotated, **options)
+        assert {p.parent.name for p in run.preds.paths} == {"cars_test"}
+        assert len(run.preds) == len(run.learn.dls.train_ds) == 30
+        run = qv.train_cars(annotated, valid=0.01, **options)
+        assert {p.parent.name for p in run.preds.paths} == {"cars_train"}
+
+    def test_the_seed_is_the_splits_too(self, annotated, options):
+        def held(seed):
+            return set(qv.train_cars(annotated, seed=seed, **options).preds.paths)
+
+        assert held(1) == held(1) != held(2)
+
+    def test_options_of_the_data_are_passed_on(self, annotated, options):
+        run = qv.train_cars(annotated, resize="squish", balance="weights", **options)
+        assert run.learn.dls.loss_func is not None
+        with pytest.raises(TypeError, match="siez"):
+            qv.train_cars(annotated, siez=3, **options)
+
+    def test_numbered_folders_get_their_names_from_above(self, numbered, options):
+        for path in (numbered, numbered.parent, numbered.parent.parent):
+            run = qv.train_cars(path, **options)
+            assert run.preds.vocab == tuple(sorted(CARS))
+            assert len(run.preds) == 30  # the test folder
+
+    def test_names_that_are_given_come_first(self, numbered, options):
+        run = qv.train_cars(numbered, class_names=["a", "b", "c"], **options)
+        assert run.preds.vocab == ("a", "b", "c")
+
+    def test_folders_with_names_need_none(self, numbered, options):
+        for side in ("train", "test"):
+            for number, name in enumerate("abc", 1):
+                (numbered / side / f"{number}").rename(numbered / side / name)
+        assert qv.train_cars(numbered, **options).preds.vocab == ("a", "b", "c")
+
+    def test_without_a_path_they_are_fetched(self, annotated, options, monkeypatch):
+        kit = annotated / "devkit"
+        monkeypatch.setattr(room, "fetch_cars", lambda: write_numbered(annotated, kit))
+        run = qv.train_cars(**options)
+        assert run.preds.vocab == tuple(sorted(CARS))
+        assert len(run.preds) == 6
+
+    def test_annotations_that_are_missing_are_named(self, annotated, options):
+        (annotated / "devkit" / "cars_train_annos.mat").unlink()
+        with pytest.raises(qv.DataError, match="expected devkit/cars_train_annos.mat"):
+            qv.train_cars(annotated, **options)
+
+    def test_an_empty_folder(self, tmp_path):
+        (tmp_path / "empty").mkdir()
+        with pytest.raises(qv.DataError, match="expected pictures in"):
+            qv.train_cars(tmp_path / "empty")

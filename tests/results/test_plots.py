@@ -12,6 +12,8 @@ from matplotlib.axes import Axes
 import quickvision as qv
 from quickvision.results.plots import save_plot
 
+pytestmark = pytest.mark.drawn
+
 
 @pytest.fixture(autouse=True)
 def closed():

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -14,6 +11,8 @@ from quickvision.base.memory import keep_freed_memory, peak_memory
 from quickvision.results import comparison
 from quickvision.results.comparison import tabled
 from quickvision.runs import compare as room
+
+pytestmark = pytest.mark.slow
 
 QUICK = {"frozen_epochs": 1, "unfrozen_epochs": 1, "lr": 3e-3, "size": 32, "bs": 6}
 
@@ -199,13 +198,10 @@ def test_bad_input(class_folders, tmp_path, archs, options, error, match):
         qv.compare(class_folders, archs, out=tmp_path / "o", verbose=False, **QUICK, **options)
 
 
-def test_on_the_command_line(class_folders, tmp_path):
-    command = [sys.executable, "-m", "quickvision", "compare", str(class_folders)]
+def test_on_the_command_line(command, class_folders):
     options = ["--weights", "none", "--size", "32", "--bs", "6", "--frozen-epochs", "0"]
     options += ["--unfrozen-epochs", "1", "--opt", "sgd", "--opt", "adamw"]
-    done = subprocess.run(
-        [*command, "timm/test_resnet", *options], capture_output=True, text=True, cwd=tmp_path
-    )
+    done = command("compare", class_folders, "timm/test_resnet", *options)
     assert done.returncode == 0, done.stderr
     assert "timm/test_resnet sgd" in done.stdout
     assert "written to runs/compare" in done.stdout

@@ -1,14 +1,8 @@
 from __future__ import annotations
 
-import re
-
 import pytest
 import torch
-from fastai.callback.core import Callback
 from fastai.callback.mixup import MixUp
-from fastai.learner import Learner
-from fastai.metrics import accuracy
-from torch import nn
 
 import quickvision as qv
 
@@ -47,14 +41,6 @@ def test_after_a_stage_on_features_the_learners_recorder_has_it(class_folders, t
     assert recorder.learn is learn
 
 
-def test_a_plan_says_how_long_it_takes(class_folders, tiny_net, tmp_path, capsys):
-    dls = qv.from_folder(class_folders, size=32, bs=6)
-    qv.train(dls, arch=tiny_net, lr=1e-3, frozen_epochs=1, unfrozen_epochs=1, out=tmp_path / "o")
-    out = capsys.readouterr().out
-    assert "plan         1 frozen (on cached features) + 1 unfrozen epochs of 4 steps" in out
-    assert re.search(r"time +about \d+ s\n", out)
-
-
 def test_a_budget_picks_the_epochs(class_folders, tiny_net, tmp_path, capsys):
     options = {"lr": 1e-3, "out": tmp_path / "o", "verbose": False}
     dls = qv.from_folder(class_folders, size=32, bs=6)
@@ -67,26 +53,3 @@ def test_a_budget_picks_the_epochs(class_folders, tiny_net, tmp_path, capsys):
     assert set(none.history["stage"]) == {"frozen"}
     with pytest.raises(ValueError, match="budget: expected a time"):
         qv.train(dls, arch=tiny_net, budget="soon", **options)
-
-
-def test_a_learner_that_cannot_be_timed_trains_without_an_estimate(
-    class_folders, tiny_net, tmp_path, capsys
-):
-    class Unpack(Callback):
-        """Makes batches fit a model that takes something else."""
-
-        def before_batch(self):
-            self.learn.xb = ({"picture": self.xb[0]},)
-
-    class Dicts(nn.Sequential):
-        def forward(self, x):
-            return super().forward(x["picture"])
-
-    dls = qv.from_folder(class_folders, size=32, bs=6)
-    learn = Learner(dls, Dicts(tiny_net(), nn.Linear(10, 3)), metrics=accuracy, cbs=Unpack())
-    options = {"frozen_epochs": 0, "unfrozen_epochs": 1, "lr": 1e-3, "out": tmp_path / "o"}
-    run = qv.train(learn, **options)
-    assert len(run.history) == 1
-    assert "time         no estimate: " in capsys.readouterr().out
-    with pytest.raises(qv.RunError, match="budget: expected a learner whose steps can be timed"):
-        qv.train(learn, budget="1min", **options)

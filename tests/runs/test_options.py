@@ -30,6 +30,15 @@ def test_rates_are_given_searched_or_halved():
             RunConfig(lr=rate)
 
 
+def test_a_rate_for_both_stages_or_for_each():
+    assert RunConfig(lr=1e-2).second_lr == 5e-3
+    assert RunConfig(lr="find").second_lr == "find"
+    assert RunConfig(lr=slice(1e-4, 1e-2)).second_lr == slice(1e-4, 1e-2)
+    assert RunConfig(lr=1e-2, lr_unfrozen=1e-3).second_lr == 1e-3
+    found = qv.LRFind(2e-3, "", [], [])
+    assert RunConfig(lr=found).lr == 2e-3
+
+
 def test_from_scratch_all_epochs_train_all_layers():
     scratch = RunConfig(frozen_epochs=3, unfrozen_epochs=2, lr=1e-2).from_scratch()
     assert (scratch.frozen_epochs, scratch.unfrozen_epochs, scratch.second_lr) == (0, 5, 1e-2)

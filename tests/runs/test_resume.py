@@ -1,68 +1,16 @@
 from __future__ import annotations
 
-import json
-import os
 import re
 import shutil
-import zipfile
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 import torch
-from fastai.callback.core import Callback
+from made import BASE, Stop, same
 
 import quickvision as qv
-from quickvision.runs import checkpointer
-from quickvision.runs.checkpoints import load_checkpoint, save_checkpoint
 
-BASE = {"arch": "timm/test_resnet", "weights": None, "size": 32, "bs": 6, "verbose": False}
-
-
-@pytest.fixture(autouse=True)
-def _each_epoch_is_kept(monkeypatch):
-    monkeypatch.setattr(checkpointer, "SHARE", 1e9)
-
-
-@pytest.fixture
-def body(tmp_path):
-    """Weights in a file, so that there is a frozen stage."""
-    import timm
-
-    torch.manual_seed(0)
-    file = tmp_path / "body.pth"
-    torch.save(timm.create_model("test_resnet").state_dict(), file)
-    return file
-
-
-class Stop(Callback):
-    """Raise at one batch of one epoch of a stage."""
-
-    order = 200
-
-    def __init__(self, stage, epoch, batch=0, error=KeyboardInterrupt):
-        self.at, self.error = (stage, epoch, batch), error
-
-    def after_batch(self):
-        here = (self.learn.epoch_log.stage, self.epoch, self.iter)
-        if self.training and here == self.at:
-            raise self.error
-
-
-def same(one, two):
-    """Two runs ended with the same weights, the same log and the same predictions."""
-    a, b = (run.learn.model.state_dict() for run in (one, two))
-    assert all(torch.equal(a[name], b[name]) for name in a)
-    logs = [pd.read_csv(run.path / "log.csv").drop(columns="seconds") for run in (one, two)]
-    pd.testing.assert_frame_equal(*logs)
-    pd.testing.assert_frame_equal(one.history[list(logs[0])], two.history[list(logs[0])])
-    np.testing.assert_array_equal(one.preds.probs, two.preds.probs)
-    assert one.summary()["accuracy"] == two.summary()["accuracy"]
-    assert one.best | {"seconds": 0} == two.best | {"seconds": 0}
-    files = [run.path / "checkpoints" / "best.pth" for run in (one, two)]
-    a, b = (torch.load(file, weights_only=True)["model"] for file in files)
-    assert all(torch.equal(a[name], b[name]) for name in a)
+pytestmark = pytest.mark.usefixtures("each_epoch_is_kept")
 
 
 CASES = {
@@ -95,6 +43,7 @@ CASES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::quickvision.DataWarning", "ignore::UserWarning")
 @pytest.mark.parametrize(("options", "at"), CASES.values(), ids=CASES)
 def test_a_stopped_run_ends_as_if_it_had_not_been(class_folders, body, tmp_path, options, at):
@@ -106,76 +55,6 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(class_folders, body, tmp_path,
         qv.train(class_folders, out=tmp_path / "cut", cbs=Stop(*at, 1), **BASE | options)
     cut = qv.resume(tmp_path / "cut" / "colours-001", cbs=Stop("never", 0), verbose=False)
     same(whole, cut)
-
-
-def test_checkpoints_may_be_rare_and_the_end_is_the_same(
-    class_folders, body, tmp_path, monkeypatch
-):
-    options = BASE | {"weights": body, "lr": 4e-3, "frozen_epochs": 3, "unfrozen_epochs": 3}
-    monkeypatch.setattr(checkpointer, "SHARE", 1e-9)
-    whole = qv.train(class_folders, out=tmp_path / "whole", **options)
-    stop = Stop("unfrozen", 2)
-    with pytest.raises(KeyboardInterrupt):
-        qv.train(class_folders, out=tmp_path / "cut", cbs=stop, **options)
-    folder = tmp_path / "cut" / "colours-001"
-    assert len(load_checkpoint(folder / "checkpoints")["rows"]) == 3
-    assert len(pd.read_csv(folder / "log.csv")) == 5
-    same(whole, qv.resume(folder, cbs=Stop("never", 0), verbose=False))
-
-
-class Scaled(Callback):
-    """What fastai's mixed precision does on a GPU: a scaler of gradients that a fit begins anew."""
-
-    order = 10
-
-    def before_fit(self):
-        self.learn.scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
-
-    def before_train(self):
-        self.learn.scaler.scale(torch.ones(1))  # it makes its scale when it is first used
-        self.seen = self.learn.scaler.get_scale()
-        self.learn.scaler.update(new_scale=2 * self.seen)
-
-
-def test_the_scale_of_half_precision_goes_on(class_folders, body, tmp_path):
-    options = BASE | {"weights": body, "lr": 4e-3, "frozen_epochs": 0, "unfrozen_epochs": 4}
-    with pytest.raises(KeyboardInterrupt):
-        qv.train(class_folders, out=tmp_path, cbs=[Scaled(), Stop("unfrozen", 2, 1)], **options)
-    scaled = Scaled()
-    qv.resume(tmp_path / "colours-001", cbs=[scaled, Stop("never", 0)], verbose=False)
-    assert scaled.seen == 2.0 * 2**3
-
-
-@pytest.fixture
-def stopped(class_folders, body, tmp_path):
-    """The folder of a run that was stopped in its second unfrozen epoch; it had no callbacks."""
-    options = BASE | {"weights": body, "lr": 4e-3, "frozen_epochs": 2, "unfrozen_epochs": 2}
-    with pytest.MonkeyPatch.context() as patch:
-        from quickvision.training.trials import Watch
-
-        def stop(self):
-            if self.learn.epoch_log.stage == "unfrozen" and self.epoch == 1:
-                raise KeyboardInterrupt
-
-        patch.setattr(Watch, "after_batch", stop)
-        with pytest.raises(KeyboardInterrupt):
-            qv.train(class_folders, out=tmp_path / "runs", **options)
-    return tmp_path / "runs" / "colours-001"
-
-
-def test_the_folder_has_all_that_is_needed_to_go_on(stopped):
-    assert sorted(path.name for path in stopped.iterdir()) == [
-        "checkpoints", "config.json", "lock", "log.csv", "split.csv",
-    ]  # fmt: skip
-    found = json.loads((stopped / "config.json").read_text())
-    assert found["arch"] == "timm/test_resnet"
-    assert found["train"]["lr"] == 4e-3
-    assert Path(found["data"]).is_absolute()
-    assert Path(found["weights"]).is_absolute()
-    assert {"python", "torch", "fastai"} <= set(found["versions"])
-    assert pd.read_csv(stopped / "log.csv")["stage"].tolist() == ["frozen", "frozen", "unfrozen"]
-    assert len(qv.resume(stopped, verbose=False).history) == 4
-    assert (stopped / "predictions.npz").exists()
 
 
 def test_what_can_be_used_after_ctrl_c(stopped, class_folders):
@@ -266,113 +145,6 @@ def test_loaders_and_learners_are_given_again(class_folders, tiny_net, tmp_path)
     with pytest.raises(qv.RunError, match="expected data as the run was given"):
         qv.resume(folder, cbs=never)
     same(whole, qv.resume(folder, data=learn(2), cbs=never, verbose=False))
-
-
-def test_two_at_once_are_refused(stopped):
-    from quickvision.runs.folder import locked
-
-    with locked(stopped), pytest.raises(qv.RunError, match=rf"another .*pid {os.getpid()}"):
-        qv.resume(stopped)
-    assert len(qv.resume(stopped, verbose=False).history) == 4  # what is left is no lock
-
-
-def test_a_folder_that_is_no_run(tmp_path, stopped):
-    with pytest.raises(qv.RunError, match=r"the folder of a run, got .*newest .*colours-001"):
-        qv.resume(stopped.parent)
-    with pytest.raises(qv.RunError, match="expected the folder of a run"):
-        qv.resume(tmp_path / "gone")
-    (stopped / "config.json").write_text("{")
-    with pytest.raises(qv.RunError, match=r"expected a run's settings in .*config.json"):
-        qv.resume(stopped)
-
-
-def flip(file):
-    """Change one byte of the first tensor."""
-    data = bytearray(file.read_bytes())
-    with zipfile.ZipFile(file) as parts:
-        info = max(parts.infolist(), key=lambda part: part.file_size)
-    data[info.header_offset + 200] ^= 1
-    file.write_bytes(data)
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda file: file.write_bytes(file.read_bytes()[:5000]),
-        lambda file: file.write_bytes(b""),
-        flip,
-        lambda file: torch.save(torch.nn.Linear(2, 2), file),
-        lambda file: torch.save([1], file),
-    ],
-    ids=["cut short", "empty", "one bit", "code", "no checkpoint"],
-)
-def test_a_damaged_checkpoint_is_said_and_the_one_before_it_offered(stopped, damage):
-    last = stopped / "checkpoints" / "last.pt"
-    damage(last)
-    spoilt = last.read_bytes()
-    with pytest.raises(qv.RunError, match=r"last.pt.*the one before it, before.pt, is whole"):
-        qv.resume(stopped, verbose=False)
-    assert last.read_bytes() == spoilt
-    assert len(qv.resume(stopped, before=True, verbose=False).history) == 4
-
-
-def test_code_in_a_checkpoint_never_runs(stopped, tmp_path):
-    class Bad:
-        def __reduce__(self):
-            return os.mkdir, (str(tmp_path / "owned"),)
-
-    for name in ("last.pt", "before.pt"):
-        torch.save({"rows": Bad()}, stopped / "checkpoints" / name)
-    with pytest.raises(qv.RunError, match="expected a checkpoint of tensors and plain values"):
-        qv.resume(stopped, verbose=False)
-    assert not (tmp_path / "owned").exists()
-
-
-def test_a_kill_between_two_renames_costs_an_epoch(tmp_path):
-    save_checkpoint(tmp_path, {"rows": [1]})
-    save_checkpoint(tmp_path, {"rows": [1, 2]})
-    (tmp_path / "last.pt").unlink()
-    assert load_checkpoint(tmp_path) == {"rows": [1]}
-    (tmp_path / "before.pt").unlink()
-    assert load_checkpoint(tmp_path) is None
-
-
-def test_a_full_disk_leaves_the_checkpoint_before(stopped, monkeypatch):
-    before = (stopped / "checkpoints" / "last.pt").read_bytes()
-
-    def full(state, file):
-        Path(file).write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("quickvision.runs.checkpoints.torch.save", full)
-        with pytest.raises(qv.RunError, match=r"No space left.*goes on after unfrozen epoch 1"):
-            qv.resume(stopped, verbose=False)
-    assert (stopped / "checkpoints" / "last.pt").read_bytes() == before
-    assert not list(stopped.rglob(".*"))
-    assert len(qv.resume(stopped, verbose=False).history) == 4
-
-
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root writes anywhere")
-def test_a_folder_that_cannot_be_written(stopped):
-    (stopped / "checkpoints").chmod(0o500)
-    try:
-        with pytest.raises(qv.RunError, match="expected to write"):
-            qv.resume(stopped, verbose=False)
-    finally:
-        (stopped / "checkpoints").chmod(0o700)
-
-
-def test_a_folder_that_is_taken_away(class_folders, body, tmp_path):
-    class Gone(Callback):
-        def after_epoch(self):
-            if self.learn.epoch_log.stage == "unfrozen":
-                shutil.rmtree(tmp_path / "o")
-
-    options = BASE | {"weights": body, "lr": 4e-3, "frozen_epochs": 1, "unfrozen_epochs": 2}
-    with pytest.raises(qv.RunError, match="expected the run's folder .*taken away"):
-        qv.train(class_folders, out=tmp_path / "o", cbs=Gone(), **options)
-    assert not (tmp_path / "o").exists()
 
 
 def test_it_says_where_it_goes_on(stopped, capsys):

@@ -1,24 +1,60 @@
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
-from quickvision.base.errors import RunError
-from quickvision.runs.folder import new_run_folder
+import quickvision as qv
+
+pytestmark = pytest.mark.drawn
+QUICK = {"size": 32, "bs": 6, "lr": 1e-2}
 
 
-def test_folders_are_numbered_and_never_reused(tmp_path):
-    made = [new_run_folder(tmp_path / "runs", "pets").name for _ in range(3)]
-    assert made == ["pets-001", "pets-002", "pets-003"]
+def test_the_history_and_the_summary_say_that_features_were_cached(run):
+    assert run.history["cached"].tolist() == [True, True, False]
+    assert "2 frozen (on cached features) + 1 unfrozen epochs" in str(run)
 
 
-@pytest.mark.parametrize("name", ["a/b", "..", "", "ants & bees", "x" * 5])
-def test_any_name_stays_inside_the_folder(tmp_path, name):
-    path = new_run_folder(tmp_path, name)
-    assert path.parent == tmp_path
-    assert path.is_dir()
+def test_the_seconds_of_each_stage_are_kept_and_said(run):
+    assert list(run.timing) == [
+        "model", "estimate", "features", "frozen rates", "frozen", "unfrozen rates", "unfrozen",
+        "report",
+    ]  # fmt: skip
+    assert min(run.timing.values()) >= 0
+    assert run.timing["unfrozen"] >= run.history.query("stage == 'unfrozen'")["seconds"].sum()
+    assert "report" in str(run).split("time ")[1].split("\n")[0]
 
 
-def test_a_file_in_the_way(tmp_path):
-    (tmp_path / "runs").write_text("x")
-    with pytest.raises(RunError, match="got a file|got: "):
-        new_run_folder(tmp_path / "runs", "pets")
+def test_fastai_goes_on_from_a_saved_stage(run):
+    assert run.learn.path == run.path
+    run.learn.load("stage-1")
+    assert len(qv.get_preds(run.learn)) == 7
+    run.learn.load("stage-2")  # others look at it, too
+
+
+def test_the_handle_shows_itself(run):
+    assert "accuracy" in str(run)
+    assert str(run.accuracy) in run._repr_html_()
+    assert repr(run) == f"<Run {run.path}: tiny, accuracy {run.accuracy}>"
+    for plot in (run.plot_confusion, run.plot_history, run.plot_lr_find, run.plot_top_losses):
+        assert plot().get_figure() is not None
+    assert list(run.top_losses(2)) == list(run.preds.to_frame())
+    assert run.class_report()["support"].sum() == 7
+
+
+def test_names_are_escaped_in_html(class_folders, tiny_net, tmp_path):
+    (class_folders / "red").rename(class_folders / "<b>red")
+    run = qv.train(
+        class_folders, arch=tiny_net, weights=None, out=tmp_path / "o", **QUICK, verbose=False
+    )
+    assert "<b>red" not in run._repr_html_()
+
+
+@pytest.mark.filterwarnings("ignore::quickvision.DataWarning")
+def test_what_was_left_out_is_in_the_run(class_folders, tiny_net, tmp_path):
+    (class_folders / "red" / "bad.jpg").write_text("x")
+    run = qv.train(
+        class_folders, arch=tiny_net, weights=None, out=tmp_path / "o", verbose=False, **QUICK
+    )
+    table = pd.read_csv(run.path / "skipped.csv")
+    assert table["path"].str.endswith("bad.jpg").tolist() == [True]
+    assert "1 picture" in str(run)

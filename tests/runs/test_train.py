@@ -12,28 +12,8 @@ import quickvision as qv
 QUICK = {"size": 32, "bs": 6, "lr": 1e-2}
 
 
-@pytest.fixture
-def pretrained_net(tiny_net):
-    """A builder whose net is taken as pretrained."""
-    return tiny_net
-
-
-@pytest.fixture(scope="module")
-def module_tmp(tmp_path_factory):
-    return tmp_path_factory.mktemp("workflow")
-
-
-@pytest.fixture
-def run(class_folders, tiny_net, tmp_path):
-    dls = qv.from_folder(class_folders, size=32, bs=6)
-    learn = qv.cnn_learner(dls, tiny_net, weights="default")
-    return qv.train(
-        learn, frozen_epochs=2, unfrozen_epochs=1, out=tmp_path / "runs", name="net", verbose=False
-    )
-
-
-def test_the_whole_job_leaves_everything_it_promises(run, tmp_path):
-    assert run.path == tmp_path / "runs" / "net-001"
+def test_the_whole_job_leaves_everything_it_promises(run):
+    assert run.path.parts[-2:] == ("runs", "net-001")
     assert {path.name for path in run.path.iterdir()} == {
         "config.json", "lock", "checkpoints", "log.csv", "split.csv",
         "predictions.csv", "predictions.npz", "confused.csv",
@@ -53,47 +33,8 @@ def test_the_whole_job_leaves_everything_it_promises(run, tmp_path):
     assert run.accuracy == run.preds.accuracy
 
 
-def test_the_history_and_the_summary_say_that_features_were_cached(run):
-    assert run.history["cached"].tolist() == [True, True, False]
-    assert "2 frozen (on cached features) + 1 unfrozen epochs" in str(run)
-
-
-def test_the_seconds_of_each_stage_are_kept_and_said(run):
-    assert list(run.timing) == [
-        "model", "estimate", "features", "frozen rates", "frozen", "unfrozen rates", "unfrozen",
-        "report",
-    ]  # fmt: skip
-    assert min(run.timing.values()) >= 0
-    assert run.timing["unfrozen"] >= run.history.query("stage == 'unfrozen'")["seconds"].sum()
-    assert "report" in str(run).split("time ")[1].split("\n")[0]
-
-
-def test_fastai_goes_on_from_a_saved_stage(run):
-    assert run.learn.path == run.path
-    run.learn.load("stage-1")
-    assert len(qv.get_preds(run.learn)) == 7
-
-
 def test_the_last_epochs_accuracy_is_the_passes_accuracy(run):
     assert run.history["accuracy"].iloc[-1] == pytest.approx(run.accuracy.value)
-
-
-def test_the_handle_shows_itself(run):
-    assert "accuracy" in str(run)
-    assert str(run.accuracy) in run._repr_html_()
-    assert repr(run) == f"<Run {run.path}: tiny, accuracy {run.accuracy}>"
-    for plot in (run.plot_confusion, run.plot_history, run.plot_lr_find, run.plot_top_losses):
-        assert plot().get_figure() is not None
-    assert list(run.top_losses(2)) == list(run.preds.to_frame())
-    assert run.class_report()["support"].sum() == 7
-
-
-def test_names_are_escaped_in_html(class_folders, tiny_net, tmp_path):
-    (class_folders / "red").rename(class_folders / "<b>red")
-    run = qv.train(
-        class_folders, arch=tiny_net, weights=None, out=tmp_path / "o", **QUICK, verbose=False
-    )
-    assert "<b>red" not in run._repr_html_()
 
 
 def test_without_weights_all_layers_train_from_the_start(class_folders, tiny_net, tmp_path, capsys):
@@ -125,17 +66,6 @@ def test_a_pattern_makes_a_folder_of_names(named_files, tiny_net, tmp_path):
     assert run.preds.vocab == ("blue", "green", "red")
 
 
-@pytest.mark.filterwarnings("ignore::quickvision.DataWarning")
-def test_what_was_left_out_is_in_the_run(class_folders, tiny_net, tmp_path):
-    (class_folders / "red" / "bad.jpg").write_text("x")
-    run = qv.train(
-        class_folders, arch=tiny_net, weights=None, out=tmp_path / "o", verbose=False, **QUICK
-    )
-    table = pd.read_csv(run.path / "skipped.csv")
-    assert table["path"].tolist() == ["red/bad.jpg"]
-    assert "1 picture" in str(run)
-
-
 def test_one_stage_alone(class_folders, tiny_net, tmp_path):
     dls = qv.from_folder(class_folders, size=32, bs=6)
     for frozen, unfrozen in ((1, 0), (0, 1)):
@@ -159,69 +89,6 @@ def test_a_number_for_the_unfrozen_stage_is_spread_over_the_groups(
     first, middle, head = (hyper["lr"] for hyper in learn.opt.hypers)
     assert head / first == pytest.approx(100)
     assert head / middle == pytest.approx(10)
-
-
-@pytest.mark.parametrize(
-    ("options", "error", "match"),
-    [
-        ({"frozen_epochs": 0, "unfrozen_epochs": 0}, ValueError, "expected epochs to train"),
-        ({"frozen_epochs": -1}, ValueError, "frozen_epochs: expected a whole number from 0"),
-        ({"schedule": "one_cicle"}, ValueError, "schedule: expected .*did you mean 'one_cycle'"),
-        ({"opt": "adma"}, ValueError, "opt: expected .*got 'adma'; did you mean 'adam'"),
-        (
-            {"momentum": 1},
-            ValueError,
-            "momentum: expected a fraction such as 0.9",
-        ),
-        ({"opt": "adadelta", "momentum": 0.9}, TypeError, "momentum: adadelta has none"),
-        ({"patience": 0}, ValueError, "patience: expected a whole number from 1"),
-        ({"mixup": -1}, ValueError, "mixup: expected a strength"),
-        ({"mixup": 0.4, "cutmix": 1}, TypeError, "expected mixup or cutmix, got both"),
-        ({"gradual": True, "unfrozen_epochs": 0}, TypeError, "goes with unfrozen epochs"),
-        ({"tta": -1}, ValueError, "tta: expected a whole number"),
-        ({"head": "lineal"}, ValueError, "did you mean 'linear'"),
-        ({"hidden": 512}, ValueError, r"hidden: expected sizes of layers, as \(512, 256\)"),
-        ({"head": "linear", "hidden": (8,)}, TypeError, "hidden: goes with head='fastai'"),
-        ({"dropout": 1}, ValueError, "dropout: expected a fraction"),
-        ({"activation": "rely"}, ValueError, "activation: expected .*'rely'; did you mean 'relu'"),
-        ({"layer_groups": 1}, ValueError, "layer_groups: expected 2 or more"),
-        ({"interpolation": "cubic"}, ValueError, "interpolation: expected .* 'bicubic'"),
-        ({"crop_pct": 87.5}, ValueError, "crop_pct: expected a fraction"),
-        ({"ps": 0.5}, TypeError, "ps: no such option"),
-        ({"label_smothing": 0.1}, TypeError, "did you mean 'label_smoothing'"),
-        ({"lr": "auto"}, ValueError, "expected 'find', a rate"),
-        ({"lr": 0}, ValueError, "expected 'find', a rate"),
-        ({"lr": None}, ValueError, "expected 'find', a rate"),
-        ({"lr": [1e-3, 1e-2]}, ValueError, "expected 'find', a rate"),
-        ({"lr": np.array([1e-3, 1e-2])}, ValueError, "expected 'find', a rate"),
-        ({"lr_unfrozen": slice(None)}, ValueError, "expected 'find', a rate"),
-        ({"lr_unfrozen": slice(-1e-4, 1e-3)}, ValueError, "expected 'find', a rate"),
-        ({"seed": "a"}, ValueError, "seed: expected a whole number"),
-        ({"valid": 5}, ValueError, "expected a fraction"),
-        ({"views": -1}, ValueError, "views: expected a whole number"),
-        ({"budget": "soon"}, ValueError, "budget: expected a time"),
-        ({"precision": "int8"}, ValueError, "precision: expected 'auto'"),
-        ({"nonsense": 1}, TypeError, "nonsense"),
-        ({"arch": "resnte34"}, qv.ModelError, "did you mean 'resnet34'"),
-    ],
-)
-def test_bad_options_stop_before_anything_is_written(
-    class_folders, tmp_path, options, error, match
-):
-    with pytest.raises(error, match=match):
-        qv.train(class_folders, out=tmp_path / "runs", **options)
-    assert not (tmp_path / "runs").exists()
-
-
-def test_options_that_do_not_go_with_the_data(class_folders, tiny_net, tmp_path):
-    dls = qv.from_folder(class_folders, size=32, bs=6)
-    learn = qv.cnn_learner(dls, tiny_net, weights=None)
-    with pytest.raises(TypeError, match="size: goes with a folder; here the data is DataLoaders"):
-        qv.train(dls, size=64, out=tmp_path)
-    with pytest.raises(TypeError, match="a Learner has its own"):
-        qv.train(learn, arch="resnet18", out=tmp_path)
-    with pytest.raises(TypeError, match="expected a folder, DataLoaders or a Learner, got int"):
-        qv.train(3, out=tmp_path)
 
 
 def test_the_users_own_files_are_not_written_over(class_folders, tiny_net, tmp_path):

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import json
 import time
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,84 +11,7 @@ from PIL import Image
 from torch import nn
 
 import quickvision as qv
-from quickvision.base.figures import spoken, to_seconds
-from quickvision.runs.plan import REPORT, Plan
-from quickvision.training import trials
-from quickvision.training.trials import Pace, Watch, largest_batch, measure_pace, search
-
-PLAN = Plan(
-    Pace(load=0.01, augment=0.01, forward=0.02, step=0.08),
-    n_train=100,
-    n_valid=50,
-    bs=10,
-    cached=True,
-    searched=(0, 30),
-)
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("90s", 90),
-        ("10min", 600),
-        ("10 min", 600),
-        ("1.5h", 5400),
-        ("45", 45),
-        (45, 45),
-        (0.5, 0.5),
-    ],
-)
-def test_times_are_read(text, seconds):
-    assert to_seconds(text) == seconds
-
-
-@pytest.mark.parametrize("text", ["soon", "", "-5", "0", 0, -1, "10 parsecs", True, float("nan")])
-def test_what_is_no_time(text):
-    with pytest.raises(ValueError, match="expected a time such as '10min' or seconds"):
-        to_seconds(text)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.2, "0 s"), (50, "50 s"), (240, "4 min"), (5400, "1.5 h")]
-)
-def test_times_are_said(seconds, text):
-    assert spoken(seconds) == text
-
-
-def test_the_parts_add_up():
-    assert PLAN.look == pytest.approx(50 * 0.03)
-    assert PLAN.unfrozen_epoch == pytest.approx(100 * 0.1 + 1.5)
-    assert PLAN.unfrozen(2) == pytest.approx(30 * 10 * 0.1 + 2 * 11.5)
-    assert PLAN.frozen(4) == pytest.approx(150 * 0.03, rel=0.05)
-    assert PLAN.total(0, 0) == pytest.approx(1.5 + REPORT)
-    assert PLAN.total(4, 2) == pytest.approx(PLAN.frozen(4) + PLAN.unfrozen(2) + 1.5 + REPORT)
-
-
-def test_without_cached_features_each_frozen_epoch_costs():
-    ordinary = replace(PLAN, cached=False)
-    assert ordinary.frozen(4) == pytest.approx(4 * (100 * 0.04 + 1.5))
-    assert ordinary.frozen(4) > 3 * PLAN.frozen(4)
-
-
-def test_views_cost_a_pass_each():
-    more = replace(PLAN, views=2).frozen(1) - PLAN.frozen(1)
-    assert more == pytest.approx(2 * 100 * 0.04)
-
-
-def test_a_budget_picks_the_most_unfrozen_epochs_that_fit():
-    for budget in (60, 75, 100):
-        frozen, unfrozen = PLAN.fit(budget, 4)
-        assert frozen == 4
-        assert PLAN.total(4, unfrozen) <= budget < PLAN.total(4, unfrozen + 1)
-    assert PLAN.fit(1e6, 4) == (4, 10)
-
-
-def test_a_small_budget_lowers_the_frozen_epochs_and_never_leaves_nothing():
-    ordinary = replace(PLAN, cached=False)
-    assert ordinary.fit(16, 4) == (2, 0)
-    assert ordinary.fit(0.1, 4) == (1, 0)
-    assert ordinary.fit(0.1, 0) == (0, 1)
-    assert PLAN.fit(0.1, 4) == (4, 0)  # on cached features fewer epochs would save nothing
+from quickvision.training.trials import largest_batch, measure_pace, search
 
 
 def test_measuring_leaves_the_learner_as_it_was(learn):
@@ -153,19 +74,6 @@ def test_other_errors_are_not_swallowed(learn):
     learn.model[0].insert(0, Broken())
     with pytest.raises(RuntimeError, match="scalar type"):
         trials._trial(learn)(8)
-
-
-def test_a_run_with_bs_auto_writes_down_what_was_found(class_folders, tmp_path, capsys):
-    run = qv.train(
-        class_folders, arch="timm/resnet10t", weights=None, size=32, bs="auto", lr=1e-3,
-        frozen_epochs=0, unfrozen_epochs=1, out=tmp_path,
-    )  # fmt: skip
-    assert "batch        8 pictures, as bs='auto' finds" in capsys.readouterr().out
-    assert json.loads((run.path / "config.json").read_text())["pictures"]["bs"] == 8
-    assert run.learn.dls.train.bs == run.learn.dls.valid.bs == 8
-    assert len(run.learn.dls.train) == 29 // 8
-    again = qv.resume(run.path, verbose=False)
-    assert again.learn.dls.train.bs == 8
 
 
 def test_enough_pictures_get_the_usual_batch_on_a_cpu(learn, monkeypatch):

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import pytest
+import typer
+
+from quickvision.cli.parameters import _fraction, spelled
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--lr", "fast"], "expected 'find' or a rate such as 1e-3"),
+        (["--schedule", "linear"], "one_cycle"),
+        (["--opt", "adamm"], "adamw"),
+        (["--mixup", "0.4", "--cutmix", "1"], "--mixup or --cutmix"),
+        (["--gradual", "--unfrozen-epochs", "0"], "--gradual goes with unfrozen epochs"),
+        (["--gradual", "--weights", "none"], "--gradual goes with weights"),
+    ],
+)
+def test_choices_that_make_no_sense_exit_2(command, class_folders, tmp_path, options, said):
+    done = command("train", class_folders, *options)
+    assert done.returncode == 2
+    assert said in " ".join(done.stderr.split())
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_words_of_the_command_line_are_the_librarys(command):
+    from quickvision.base import choices
+    from quickvision.models import optimisers
+
+    assert tuple(optimisers.OPTS) == choices.OPTS
+    said = command("train", "--help").stdout
+    for words in (choices.OPTS, choices.SCHEDULES, choices.HEADS, choices.LOGS, choices.RESIZES):
+        assert f"<{'|'.join(words)}>" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("views: expected a whole number from 0", "--views: expected a whole number from 0"),
+        ("gradual: goes with epochs, got none", "--gradual goes with epochs, got none"),
+        ("views: goes with it, got log=False", "--views goes with it, got --no-log"),
+        ("expected mixup or cutmix, got both", "expected --mixup or --cutmix, got both"),
+        ("expected epochs to train, got 0 frozen", "expected epochs to train, got 0 frozen"),
+    ],
+)  # fmt: skip
+def test_a_message_names_options_as_the_command_line_writes_them(text, shown):
+    assert spelled(text, {"views", "gradual", "mixup", "cutmix", "cache_features"}) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("0.2", 0.2), ("1e-2", 0.01), ("val", "val"), ("split.csv", "split.csv")]
+)
+def test_what_is_no_number_is_a_folder_or_a_file(text, value):
+    assert _fraction(text) == value
+
+
+@pytest.mark.parametrize("text", ["0", "1", "20", "-0.2", "nan", "inf"])
+def test_what_is_no_fraction(text):
+    with pytest.raises(typer.BadParameter, match="expected a fraction such as 0.2"):
+        _fraction(text)

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import os
+import random
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+
+import quickvision as qv
+from quickvision.runs.checkpoints import (
+    Checkpoint,
+    FitState,
+    Progress,
+    Stage,
+    load_checkpoint,
+    random_states,
+    save_checkpoint,
+    set_random_states,
+)
+from quickvision.training.lr_find import LRFind
+
+
+def flip(file):
+    """Change one byte of the first tensor."""
+    data = bytearray(file.read_bytes())
+    with zipfile.ZipFile(file) as parts:
+        info = max(parts.infolist(), key=lambda part: part.file_size)
+    data[info.header_offset + 200] ^= 1
+    file.write_bytes(data)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda file: file.write_bytes(file.read_bytes()[:5000]),
+        lambda file: file.write_bytes(b""),
+        flip,
+        lambda file: torch.save(torch.nn.Linear(2, 2), file),
+        lambda file: torch.save([1], file),
+    ],
+    ids=["cut short", "empty", "one bit", "code", "no checkpoint"],
+)
+def test_a_damaged_checkpoint_is_said_and_the_one_before_it_offered(stopped, damage):
+    last = stopped / "checkpoints" / "last.pt"
+    damage(last)
+    spoilt = last.read_bytes()
+    with pytest.raises(qv.RunError, match=r"last.pt.*the one before it, before.pt, is whole"):
+        qv.resume(stopped, verbose=False)
+    assert last.read_bytes() == spoilt
+    assert len(qv.resume(stopped, before=True, verbose=False).history) == 4
+
+
+def test_code_in_a_checkpoint_never_runs(stopped, tmp_path):
+    class Bad:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "owned"),)
+
+    for name in ("last.pt", "before.pt"):
+        torch.save({"rows": Bad()}, stopped / "checkpoints" / name)
+    with pytest.raises(qv.RunError, match="expected a checkpoint of tensors and plain values"):
+        qv.resume(stopped, verbose=False)
+    assert not (tmp_path / "owned").exists()
+
+
+def test_a_kill_between_two_renames_costs_an_epoch(tmp_path):
+    one = {"stage": "frozen", "epoch": 1}
+    save_checkpoint(tmp_path, Checkpoint(Progress(rows=[one]), {}))
+    save_checkpoint(tmp_path, Checkpoint(Progress(rows=[one, {**one, "epoch": 2}]), {}))
+    assert load_checkpoint(tmp_path).progress.where == "after frozen epoch 2"
+    assert load_checkpoint(tmp_path, before=True).progress.rows == [one]
+    (tmp_path / "last.pt").unlink()
+    assert load_checkpoint(tmp_path).progress.rows == [one]
+    (tmp_path / "before.pt").unlink()
+    assert load_checkpoint(tmp_path) is None
+
+
+def test_random_states_come_back_from_a_file(learn, tmp_path):
+    def drawn():
+        return random.random(), np.random.rand(), torch.rand(1).item(), learn.dls.rng.random()
+
+    fit = FitState({"hypers": []}, {}, [random_states(learn.dls)], (3, torch.tensor(0.5)))
+    save_checkpoint(tmp_path, Checkpoint(Progress(), {"w": torch.ones(2)}, fit))
+    first, other = drawn(), drawn()
+    back = load_checkpoint(tmp_path)
+    set_random_states(back.fit.random[0], learn.dls)
+    assert drawn() == first != other
+    assert (back.fit.opt, back.fit.smooth_loss) == ({"hypers": []}, (3, torch.tensor(0.5)))
+    assert torch.equal(back.model["w"], torch.ones(2))
+
+
+def test_how_far_a_run_is_comes_back_from_a_file(tmp_path):
+    found = LRFind(1e-3, "steep", np.array([1e-4, 1e-3]), np.array([1.0, 0.5]), (1e-4, 1e-3))
+    stages = [Stage("frozen", 2, slice(1e-4, 1e-3), cached=True), Stage("unfrozen", 1, 1e-4)]
+    at = Progress((2, 1), stages, {"frozen": 1e-3}, {"frozen": found}, {"data": 0.5})
+    save_checkpoint(tmp_path, Checkpoint(at, {}))
+    loaded = load_checkpoint(tmp_path)
+    back = loaded.progress
+    assert loaded.fit is None
+    assert (back.epochs, back.stages, back.rates) == (at.epochs, stages, at.rates)
+    assert (back.rows, back.best, back.timing) == ([], None, {"data": 0.5})
+    assert back.lr_finds["frozen"].lr_range == (1e-4, 1e-3)
+    np.testing.assert_array_equal(back.lr_finds["frozen"].losses, found.losses)
+    assert back.is_done("frozen")
+    assert not Progress((2, 1)).is_done("frozen")
+
+
+@pytest.mark.parametrize("lost", ["epochs", "stages", "rows", "model", "opt"])
+def test_what_is_no_checkpoint_of_a_run_is_said(tmp_path, lost):
+    state = Checkpoint(Progress(), {}).to_plain()
+    del state[lost]
+    torch.save(state, tmp_path / "last.pt")
+    with pytest.raises(qv.RunError, match=f"expected a run's checkpoint, got .*last.pt.*{lost}"):
+        load_checkpoint(tmp_path)

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import quickvision as qv
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "match"),
+    [
+        ({"frozen_epochs": 0, "unfrozen_epochs": 0}, ValueError, "expected epochs to train"),
+        ({"frozen_epochs": -1}, ValueError, "frozen_epochs: expected a whole number from 0"),
+        ({"schedule": "one_cicle"}, ValueError, "schedule: expected .*did you mean 'one_cycle'"),
+        ({"opt": "adma"}, ValueError, "opt: expected .*got 'adma'; did you mean 'adam'"),
+        ({"momentum": 1}, ValueError, "momentum: expected a fraction such as 0.9"),
+        ({"opt": "adadelta", "momentum": 0.9}, TypeError, "momentum: adadelta has none"),
+        ({"patience": 0}, ValueError, "patience: expected a whole number from 1"),
+        ({"mixup": -1}, ValueError, "mixup: expected a strength"),
+        ({"mixup": 0.4, "cutmix": 1}, TypeError, "expected mixup or cutmix, got both"),
+        ({"gradual": True, "unfrozen_epochs": 0}, TypeError, "goes with unfrozen epochs"),
+        ({"tta": -1}, ValueError, "tta: expected a whole number"),
+        ({"head": "lineal"}, ValueError, "did you mean 'linear'"),
+        ({"hidden": 512}, ValueError, r"hidden: expected sizes of layers, as \(512, 256\)"),
+        ({"head": "linear", "hidden": (8,)}, TypeError, "hidden: goes with head='fastai'"),
+        ({"dropout": 1}, ValueError, "dropout: expected a fraction"),
+        ({"activation": "rely"}, ValueError, "activation: expected .*'rely'; did you mean 'relu'"),
+        ({"layer_groups": 1}, ValueError, "layer_groups: expected 2 or more"),
+        ({"interpolation": "cubic"}, ValueError, "interpolation: expected .* 'bicubic'"),
+        ({"crop_pct": 87.5}, ValueError, "crop_pct: expected a fraction"),
+        ({"ps": 0.5}, TypeError, "ps: no such option"),
+        ({"label_smothing": 0.1}, TypeError, "did you mean 'label_smoothing'"),
+        ({"lr": "auto"}, ValueError, "expected 'find', a rate"),
+        ({"lr": 0}, ValueError, "expected 'find', a rate"),
+        ({"lr": None}, ValueError, "expected 'find', a rate"),
+        ({"lr": [1e-3, 1e-2]}, ValueError, "expected 'find', a rate"),
+        ({"lr": np.array([1e-3, 1e-2])}, ValueError, "expected 'find', a rate"),
+        ({"lr_unfrozen": slice(None)}, ValueError, "expected 'find', a rate"),
+        ({"lr_unfrozen": slice(-1e-4, 1e-3)}, ValueError, "expected 'find', a rate"),
+        ({"seed": "a"}, ValueError, "seed: expected a whole number"),
+        ({"valid": 5}, ValueError, "expected a fraction"),
+        ({"views": -1}, ValueError, "views: expected a whole number"),
+        ({"budget": "soon"}, ValueError, "budget: expected a time"),
+        ({"precision": "int8"}, ValueError, "precision: expected 'auto'"),
+        ({"nonsense": 1}, TypeError, "nonsense"),
+        ({"arch": "resnte34"}, qv.ModelError, "did you mean 'resnet34'"),
+    ],
+)
+def test_bad_options_stop_before_anything_is_written(
+    class_folders, tmp_path, options, error, match
+):
+    with pytest.raises(error, match=match):
+        qv.train(class_folders, out=tmp_path / "runs", **options)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_folder_that_is_no_run(tmp_path, stopped):
+    with pytest.raises(qv.RunError, match=r"the folder of a run, got .*newest .*colours-001"):
+        qv.resume(stopped.parent)
+    with pytest.raises(qv.RunError, match="expected the folder of a run"):
+        qv.resume(tmp_path / "gone")
+    (stopped / "config.json").write_text("{")
+    with pytest.raises(qv.RunError, match=r"expected a run's settings in .*config.json"):
+        qv.resume(stopped)
+
+
+def test_the_folder_has_all_that_is_needed_to_go_on(stopped):
+    assert sorted(path.name for path in stopped.iterdir()) == [
+        "checkpoints", "config.json", "lock", "log.csv", "split.csv",
+    ]  # fmt: skip
+    found = json.loads((stopped / "config.json").read_text())
+    assert found["arch"] == "timm/test_resnet"
+    assert found["train"]["lr"] == 4e-3
+    assert Path(found["data"]).is_absolute()
+    assert Path(found["weights"]).is_absolute()
+    assert {"python", "torch", "fastai"} <= set(found["versions"])
+    assert pd.read_csv(stopped / "log.csv")["stage"].tolist() == ["frozen", "frozen", "unfrozen"]
+    assert len(qv.resume(stopped, verbose=False).history) == 4
+    assert (stopped / "predictions.npz").exists()
