@@ -11,7 +11,8 @@ from PIL import Image
 from torch import nn
 
 import quickvision as qv
-from quickvision.training.trials import largest_batch, measure_pace, search
+from quickvision.training import trials
+from quickvision.training.trials import Watch, largest_batch, measure_pace, search
 
 
 def test_measuring_leaves_the_learner_as_it_was(learn):
