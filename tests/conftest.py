@@ -215,3 +215,15 @@ def place(class_folders, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Job, "train", lambda self: None)  # options alone are looked at
     return tmp_path
+
+
+@pytest.fixture
+def framed(tmp_path):
+    """White pictures with a black frame of 4 %."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for i in range(6):
+            image = Image.new("RGB", (100, 100))
+            image.paste("white", (4, 4, 96, 96))
+            image.save(tmp_path / name / f"{i}.png")
+    return tmp_path

@@ -19,7 +19,7 @@ MAY = {
     "ship": "base data models results",
     "runs": "base data models training results ship",
     "recipes": "base data runs",
-    "cli": "base data models runs",  # and there the tables of options alone
+    "cli": "base data models runs",
 }
 FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 ROOMS = [file for file in FILES if "/" in file and not file.endswith("__init__.py")]
@@ -80,6 +80,8 @@ def test_imports_point_down(file):
         else:
             assert other in MAY[folder].split(), f"{folder} may not ask {other}"
             assert asked_name in faces(other), f"{other}/{asked_name} is {other}'s own business"
+            if folder == "cli" and other != "base":  # the front door loads what does the work
+                assert asked_name in ("options", "labels")
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -113,4 +115,5 @@ def test_nothing_is_star_imported_and_no_assert_guards_input(file):
 
 def test_tests_mirror_the_house():
     tests = {path.relative_to(ROOT / "tests").as_posix() for path in ROOT.glob("tests/*/test_*.py")}
-    assert tests == {re.sub(r"/(\w+\.py)$", r"/test_\1", file) for file in ROOMS}
+    also = {"runs/test_resume.py"}  # `resume` stands in runs/train.py
+    assert tests - also == {re.sub(r"/(\w+\.py)$", r"/test_\1", file) for file in ROOMS}

@@ -73,14 +73,14 @@ def flag(name: str, value: Any) -> bool:
     return value
 
 
-def whole(name: str, value: Any, low: float | None = 0, *, high: float | None = None) -> int:
+def whole(name: str, value: Any, low: int = 0, *, high: int | None = None) -> int:
     """Return a whole number, Python's own or numpy's, as Python's.
 
     Raises:
         ValueError: It is none, or below `low` or above `high`.
     """
     number = int(value) if isinstance(value, Integral) and not isinstance(value, bool) else None
-    if number is None or number < (low or 0):
+    if number is None or number < low:
         raise ValueError(f"{name}: expected a whole number from {low}, got {value!r}")
     if high is not None and number > high:
         raise ValueError(f"{name}: expected at most {high:,}, got {number:,}")

@@ -57,6 +57,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
     """
     part = target.with_name(f".{os.getpid()}-{target.name}")
     try:
+        shutil.rmtree(part, ignore_errors=True)  # of a killed process that had the same number
         part.mkdir(parents=True)
         yield part
         if not target.is_dir():

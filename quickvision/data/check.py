@@ -157,7 +157,9 @@ def check(
     Raises:
         DataError: Nothing is there, or it has no layout that is known.
     """
-    asked = Options(valid, groups, class_names, size, seed=seed, max_bad=max_bad)
+    asked = Options(
+        valid=valid, groups=groups, class_names=class_names, size=size, seed=seed, max_bad=max_bad
+    )
     if isinstance(data, DataLoaders):
         listing = _known(data)
     else:

@@ -56,7 +56,7 @@ class CentreCrop(Transform):
         return x[..., top : top + h, left : left + w]
 
 
-FEW = 4_000  # pictures that may all fit into `copies.IN_MEMORY`
+FEW = 4_000  # pictures that may all fit into `pictures.IN_MEMORY`
 
 
 def load(listing: Listing, options: Options) -> DataLoaders:

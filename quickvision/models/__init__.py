@@ -6,7 +6,7 @@
     losses       by name
     optimisers   by name; Adam in one kernel, for GPUs
     zoo          what a name means: library, settings
-    body         cut off, weights in, layers in groups
+    body         weights read safely, classifier cut off, layers in groups
     learner      `cnn_learner`
 
 Others may ask: all of them.

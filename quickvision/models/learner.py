@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -113,12 +113,28 @@ def cnn_learner(
             `weights` is neither text nor a path; options that do not go together.
     """
     expect(dls, DataLoaders, "dls")
-    path = as_path(path, "path")
-    if not (weights is None or isinstance(weights, str | Path)):
-        raise TypeError(f"weights: expected 'default', None or a file, got {weights!r}")
-    if weights is not None:
-        as_path(weights, "weights")
-    asked, more = check_options(kwargs)
+    options = {**kwargs, "metrics": metrics, "path": as_path(path, "path")}
+    return make_learner(dls, check_options(arch, weights, options))
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What `cnn_learner` is asked for, checked."""
+
+    arch: Arch
+    weights: str | Path | None
+    asked: ModelOptions
+    more: Mapping[str, Any]  # what goes to fastai's `Learner`
+
+
+def make_learner(dls: DataLoaders, wish: Wish) -> Learner:
+    """Build what `cnn_learner` builds, of options that have been checked.
+
+    Raises:
+        DataError: `dls` has no validation pictures.
+        ModelError: The model or its weights cannot be had, or do not fit.
+    """
+    asked, more, weights, found = wish.asked, {**wish.more}, wish.weights, wish.arch
     if not len(dls.loaders[-1].dataset):
         raise DataError(
             "expected validation pictures in dls, got none; hold some out with valid=0.2"
@@ -136,7 +152,7 @@ def cnn_learner(
             more["moms"] = (asked.momentum,) * 3
     elif device.type == "cuda" and not more.get("wd_bn_bias"):
         more.setdefault("opt_func", FusedAdam)
-    found = find_arch(arch)
+    metrics = more.pop("metrics", None)
     if metrics is None:
         macro_f1 = [F1Score(average="macro")] if is_uneven(dls) else []
         metrics = [error_rate, accuracy, *macro_f1]
@@ -146,7 +162,7 @@ def cnn_learner(
     meta = {} if isinstance(found.source, str) else model_meta.get(found.source, {})
     known = meta.get("split") if asked.layer_groups == 3 else None
     more.setdefault("splitter", known or partial(split_into, n=asked.layer_groups))
-    learn = Learner(own, model, metrics=metrics, path=path, **more)
+    learn = Learner(own, model, metrics=metrics, **{"path": ".", **more})
     learn.arch, learn.n_out, learn.pretrained = found.source, get_c(dls), weights is not None
     if learn.pretrained:
         learn.freeze()
@@ -160,16 +176,18 @@ _OURS = {field.name for field in fields(ModelOptions)}
 LEARNER_OPTIONS = _OURS | _OF_FASTAI | {"arch", "weights", "metrics", "path"}
 
 
-def check_options(options: Mapping[str, Any]) -> tuple[ModelOptions, dict[str, Any]]:
+def check_options(arch: Any, weights: Any, options: Mapping[str, Any]) -> Wish:
     """See that options of `cnn_learner` go together, as far as that needs no data and no model.
 
-    Returns:
-        Its own ones, and those that go to fastai's `Learner`.
-
     Raises:
+        ModelError: No such architecture.
         TypeError: One is unknown, or two say the same.
         ValueError: One is out of range.
     """
+    if not (weights is None or isinstance(weights, str | Path)):
+        raise TypeError(f"weights: expected 'default', None or a file, got {weights!r}")
+    if weights is not None:
+        as_path(weights, "weights")
     if unknown := [name for name in options if name not in LEARNER_OPTIONS]:
         name = unknown[0]
         here = f"; here it is {_HERE[name]}" if name in _HERE else ""
@@ -184,7 +202,7 @@ def check_options(options: Mapping[str, Any]) -> tuple[ModelOptions, dict[str, A
         raise TypeError("label_smoothing, class_weights: set in the loss_func that is given")
     check_head(asked.head, asked.hidden, asked.dropout, asked.activation)
     find_opt(asked.opt, asked.momentum)
-    return asked, more
+    return Wish(find_arch(arch), weights, asked, more)
 
 
 def _model(

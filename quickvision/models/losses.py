@@ -63,11 +63,12 @@ def make_loss(
 
 def loss_code(built: Any) -> str:
     """Write a loss that `make_loss` has built, its weights as numbers."""
-    weight = getattr(built.func, "weight", None)
+    func = getattr(built, "func", built)  # a loss of torch's own is not wrapped
+    weight = getattr(func, "weight", None)
     given = [] if weight is None else [f"weight=torch.tensor({weight.tolist()})"]
     if isinstance(built, FocalLossFlat):
         return f"FocalLossFlat({', '.join(given)})"
-    given.append(f"label_smoothing={built.func.label_smoothing!r}")
+    given.append(f"label_smoothing={getattr(func, 'label_smoothing', 0.0)!r}")
     return f"CrossEntropyLossFlat({', '.join(given)})"
 
 

@@ -14,13 +14,13 @@ import pandas as pd
 from fastai.data.external import URLs
 from scipy.io import loadmat
 
+import quickvision
 from quickvision.base.errors import DataError, some
 from quickvision.base.files import cache_folder, whole_folder
 from quickvision.data.doors import from_df
 from quickvision.data.options import Options
 from quickvision.data.paths import inside, sides
 from quickvision.recipes.downloads import fetch, untar_data
-from quickvision.runs.build import usual_pictures
 from quickvision.runs.run import Run
 from quickvision.runs.train import train
 
@@ -211,7 +211,9 @@ def train_cars(
             table = table[~table["is_test"]].drop(columns="is_test")
         doors = {field.name for field in fields(Options)} & set(options)
         data |= {name: options[name] if name == "seed" else options.pop(name) for name in doors}
-        data = usual_pictures(arch, data)
+        settings = quickvision.model_settings(arch)
+        usual = {"interpolation": settings.interpolation, "crop_pct": settings.crop_pct}
+        data = {**usual, **data}
         dls = from_df(table, images=root, fn_col="file", label_col="label", **data)
         return train(dls, **options)
     if names := find_names(root):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from quickvision.base.choices import is_among
 from quickvision.base.errors import did_you_mean
 from quickvision.recipes.ants_bees import fetch_ants_bees
 from quickvision.recipes.cars import fetch_cars
@@ -41,7 +42,7 @@ def fetch_data(name: str) -> Path:
         RunError: Our cache folder cannot be written.
         ValueError: There is no such data set.
     """
-    if name not in FETCH:
+    if not is_among(name, FETCH):
         near = did_you_mean(str(name), FETCH) or f"; there are {', '.join(FETCH)}"
         raise ValueError(f"name: no such data set {name!r}{near}")
     return FETCH[name]()

@@ -2,14 +2,14 @@
 
     options        how a run trains: each option declared once; loads no torch
     checkpoints    what is kept to go on: how far it is, random states, files
-    config         what a run was asked for, and its pictures: `config.json`
+    config         `config.json`: what a run was asked for, and a hash of its pictures
     build          from what was asked for to a `Learner`
     launch         start the processes that train together
-    checkpointer   the callback that writes checkpoints
+    checkpointer   the callback that writes `log.csv` and checkpoints
     plan           time and epochs, before it begins
-    script         `Run.show_code`, by the template beside it
+    script         `Run.show_code`: the template beside it, and `*_code` functions of other rooms
     run            `Run`, the handle
-    folder         made, locked, tidied, filled with results
+    folder         made and numbered, locked, filled; are the pictures still those of the run
     job            one training, stage by stage
     train          `quickvision.train`, `quickvision.resume`, and the end of both
     compare        `quickvision.compare`

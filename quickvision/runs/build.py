@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,8 @@ from quickvision.base.progress import line, say
 from quickvision.data.doors import load_data
 from quickvision.data.options import Options
 from quickvision.models.compute import check_precision
-from quickvision.models.learner import LEARNER_OPTIONS, check_options, cnn_learner
-from quickvision.models.zoo import find_arch
+from quickvision.models.learner import LEARNER_OPTIONS, check_options, make_learner
+from quickvision.models.zoo import Arch
 from quickvision.runs.config import Spec
 from quickvision.runs.options import RunConfig
 from quickvision.training.trials import FIRST, largest_batch
@@ -30,7 +30,7 @@ _KINDS = (_RUN, _MODEL, _DATA)
 
 
 def asked_for(
-    options: Mapping[str, Any], others: tuple[str, ...] = ()
+    options: Mapping[str, Any], others: Iterable[str] = ()
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Tell the options of a run, of `cnn_learner` and of `load_data` apart.
 
@@ -48,53 +48,21 @@ def asked_for(
     return run, model, pictures
 
 
-def usual_pictures(arch: Any, pictures: Mapping[str, Any]) -> dict[str, Any]:
-    """Add what an architecture's weights want of pictures, where nothing else is asked for.
-
-    Raises:
-        ModelError: No such architecture.
-    """
-    settings = find_arch(arch).settings
+def usual_pictures(arch: Arch, pictures: Mapping[str, Any]) -> dict[str, Any]:
+    """Add what an architecture's weights want of pictures, where nothing else is asked for."""
     usual: dict[str, Any] = {}
     if "item_tfms" not in pictures:
-        usual["size"] = settings.input_size
+        usual["size"] = arch.settings.input_size
         if "batch_tfms" not in pictures:
-            usual |= {"interpolation": settings.interpolation, "crop_pct": settings.crop_pct}
+            usual["interpolation"] = arch.settings.interpolation
+            usual["crop_pct"] = arch.settings.crop_pct
     return {**usual, **pictures}
-
-
-def resolved(spec: Spec) -> Spec:
-    """Check what can be checked without a look at the pictures, and add what the model wants.
-
-    Raises:
-        ModelError: No such architecture, or a precision that the device does not have.
-        TypeError: Options that do not go together, or not with this kind of data.
-        ValueError: An option is out of range.
-    """
-    data = spec.data
-    if isinstance(data, str | Path):
-        pictures = usual_pictures(spec.arch, spec.pictures)
-        check_precision(spec.model.get("precision", "auto"), default_device())
-        check_options(spec.model)
-        return spec.with_pictures(**pictures)
-    if spec.pictures:
-        raise TypeError(
-            f"{', '.join(spec.pictures)}: goes with a folder; here the data is"
-            f" {type(data).__name__} already"
-        )
-    if not isinstance(data, DataLoaders | Learner):
-        raise TypeError(f"expected a folder, DataLoaders or a Learner, got {type(data).__name__}")
-    usual = Spec(data)
-    asked = [name for name in ("arch", "weights") if getattr(spec, name) != getattr(usual, name)]
-    if isinstance(data, Learner) and (given := [*asked, *spec.model]):
-        raise TypeError(
-            f"{', '.join(given)}: goes with a folder or DataLoaders; a Learner has its own"
-        )
-    return spec
 
 
 def build(spec: Spec, *, timing: dict[str, float], verbose: bool = True) -> tuple[Spec, Learner]:
     """Build data and learner; the random state is the caller's to set.
+
+    All that can be checked without a look at the pictures is checked before that.
 
     Args:
         spec: What was asked for.
@@ -102,20 +70,45 @@ def build(spec: Spec, *, timing: dict[str, float], verbose: bool = True) -> tupl
         verbose: Say how the pictures are labelled.
 
     Returns:
-        The spec, resolved, and the learner.
+        The spec, with what the model wants of pictures added, and the learner.
+
+    Raises:
+        TypeError: Options that do not go together, or not with this kind of data.
     """
-    spec = resolved(spec)
     data = spec.data
+    if not isinstance(data, str | Path):
+        _check_given(spec)
+    if isinstance(data, Learner):
+        with clocked(timing, "model"):
+            return spec, data
+    wish = check_options(spec.arch, spec.weights, spec.model)
     if isinstance(data, str | Path):
+        check_precision(wish.asked.precision, default_device())
+        spec = spec.with_pictures(**usual_pictures(wish.arch, spec.pictures))
         options = {"seed": spec.train.seed, **spec.pictures}
         if options.get("bs") == "auto":
             options["bs"] = FIRST
         with clocked(timing, "data"):
             data = load_data(data, verbose=verbose, **options)
     with clocked(timing, "model"):
-        if isinstance(data, Learner):
-            return spec, data
-        return spec, cnn_learner(data, spec.arch, weights=spec.weights, **spec.model)
+        return spec, make_learner(data, wish)
+
+
+def _check_given(spec: Spec) -> None:
+    """See that options go with `DataLoaders` or a `Learner`."""
+    data = spec.data
+    if spec.pictures:
+        raise TypeError(
+            f"{', '.join(spec.pictures)}: goes with a folder; here the data is"
+            f" {type(data).__name__} already"
+        )
+    if not isinstance(data, DataLoaders | Learner):
+        raise TypeError(f"expected a folder, DataLoaders or a Learner, got {type(data).__name__}")
+    asked = [name for name in ("arch", "weights") if getattr(spec, name) != getattr(Spec, name)]
+    if isinstance(data, Learner) and (given := [*asked, *spec.model]):
+        raise TypeError(
+            f"{', '.join(given)}: goes with a folder or DataLoaders; a Learner has its own"
+        )
 
 
 def with_batch_size(spec: Spec, learn: Learner, *, verbose: bool = True) -> Spec:

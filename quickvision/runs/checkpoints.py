@@ -196,7 +196,7 @@ def read_checkpoint(file: Path) -> Checkpoint:
         raise RunError(f"expected a whole checkpoint, got {file}: {why}") from error
     try:
         return Checkpoint.from_plain(state)
-    except (TypeError, KeyError, ValueError, AttributeError) as error:
+    except (TypeError, LookupError, ValueError, AttributeError) as error:
         raise RunError(
             f"expected a run's checkpoint, got {file} with something else: {error!r}"
         ) from error

@@ -47,21 +47,18 @@ class Spec:
 
     def plain(self, dls: DataLoaders) -> tuple[dict[str, Any], list[str]]:
         """Return the options that a file can hold, as plain values, and the names of the others."""
-        lacking: list[str] = []
-        written: dict[str, Any] = {}
-        pictures = _located(self.pictures, dls)
         named = isinstance(self.weights, str) and self.weights != "default"
-        given = {
-            "data": Path(self.data) if isinstance(self.data, str) else self.data,
-            "arch": self.arch,
-            "weights": Path(self.weights) if named else self.weights,
-        }
-        for name, value in given.items():
-            _write(written, name, value, lacking)
-        for name, options in (("model", self.model), ("pictures", pictures)):
-            written[name] = {}
-            for key, value in options.items():
-                _write(written[name], key, value, lacking, prefix=f"{name}.")
+        written, lacking = _plain(
+            {
+                "data": Path(self.data) if isinstance(self.data, str) else self.data,
+                "arch": self.arch,
+                "weights": Path(self.weights) if named else self.weights,
+            }
+        )
+        parts = {"model": self.model, "pictures": _located(self.pictures, dls)}
+        for name, options in parts.items():
+            written[name], lost = _plain(options)
+            lacking += [f"{name}.{key}" for key in lost]
         return written, [*lacking, *(["cbs"] if self.has_cbs else [])]
 
 
@@ -188,14 +185,15 @@ def _located(pictures: Mapping[str, Any], dls: DataLoaders) -> dict[str, Any]:
     return pictures
 
 
-def _write(
-    into: dict[str, Any], name: str, value: Any, lacking: list[str], *, prefix: str = ""
-) -> None:
-    """Put in what JSON can hold of a value; where it cannot, note the name."""
-    try:
-        into[name] = _written(value)
-    except TypeError:
-        lacking.append(f"{prefix}{name}")
+def _plain(options: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return what JSON can hold of some options, and the names of the others."""
+    written, lacking = {}, []
+    for name, value in options.items():
+        try:
+            written[name] = _written(value)
+        except TypeError:
+            lacking.append(name)
+    return written, lacking
 
 
 def _written(value: Any) -> Any:

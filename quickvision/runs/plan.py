@@ -45,7 +45,7 @@ def make_plan(
         RunError: The steps cannot be timed, and `budgeted`.
     """
     dls = learn.dls
-    steps = [search_steps(count_batches(learn)) * search for search in searches]
+    steps = [search_steps(count_batches(learn)) if search else 0 for search in searches]
     pace, why = Pace(0, 0, 0, 0), ""
     try:
         pace = measure_pace(learn)
@@ -89,7 +89,7 @@ def plan_lines(
     millions = sum(p.numel() for p in learn.model.parameters()) / 1e6
     frozen = f"{frozen_epochs} frozen{' (on cached features)' if plan.cached else ''}"
     seconds = plan.total(frozen_epochs, unfrozen_epochs)
-    stages = [frozen] * bool(frozen_epochs) + [f"{unfrozen_epochs} unfrozen"]
+    stages = [*([frozen] if frozen_epochs else []), f"{unfrozen_epochs} unfrozen"]
     lines = {
         "data": f"{plan.n_train:,} train, {plan.n_valid:,} valid, {len(learn.dls.vocab)} classes",
         "model": f"{arch_name(learn)}, {millions:.1f} M parameters",

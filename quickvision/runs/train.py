@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -21,7 +22,7 @@ from quickvision.base.figures import to_seconds
 from quickvision.base.processes import by_first, first_then_others, join, share
 from quickvision.base.progress import line, say
 from quickvision.runs.build import asked_for, build, with_batch_size
-from quickvision.runs.checkpoints import FOLDER, load_checkpoint
+from quickvision.runs.checkpoints import FOLDER, Checkpoint, Progress, load_checkpoint
 from quickvision.runs.config import Sides, Spec, Written, read_config
 from quickvision.runs.folder import check_same, locked, start_folder, tidy
 from quickvision.runs.job import Job
@@ -122,10 +123,10 @@ def train(
         TypeError: `data` is none of these, or options do not go together.
         ValueError: An option is out of range: no epochs at all, a rate that makes no sense, ...
     """
-    start = time.perf_counter()
-    run, model, pictures = asked_for(options, _OWN)
+    run, model, pictures = asked_for(options, inspect.signature(train).parameters)
     spec = Spec(data, arch, weights, model, pictures, RunConfig(**run), has_cbs=cbs is not None)
     join()
+    start, checkpoint = time.perf_counter(), None
     if gpus is not None:
         check_gpus(gpus)
     timing: dict[str, float] = {}
@@ -142,12 +143,11 @@ def train(
         folder = by_first(partial(start_folder, out, called, spec, sides, learn.dls))
         if gpus is not None:
             launch(["resume", str(folder)], gpus, verbose=verbose)
-            verbose = False
+            verbose, checkpoint = False, load_checkpoint(folder / FOLDER)
         with _alone(folder):
-            return _go_on(folder, spec, learn, start, cbs=cbs, verbose=verbose, timing=timing)
-
-
-_OWN = ("arch", "weights", "gpus", "out", "name", "cbs", "verbose")
+            return _go_on(
+                folder, spec, learn, start, checkpoint, cbs=cbs, verbose=verbose, timing=timing
+            )
 
 
 def resume(
@@ -186,7 +186,6 @@ def resume(
             something is to be given again, or a checkpoint is damaged.
         TypeError: An option that the run was not given, or that is no option.
     """
-    start = time.perf_counter()
     join()
     path = as_path(path, "path")
     written = by_first(partial(read_config, path))
@@ -202,10 +201,13 @@ def resume(
     timing: dict[str, float] = {}
     with _alone(path), no_random(spec.train.seed, reproducible=False):
         by_first(partial(tidy, path))
+        checkpoint = by_first(partial(load_checkpoint, path / FOLDER, before=before))
         spec, learn = first_then_others(partial(build, spec, timing=timing, verbose=verbose))
         check_same(path, written.sides, learn.dls)
-        said = {"cbs": cbs, "verbose": verbose, "timing": timing}
-        return _go_on(path, spec, learn, start, before=before, resumed=True, **said)
+        at = checkpoint.progress if checkpoint else Progress()
+        say(line("resumed", f"{path}, {at.where}"), verbose=verbose)
+        now = time.perf_counter()
+        return _go_on(path, spec, learn, now, checkpoint, cbs=cbs, verbose=verbose, timing=timing)
 
 
 def _go_on(
@@ -213,32 +215,17 @@ def _go_on(
     spec: Spec,
     learn: Learner,
     start: float,
+    checkpoint: Checkpoint | None,
     *,
     cbs: Any,
     verbose: bool,
     timing: dict[str, float],
-    before: bool = False,
-    resumed: bool = False,
 ) -> Run:
-    """Train to the end, from the checkpoint that is in the folder, or from the start."""
-    checkpoint = by_first(partial(load_checkpoint, folder / FOLDER, before=before))
+    """Train to the end, from a checkpoint or from the start; a budget counts from `start`."""
     budget, deadline = spec.train.budget, None
     if budget is not None and checkpoint is None:
         deadline = start + to_seconds(budget)
-    if resumed:
-        where = checkpoint.progress.where if checkpoint else "from its start"
-        say(line("resumed", f"{folder}, {where}"), verbose=verbose)
-    job = Job(
-        learn,
-        folder,
-        spec,
-        cbs=cbs,
-        verbose=verbose,
-        deadline=deadline,
-        timing=timing,
-        checkpoint=checkpoint,
-    )
-    return job.train()
+    return Job(learn, folder, spec, cbs, verbose, deadline, timing, checkpoint).train()
 
 
 @contextmanager

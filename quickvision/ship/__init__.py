@@ -1,4 +1,4 @@
-"""A model that leaves the notebook. Never asks for the training data or the run's folder.
+"""A model that leaves the notebook. Needs neither the training data nor the run.
 
     predictor   answers for pictures without labels
 

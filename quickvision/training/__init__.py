@@ -1,7 +1,7 @@
 """What changes weights. Takes any `Learner`; knows neither folders nor reports.
 
     features      the frozen body asked once, the head trained on what it said
-    guards        what stops a training in time: no batch, no class, no number, no memory
+    guards        stops: no batch, no class, no number; out of memory: the batch in parts
     records       what an epoch leaves: a line, a row, the best weights, TensorBoard, wandb
     schedules     how the rate moves
     lr_find       a rate, and why

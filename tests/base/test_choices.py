@@ -57,7 +57,7 @@ def test_an_array_is_no_word_and_no_number():
 
 @pytest.mark.parametrize("value", [-0.1, 1.1, 0, 1, float("nan"), "0.5", True, None])
 def test_fractions_lie_between_their_ends(value):
-    with pytest.raises(ValueError, match="share: expected a fraction such as 0.2, got"):
+    with pytest.raises(ValueError, match="such as 0.2, above 0 to below 1, got"):
         fraction("share", value, 0.2, zero=False, one=False)
     assert fraction("share", 0, 0.2, zero=True, one=False) == 0
     assert fraction("share", np.float32(1), 0.2, zero=False, one=True) == 1

@@ -40,8 +40,9 @@ def flip(file):
         flip,
         lambda file: torch.save(torch.nn.Linear(2, 2), file),
         lambda file: torch.save([1], file),
+        lambda file: torch.save(torch.ones(3), file),
     ],
-    ids=["cut short", "empty", "one bit", "code", "no checkpoint"],
+    ids=["cut short", "empty", "one bit", "code", "no checkpoint", "a tensor"],
 )
 def test_a_damaged_checkpoint_is_said_and_the_one_before_it_offered(stopped, damage):
     last = stopped / "checkpoints" / "last.pt"

@@ -13,7 +13,7 @@ import torch
 import torchvision
 
 import quickvision as qv
-from quickvision.runs.config import RunConfig
+from quickvision.runs.config import Spec
 from quickvision.runs.script import write_script
 
 QUICK = {"frozen_epochs": 2, "unfrozen_epochs": 2, "lr": 4e-3, "bs": 6, "size": 32}
@@ -112,10 +112,10 @@ def test_what_is_yours_is_left_to_fill_in(class_folders, tiny_net, tmp_path):
 
 def test_a_body_that_cannot_be_built_without_memory_is_written_too(class_folders):
     dls = qv.from_folder(class_folders, size=32, bs=6)
-    made = {"data": dls, "arch": "regnet_y_400mf", "weights": None, "model": {}, "pictures": {}}
+    spec = Spec(dls, "regnet_y_400mf", None)
     learn = qv.cnn_learner(dls, "regnet_y_400mf", weights=None)
     before = torch.get_rng_state()
-    code = write_script(learn, RunConfig(), [], made, Path("split.csv"))
+    code = write_script(learn, spec, [], Path("split.csv"))
     assert "body = nn.Sequential(model.stem, model.trunk_output)" in code
     assert torch.equal(torch.get_rng_state(), before)
 
