@@ -35,18 +35,6 @@ def test_options_that_do_not_go_with_the_data(class_folders, tiny_net, tmp_path)
         qv.train(3, out=tmp_path)
 
 
-@pytest.fixture
-def framed(tmp_path):
-    """White pictures with a black frame of 4 %."""
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        for i in range(6):
-            image = Image.new("RGB", (100, 100))
-            image.paste("white", (4, 4, 96, 96))
-            image.save(tmp_path / name / f"{i}.png")
-    return tmp_path
-
-
 def test_train_takes_size_interpolation_and_crop_from_the_model(framed, tiny_net, tmp_path):
     quick = {"frozen_epochs": 0, "unfrozen_epochs": 1, "lr": 1e-3, "weights": None}
     quick |= {"out": tmp_path / "runs", "verbose": False, "bs": 4}
