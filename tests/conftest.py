@@ -15,6 +15,8 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
+import quickvision as qv
+
 mpl.use("Agg")
 
 COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}
@@ -122,7 +124,6 @@ def named_files(tmp_path: Path, picture) -> Path:
 @pytest.fixture(scope="session")
 def digits_are_known(tmp_path_factory, _own_cache) -> Path:
     """Put what `digit_weights()` trains into the cache; one worker trains it for all."""
-    import quickvision as qv
 
     ours = Path(os.environ["QUICKVISION_CACHE"])
     base = tmp_path_factory.getbasetemp()
@@ -196,7 +197,6 @@ def tiny_net() -> Callable[..., object]:
 @pytest.fixture
 def learn(class_folders, tiny_net, tmp_path):
     """A learner of a tiny net on the class folders, not pretrained."""
-    import quickvision as qv
 
     dls = qv.from_folder(class_folders, size=32, bs=6)
     return qv.cnn_learner(dls, tiny_net, weights=None, path=tmp_path / "out")
