@@ -29,6 +29,7 @@ def test_a_typo_gets_near_names():
         qv.train_pet  # noqa: B018
 
 
+@pytest.mark.slow
 def test_upstream_import_warnings_do_not_reach_the_user():
     code = "import quickvision as qv; qv.train"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -180,6 +180,7 @@ def test_ctrl_c_says_how_to_go_on_and_exits_130(command, class_folders, tmp_path
     assert re.search(r"\nresumed +runs/colours-001, (from its start|after unfrozen)", done.stdout)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_resumed_is_one_line(tmp_path):
     """In a process of its own, as a user starts it: the exit code and both streams are real."""
     done = run("resume", "runs/pets-001", cwd=tmp_path)

@@ -39,6 +39,7 @@ def groups(tmp_path, images):
         lambda image: image.point(lambda value: min(255, int(value * 1.03))),
     ],
 )
+@pytest.mark.slow
 def test_the_same_picture_saved_otherwise_is_found(tmp_path, photo, change):
     pictures = [photo(seed) for seed in range(30)]
     assert groups(tmp_path, [*pictures, change(pictures[7])]) == [[7, 30]]
@@ -60,6 +61,7 @@ def test_a_turned_copy_is_found(tmp_path, photo):
     assert near_groups(thumbs, lambda i: grey_pixels(files[i])) == [[0, 1]]
 
 
+@pytest.mark.slow
 def test_other_pictures_are_not_alike(tmp_path, photo):
     assert groups(tmp_path, [photo(seed) for seed in range(60)]) == []
 

@@ -174,6 +174,7 @@ class TestOnePass:
         np.testing.assert_allclose(preds.losses, own, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_predictions_need_no_training_before_them(named_files):
     code = (
         "import quickvision as qv;"

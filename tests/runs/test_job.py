@@ -41,6 +41,7 @@ def test_after_a_stage_on_features_the_learners_recorder_has_it(class_folders, t
     assert recorder.learn is learn
 
 
+@pytest.mark.slow
 def test_a_budget_picks_the_epochs(class_folders, tiny_net, tmp_path, capsys):
     options = {"lr": 1e-3, "out": tmp_path / "o", "verbose": False}
     dls = qv.from_folder(class_folders, size=32, bs=6)

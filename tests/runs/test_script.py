@@ -64,6 +64,7 @@ CASES = {
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("options", CASES.values(), ids=CASES)
+@pytest.mark.slow
 def test_the_script_ends_at_the_same_validation_error(class_folders, weights, tmp_path, options):
     for file in sorted((class_folders / "red").iterdir())[:4]:
         file.unlink()
@@ -82,6 +83,7 @@ def test_the_script_ends_at_the_same_validation_error(class_folders, weights, tm
     np.testing.assert_allclose(probs, run.preds.probs, atol=5e-3)
 
 
+@pytest.mark.slow
 def test_the_script_has_the_runs_real_numbers(class_folders, tmp_path):
     options = QUICK | {"lr": "find", "weights": None, "frozen_epochs": 0}
     run = qv.train(class_folders, arch="resnet18", out=tmp_path, verbose=False, **options)

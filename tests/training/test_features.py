@@ -37,6 +37,7 @@ def outputs(learn, dl, split):
         return torch.cat(out), torch.cat([y.as_subclass(torch.Tensor) for _, y in batches])
 
 
+@pytest.mark.slow
 def test_a_batch_that_does_not_fit_is_looked_at_in_parts(frozen, monkeypatch):
     whole = [dl.dataset.x for dl in qv.feature_learner(frozen).dls.loaders]
     fold = features.folded

@@ -99,6 +99,7 @@ def test_a_loader_without_batches_is_refused(learn):
             step(learn)
 
 
+@pytest.mark.slow
 def test_the_same_seed_trains_the_same_weights(class_folders, tiny_net, tmp_path):
     def weights(seed):
         run = qv.train(

@@ -52,6 +52,7 @@ def test_every_schedule_keeps_the_ratio_of_the_groups(class_folders, tiny_net, s
 
 @pytest.mark.parametrize("schedule", sorted({*SCHEDULES} - {"plateau"}))  # it hangs on the losses
 @pytest.mark.parametrize("opt", ["sgd", "adadelta"])
+@pytest.mark.slow
 def test_the_code_of_a_schedule_has_the_same_rates(class_folders, tiny_net, schedule, opt):
     learn = qv.cnn_learner(qv.from_folder(class_folders, size=32, bs=6), tiny_net, opt=opt)
     for lr in (slice(1e-4, 1e-2), slice(None, 1e-2)):
