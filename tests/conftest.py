@@ -23,8 +23,13 @@ COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes long: at the end no process is left alone with it."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    """Begin with what takes longest: at the end no process is left alone with it."""
+
+    def place(item: pytest.Item) -> tuple[bool, bool]:
+        whole = item.path.name in ("test_notebooks.py", "test_readme.py")
+        return item.get_closest_marker("slow") is None, not whole
+
+    items.sort(key=place)
 
 
 @pytest.fixture(autouse=True, scope="session")

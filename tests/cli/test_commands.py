@@ -138,7 +138,7 @@ def test_training_choices_reach_the_run(command, class_folders, tmp_path):
 
 # Epochs of a tiny net take milliseconds: with a pause after each, no signal can come too late.
 PAUSED = """
-import time
+import signal, time
 from quickvision.cli import main
 from quickvision.training.records import EpochLog
 
@@ -147,6 +147,7 @@ def after_epoch(self, ours=EpochLog.after_epoch):
     time.sleep(0.5)
 
 EpochLog.after_epoch = after_epoch
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in the background
 main()
 """
 

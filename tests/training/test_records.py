@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pandas as pd
 import pytest
 import torch
@@ -129,7 +131,10 @@ def test_a_run_of_weights_and_biases_is_opened_and_closed(trained, monkeypatch, 
     assert wandb.run is None
     (folder,) = (run.path / "wandb").glob("offline-run-*")
     (file,) = folder.glob("*.wandb")
-    written = file.read_bytes()
+    for _ in range(100):  # a process of its own writes it
+        if b"valid_loss" in (written := file.read_bytes()):
+            break
+        time.sleep(0.1)
     assert b"valid_loss" in written
     assert b"accuracy" in written
     assert b"split_sha256" in written, "the settings"
