@@ -147,7 +147,7 @@ def after_epoch(self, ours=EpochLog.after_epoch):
     time.sleep(0.5)
 
 EpochLog.after_epoch = after_epoch
-signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in the background
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background ignores it
 main()
 """
 
