@@ -63,6 +63,7 @@ def test_the_options_of_speed(command, named_files, tmp_path):
     assert "cached" not in done.stdout
 
 
+@pytest.mark.slow
 def test_train_by_pattern_with_a_bad_file(command, named_files, tmp_path):
     (named_files / "red_99.jpg").write_text("not a picture")
     done = command(

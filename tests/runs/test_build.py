@@ -11,6 +11,7 @@ from quickvision.data.loaders import CentreCrop
 from quickvision.runs.build import asked_for
 
 
+@pytest.mark.slow
 def test_a_run_with_bs_auto_writes_down_what_was_found(class_folders, tmp_path, capsys):
     run = qv.train(
         class_folders, arch="timm/resnet10t", weights=None, size=32, bs="auto", lr=1e-3,

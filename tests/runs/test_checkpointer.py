@@ -17,6 +17,7 @@ from quickvision.runs.checkpoints import load_checkpoint
 pytestmark = pytest.mark.usefixtures("each_epoch_is_kept")
 
 
+@pytest.mark.slow
 def test_checkpoints_may_be_rare_and_the_end_is_the_same(
     class_folders, body, tmp_path, monkeypatch
 ):

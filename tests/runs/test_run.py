@@ -41,6 +41,7 @@ def test_the_handle_shows_itself(run):
     assert run.class_report()["support"].sum() == 7
 
 
+@pytest.mark.slow
 def test_names_are_escaped_in_html(class_folders, tiny_net, tmp_path):
     (class_folders / "red").rename(class_folders / "<b>red")
     run = qv.train(
@@ -50,6 +51,7 @@ def test_names_are_escaped_in_html(class_folders, tiny_net, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::quickvision.DataWarning")
+@pytest.mark.slow
 def test_what_was_left_out_is_in_the_run(class_folders, tiny_net, tmp_path):
     (class_folders / "red" / "bad.jpg").write_text("x")
     run = qv.train(

@@ -56,6 +56,7 @@ class Small(nn.Module):
         return x
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_is_seen_and_the_learner_stays(learn):
     learn.model[0].insert(0, Small())
     before = {name: value.clone() for name, value in learn.model.state_dict().items()}
@@ -128,6 +129,7 @@ def watched(dls, arch, *cbs):
     return watch, said
 
 
+@pytest.mark.slow
 def test_nothing_is_said_where_the_step_is_what_takes_time(class_folders, tiny_net):
     dls = qv.from_folder(class_folders, size=32, bs=6)
     watch, said = watched(dls, tiny_net, SlowStep())
@@ -135,6 +137,7 @@ def test_nothing_is_said_where_the_step_is_what_takes_time(class_folders, tiny_n
     assert not said
 
 
+@pytest.mark.slow
 def test_the_clock_stops_when_all_is_known(class_folders, tiny_net, monkeypatch):
     monkeypatch.setattr(trials, "BATCHES", 3)
     dls = qv.from_folder(class_folders, size=32, bs=6)
