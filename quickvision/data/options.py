@@ -77,7 +77,8 @@ class Options:
             if given is not None and not all(map(callable, several)):
                 raise TypeError(f"{name}: expected fastai transforms, in a list, got {given!r}")
         named, kinds = self.class_names, (str, Path, Sequence, Mapping)
-        if not (named is None or isinstance(named, kinds) or _is_column(named)):
+        series = hasattr(named, "to_dict") and not hasattr(named, "columns")  # pandas loads slowly
+        if not (named is None or isinstance(named, kinds) or series):
             raise TypeError(f"class_names: expected a file, a list or a dict, got {named!r}")
 
     @property
@@ -103,11 +104,6 @@ def ask(options: Mapping[str, Any]) -> Options:
 def too_many(bad: int, total: int, max_bad: float) -> bool:
     """Say whether so many bad files stop training; a single one does so only where none may be."""
     return bad > max(max_bad * total, 1 if max_bad else 0)
-
-
-def _is_column(value: Any) -> bool:
-    """Say whether it is a pandas Series, without pandas, which is slow to load."""
-    return hasattr(value, "to_dict") and not hasattr(value, "columns")
 
 
 def _whole(value: Any) -> Any:

@@ -34,12 +34,8 @@ def asked_for(
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Tell the options of a run, of `cnn_learner` and of `load_data` apart.
 
-    Args:
-        options: All of them.
-        others: Names to think of where one is misspelled.
-
     Raises:
-        TypeError: One is of none of these.
+        TypeError: One is of none of these; near names, `others` among them, are named.
     """
     run, model, pictures = ({k: v for k, v in options.items() if k in known} for known in _KINDS)
     if unknown := [name for name in options if not any(name in known for known in _KINDS)]:
