@@ -44,8 +44,9 @@ class Lines(dict[str, str]):
 
 def html_table(rows: Iterable[tuple[str, str]]) -> str:
     """Lay out names and what belongs to them; both are HTML, with users' words escaped already."""
-    cell = "text-align:left;vertical-align:top;padding:2px 12px 2px 0;overflow-wrap:anywhere"
-    lines = (f'<th style="{cell}">{name}</th><td style="{cell}">{text}</td>' for name, text in rows)
+    cell = "text-align:left;vertical-align:top;padding:2px 12px 2px 0"
+    said = f"{cell};overflow-wrap:anywhere"  # a path; names stay whole
+    lines = (f'<th style="{cell}">{name}</th><td style="{said}">{text}</td>' for name, text in rows)
     return f"<table>{''.join(f'<tr>{cells}</tr>' for cells in lines)}</table>"
 
 
