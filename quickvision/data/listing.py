@@ -30,6 +30,9 @@ class Listing:
         groups: The group of each picture, where a column says so.
         others: Names of files beside the pictures that are none.
         unused: Folders of pictures that belong to neither side.
+        tests: Names of pictures of a third side, which no training sees: `dls.test_files`.
+        labels_from: Where the labels come from, for people: "folders in d/train".
+        split_from: Where the split comes from, for people: "folder d/valid"; empty for a fraction.
         found_by: The call that this door is, as a user would write it.
     """
 
@@ -44,6 +47,9 @@ class Listing:
     groups: Sequence[str] | None = None
     others: Sequence[str] = ()
     unused: Sequence[str] = ()
+    tests: Sequence[str] = ()
+    labels_from: str = ""
+    split_from: str = ""
     found_by: str = ""
 
     def renamed(self, names: Mapping[str, str]) -> Listing:
