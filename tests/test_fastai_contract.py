@@ -61,7 +61,7 @@ def test_a_missing_folder_is_a_none_type_error(tmp_path):
 
 
 def test_a_folder_named_val_is_not_validated_on(train_and_val):
-    """Met by `paths.sides`."""
+    """Met by `sides.arrange`."""
     dls = ImageDataLoaders.from_folder(train_and_val, bs=4, **PLAIN)
     assert len(dls.valid_ds) == 0
 

@@ -95,8 +95,10 @@ def _pattern(text: str) -> None:
     NameLabel(text)
 
 
-def _fraction(text: str) -> float | str:
+def _fraction(text: str | None) -> float | str | None:
     """Read a fraction; anything else is a folder or a split file."""
+    if text is None:
+        return None
     try:
         value = float(text)
     except ValueError:
@@ -142,7 +144,7 @@ _SPELLED: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "class_names": (Path, None, {}),
     "lr": (str, "find", {"callback": _rate}),
     "size": (int, None, {"min": 2, "help": "Pixels of a side; by default what the model wants."}),
-    "valid": (str, "0.2", {"callback": _fraction}),
+    "valid": (str, None, {"callback": _fraction}),
 }
 
 Where = Annotated[Path, typer.Argument(help="Class folders, train and val, names, or a CSV file.")]

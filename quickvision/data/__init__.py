@@ -3,19 +3,25 @@
 Knows no model, and never writes into the folder of pictures.
 
     options    what every door takes, checked at once
-    paths      which files are pictures, which folders are the two sides
+    paths      which files are pictures
+    tree       the folders as a tree, and what their names say
+    folders    the folders as they are looked at, and the calls that load them
+    sides      which folders are sides, which are classes, which are neither
     pictures   one file opened: upright RGB, from its resized copy where there is one
     splits     the arithmetic of holding out
     labels     what paths say of labels; names for classes that are numbers
+    patterns   file names that hold labels
     scan       what is in each file, remembered; which are unfit, and why
     listing    what a door found: names, labels, what is fixed about the split
+    class_folders class folders, listed
     findings   what can be wrong, finding by finding; pictures that are there twice
     holdout    who is held out, in whatever way it is said; `split.csv`
     tables     a CSV file or a DataFrame, and the files that its cells name
     layouts    look at a path, say how it is labelled
+    understood what was understood of a data set, in a few lines
     loaders    from a listing to `DataLoaders`; what is left out: `dls.skipped`
     check      `quickvision.check`: its report, made from the findings
     doors      `from_folder`, `from_name_re`, `from_csv`, `from_df`, `load_data`: the way in
 
-Others may ask: options, paths, pictures, labels, holdout, doors.
+Others may ask: options, paths, pictures, labels, sides, holdout, understood, doors.
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from quickvision.data.listing import Listing
 from quickvision.data.loaders import Examined, examine
 from quickvision.data.options import Options, Size
 from quickvision.data.scan import Facts
+from quickvision.data.understood import understood, understood_of
 
 SEVERITIES = ("error", "warning", "note")
 COLOURS = {"error": "#b3261e", "warning": "#8a5a00", "note": "#5f6368"}  # dark enough to read
@@ -41,6 +42,8 @@ class DataCheck:
         pictures: A row a file: `path`, `label`, `side` ("train", "valid", or "" where it is left
             out), `reason`, `format`, `mode`, `width`, `height` (pixels), `turn` (EXIF), `frames`.
         classes: Pictures of each class (the index) on each side: columns `train`, `valid`.
+        understood: Where labels and split come from, as `load_data` prints it; empty where no
+            training is possible.
     """
 
     path: Path
@@ -48,6 +51,7 @@ class DataCheck:
     findings: pd.DataFrame
     pictures: pd.DataFrame
     classes: pd.DataFrame
+    understood: Lines = field(default_factory=Lines)
 
     @property
     def ok(self) -> bool:
@@ -87,12 +91,14 @@ class DataCheck:
         found = [
             f"{counted[s]} {s}{'s' if counted[s] > 1 else ''}" for s in SEVERITIES if s in counted
         ]
-        return Lines(
-            layout=self.layout,
-            pictures=f"{len(self.pictures):,}: {n_train:,} train, {n_valid:,} valid{out}",
-            classes=f"{len(self.classes)}: {some(self.classes.index, limit=5)}",
-            found=", ".join(found) or "nothing to mend",
-        )
+        lines = {
+            "layout": self.layout,
+            "classes": f"{len(self.classes)}: {some(self.classes.index, limit=5)}",
+            "pictures": f"{n_train:,} to train, {n_valid:,} to validate",
+            **self.understood,
+        }
+        lines["pictures"] = f"{len(self.pictures):,}{out}: {lines['pictures']}"
+        return Lines(lines, found=", ".join(found) or "nothing to mend")
 
     def _rows(self) -> list[Finding]:
         return [Finding(*row) for row in self.findings.to_numpy(dtype=object)]
@@ -128,7 +134,7 @@ def check(
     data: str | Path | DataLoaders,
     *,
     pat: str | None = None,
-    valid: Any = 0.2,
+    valid: Any = None,
     groups: Any = None,
     class_names: Any = None,
     size: Size = 224,
@@ -166,6 +172,7 @@ def check(
         listing = find_listing(data, pat=pat, valid=asked.valid, groups=groups)
     seen = examine(listing, asked, everything=True)
     listing, found = seen.listing, []
+    lines = understood_of(data) if isinstance(data, DataLoaders) else Lines()
     fixed = listing.held or [False] * len(listing.names)
     sides = dict(zip(listing.names, fixed, strict=True))
     try:
@@ -173,6 +180,7 @@ def check(
             warnings.simplefilter("ignore", DataWarning)  # each is a finding of its own
             split = seen.split()
         sides = dict(zip(split["path"], split["valid"], strict=True))
+        lines = lines or understood(listing, split, asked)
     except DataError as error:
         labels = sorted({label for label in listing.labels if label})
         found.append(
@@ -195,6 +203,7 @@ def check(
         findings=pd.DataFrame(found, columns=Finding._fields),
         pictures=pictures.drop(columns=["error", "digest", "thumb", "colours", "alpha"]),
         classes=classes.fillna(0).astype(int),
+        understood=lines,
     )
 
 

@@ -11,11 +11,13 @@ import pandas as pd
 from fastai.data.core import DataLoaders
 from fastcore.meta import delegates
 
-from quickvision.base.progress import line, say
+from quickvision.base.progress import say
+from quickvision.data.class_folders import list_folder
 from quickvision.data.layouts import find_listing
-from quickvision.data.listing import list_folder, list_names, valid_folder, warn_of_unused
+from quickvision.data.listing import list_names, warn_of_unused
 from quickvision.data.loaders import load
 from quickvision.data.options import Options, ask
+from quickvision.data.sides import valid_folder
 from quickvision.data.tables import Column, list_csv, list_df
 
 
@@ -23,17 +25,20 @@ from quickvision.data.tables import Column, list_csv, list_df
 def from_folder(path: str | Path, **kwargs: Any) -> DataLoaders:  # noqa: D417
     r"""Build `DataLoaders` from folders named after their classes.
 
-    Two layouts are told apart by themselves: class folders directly in `path`, of which a fraction
-    is held out; or `path/train` (or `training`) beside `path/valid` (or `val`, `validation`,
-    `test`, the first that is there), in any case. Deeper folders belong to their class folder.
-    Nothing in `path` changes.
+    What lies in the folders says what they are. Folders that hold folders of the same names are
+    sides (`train` beside `val`, `seg_train` beside `seg_test`), parts (`part_1`, put together) or
+    copies (left alone); a folder that holds one folder, or `images` beside `annotations`, is
+    entered; all else are class folders, and deeper folders belong to them. Where this can be read
+    in several ways nothing is guessed: the error names a call for each. Hidden folders, those of
+    tools and those of quickvision's own runs are no data. Nothing in `path` changes.
 
     Args:
         path: Folder that holds the class folders, or `train` and its validation folder.
-        valid: What is held out. A fraction in (0, 1): stratified, at least one picture of each
-            class on each side; not used where there is a validation folder. Or the name of the
-            validation folder; a list of files; a function from path to True; or a `split.csv` that
-            `save_split` wrote. A table's column, with `from_csv` and `from_df`.
+        valid: What is held out. By default the validation folder, or `test` where that has labels
+            and none else is there, or else 0.2. A fraction in (0, 1): stratified, at least one
+            picture of each class on each side; a validation folder is left alone then. Or the name
+            of the validation folder; a list of files; a function from path to True; or a
+            `split.csv` that `save_split` wrote. A table's column, with `from_csv` and `from_df`.
         groups: Keep all pictures of one group (a patient, a car) on one side: a function from path
             to group, or a pattern with one group, as `r"^(patient\d+)_"`; a table's column.
         class_names: Names for labels that are numbers or codes: a CSV file with one name a row,
@@ -72,7 +77,9 @@ def from_folder(path: str | Path, **kwargs: Any) -> DataLoaders:  # noqa: D417
         Plain fastai `DataLoaders` whose items are paths. Two tables go with it: `dls.skipped`,
         every picture that was left out (`path`, `reason`), and `dls.split`, the others (`path`,
         `label`, `valid`). A `path` is text, below `dls.path` and with `/`, there as in all tables;
-        a whole path where a picture is elsewhere.
+        a whole path where a picture is elsewhere. `dls.understood` says in a few lines what was
+        taken for classes and sides, and `dls.test_files` are the pictures of a third side, such as
+        `test` beside `train` and `val`.
 
     Raises:
         DataError: No folder, no pictures, too many bad ones, fewer than two classes, a class with
@@ -217,7 +224,8 @@ def load_data(
     Args:
         path: A folder or a CSV file.
         pat: The pattern of `from_name_re`, where you know it.
-        verbose: Print the call that does the same.
+        verbose: Print what was understood, in at most five lines: first the call that does the
+            same.
         **kwargs: As in `from_folder`.
 
     Returns:
@@ -229,6 +237,7 @@ def load_data(
     """
     asked = ask(kwargs)
     listing = find_listing(path, pat=pat, valid=asked.valid, groups=asked.groups)
-    say(line("layout", listing.found_by), verbose=verbose)
-    warn_of_unused(listing)
-    return load(listing, asked)
+    warn_of_unused(listing, tests=False)
+    dls = load(listing, asked)
+    say(str(dls.understood), verbose=verbose)
+    return dls

@@ -19,8 +19,10 @@ from fastai.data.core import DataLoaders
 from quickvision.base.errors import DataError, as_path, some, warn
 from quickvision.base.files import read_rows, write_whole
 from quickvision.data.labels import NameLabel
-from quickvision.data.listing import Listing, valid_folder
+from quickvision.data.listing import Listing
+from quickvision.data.options import HELD_OUT
 from quickvision.data.paths import relative, to_paths
+from quickvision.data.sides import valid_folder
 from quickvision.data.splits import check_sides, grouped_split, stratified_split
 
 CSV = {"index": False, "lineterminator": "\n", "errors": "surrogateescape"}  # names are bytes
@@ -32,7 +34,7 @@ def hold_out(
     listing: Listing,
     reasons: Collection[str] = (),
     *,
-    valid: Any = 0.2,
+    valid: Any = None,
     groups: Any = None,
     seed: int = 42,
 ) -> pd.DataFrame:
@@ -40,10 +42,11 @@ def hold_out(
 
     Args:
         listing: What a door found. Where a folder or a column holds pictures out, it is taken,
-            unless `valid` says more than a fraction.
+            unless `valid` says more than a fraction (with which doors hold out no folder).
         reasons: Names of files that are left out.
         valid: A fraction; the name of a folder below the root; the files, or their paths below the
-            root; a function that says True of a path; or a file that `save_split` wrote.
+            root; a function that says True of a path; a file that `save_split` wrote; or None:
+            what the listing says, or else a fifth.
         groups: A function from path to group, a pattern with one group, or None.
         seed: Of a fraction's split.
 
@@ -61,24 +64,37 @@ def hold_out(
     if not names:
         raise DataError(f"expected pictures in {listing.root} that can be used, got none")
     fixed, side = listing.held, listing.side
-    if isinstance(valid, float) and fixed is not None:
+    fraction = HELD_OUT if valid is None else valid
+    if isinstance(fraction, float) and fixed is not None:
         held = [fixed[i] for i in keep]
-    elif isinstance(valid, float):
+    elif isinstance(fraction, float):
         side = ""
     elif fixed is not None and valid_folder(valid):  # the door has looked for this folder
         held = [fixed[i] for i in keep]
     else:
+        if fixed is not None and not callable(valid) and isinstance(valid, str | Path):
+            keep = _in_split(listing, keep, as_path(valid, "valid"))
+            names, labels = ([of[i] for i in keep] for of in (listing.names, listing.labels))
         held, side = _asked_for(names, listing.root, valid)
     kinds = _groups(listing, keep, names, groups)
     if side:
         check_sides(labels, held, side)
         _check_groups(kinds, held)
     elif kinds is not None:
-        held = grouped_split(kinds, labels, valid=valid, seed=seed)
+        held = grouped_split(kinds, labels, valid=fraction, seed=seed)
     else:
-        held = stratified_split(names, labels, valid=valid, seed=seed)
+        held = stratified_split(names, labels, valid=fraction, seed=seed)
     table = pd.DataFrame({"path": pd.Series(names, dtype=object)})
     return table.assign(label=pd.Series(labels, dtype=object), valid=np.array(held, dtype=bool))
+
+
+def _in_split(listing: Listing, keep: Sequence[int], path: Path) -> list[int]:
+    """Leave out a side that the split file says nothing of: it was made without that side."""
+    known = {row[0] for row in read_rows(path, errors="surrogateescape")}
+    fixed = listing.held or ()
+    if any(fixed[i] and listing.names[i].strip() in known for i in keep):
+        return list(keep)
+    return [i for i in keep if not fixed[i]]
 
 
 def _asked_for(names: Sequence[str], root: Path, valid: Any) -> tuple[list[bool], str]:

@@ -7,6 +7,7 @@ no `from __future__ import annotations` here.
 
 import os
 import re
+import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +16,11 @@ import pandas as pd
 from quickvision.base.errors import DataError, as_path, expect, some, warn
 from quickvision.base.files import read_rows
 from quickvision.data.paths import relative
+
+
+def composed(name: str) -> str:
+    """Return one spelling of a name: macOS writes `é` in two characters, others in one."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 class FolderLabel:
@@ -32,8 +38,8 @@ class FolderLabel:
         """Return the label."""
         for root in self.roots:
             if below := relative(path, root):
-                return below.partition("/")[0]
-        return Path(path).parent.name
+                return composed(below.partition("/")[0])
+        return composed(Path(path).parent.name)
 
 
 class NameLabel:

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from quickvision.base.errors import DataError, as_path, some
-from quickvision.data.labels import NameLabel
-from quickvision.data.listing import Listing, list_folder, list_names, valid_folder
-from quickvision.data.paths import find_files, folder, sides
-from quickvision.data.tables import list_csv
-
-# As data sets on the web are named: `great_pyrenees_12`, `cat.7`, `dog (3)`, `cat12`, `0042_seven`.
-PATTERNS = (
-    r"^(.+)_\d+\.\w+$",
-    r"^(.+)[-. ]\d+\.\w+$",
-    r"^(.+) \(\d+\)\.\w+$",
-    r"^(\D+)\d+\.\w+$",
-    r"^\d+[-_. ](.+)\.\w+$",
+from quickvision.base.errors import DataError, as_path
+from quickvision.data.class_folders import list_folder, one_class
+from quickvision.data.folders import Sides
+from quickvision.data.listing import (
+    Listing,
+    counted,
+    how_to_label,
+    left_alone,
+    list_names,
 )
-
-
-# Folders that Kaggle's tables speak of are no classes: `train_images` beside `test_images`.
-SIDE = re.compile(r"(train|test|valid|images?|pics?)([-_ ].*)?$", re.IGNORECASE)
-# What cameras and phones call pictures is no label.
-CAMERA = re.compile(r"(img|dsc[fn]?|pxl|mvimg|vid|screenshot|whatsapp)([-_ ]|\d|$)", re.IGNORECASE)
+from quickvision.data.paths import Files, find_files, folder, no_pictures
+from quickvision.data.patterns import propose_pattern, raw
+from quickvision.data.sides import arrange, valid_folder
+from quickvision.data.tables import NamesNoPictures, list_csv
+from quickvision.data.tree import TEST, TRAIN, VALID, side_of
 
 
 def find_listing(
@@ -40,12 +35,11 @@ def find_listing(
     r"""List the pictures of a path, whatever its layout; `Listing.found_by` says which it was.
 
     Tried in this order: a CSV file; names, where `pat` is given; class folders, with or without
-    `train` and a validation folder; a CSV file in the folder that names pictures; file names that
-    one of a few patterns labels, such as `^(.+)_\d+\.\w+$`; class folders that are called like
-    sides (`train_images` beside `test_images`).
+    sides; a table in the folder that names pictures; file names that one of a few patterns labels,
+    such as `^(.+)_\d+\.\w+$`. A table goes before folders that are called like ids.
 
     Raises:
-        DataError: Nothing there, or none of these.
+        DataError: Nothing there, none of these, or evidence that contradicts itself.
     """
     path = as_path(path, "path")
     columns: dict[str, Any] = {
@@ -59,51 +53,98 @@ def find_listing(
     if pat is not None:
         return list_names(path, pat)
     root = folder(path)
-    walked = names, others = find_files(root)  # once: the others are handed what it found
-    if not names:
-        kinds = Counter(Path(name).suffix or "no suffix" for name in others).most_common(3)
-        got = some([f"{n:,} files of {kind}" for kind, n in kinds]) or "none, and no other files"
-        raise DataError(f"expected pictures in {root}, got {got}")
-    train, held_out = sides(root, valid_folder(valid))
-    top = "" if train == root else f"{train.name}/"
-    below = [name[len(top) :] for name in names if name.startswith(top)]
-    classes = {name.partition("/")[0] for name in below if "/" in name}
-    if held_out or (len(classes) > 1 and not all(map(SIDE.match, classes))):
-        return list_folder(path, valid=valid, walked=walked)
-    errors = []
-    tables = [csv for csv in root.glob("*.csv") if not csv.stem.startswith("sample")]  # Kaggle's
-    for csv in sorted(tables, key=lambda csv: (not csv.stem.startswith("train"), csv)):
+    files = find_files(root)  # once: the others are handed what it found
+    if not files.names:
+        raise no_pictures(root, files)
+    try:
+        found = arrange(root, files.names, valid=valid)
+    except DataError:  # a table may know better
+        found = None
+    if found is not None and found.labelled and not _look_like_ids(files.names, found):
+        return list_folder(path, valid=valid, walked=files)
+    train = found.of(TRAIN)[0] if found is not None else ""
+    pattern = propose_pattern([name.rpartition("/")[2] for name in _below(files.names, train)])
+    for csv in _tables(root, files.others, train):
         try:
             return list_csv(csv, **columns)
+        except NamesNoPictures:
+            continue
         except DataError as error:
-            errors.append(str(error))
-    if pattern := propose_pattern([name.rpartition("/")[2] for name in names]):
-        return list_names(path, pattern, walked)
-    if len(classes) > 1:
-        return list_folder(path, valid=valid, walked=walked)
-    why = f"; {errors[0]}" if errors else ""
-    raise DataError(
-        f"expected class folders, train beside valid, a CSV file, or names that hold labels in"
-        f" {root}, got {len(names):,} pictures such as {some(names)}; say"
-        f" how they are labelled: from_name_re(path, pattern) or from_csv(csv){why}"
+            if pattern is None or found is None or found.labelled:
+                raise
+            call = f"from_name_re({str(root / train)!r}, {raw(pattern)})"
+            raise DataError(f"{error}; or, where the names hold the labels: {call}") from error
+    if found is None or found.labelled:  # the first says again what contradicts itself
+        return list_folder(path, valid=valid, walked=files)
+    if pattern is None:
+        raise _no_labels(root, files, found)
+    return _list_by_name(Path(path), pattern, files, found)
+
+
+def _look_like_ids(names: Sequence[str], found: Sides) -> bool:
+    """Say whether class folders may be those of people or things: numbers, or few pictures each."""
+    n = len(found.of(TRAIN)[0])
+    kinds = {name[n:].partition("/")[0] for name in _below(names, found.of(TRAIN)[0], whole=True)}
+    return len(kinds) > len(names) / 3 or all(re.fullmatch(r"\d{3,}", kind) for kind in kinds)
+
+
+def _below(names: Sequence[str], top: str, *, whole: bool = False) -> list[str]:
+    start = 0 if whole else len(top)
+    return [name[start:] for name in names if name.startswith(top)]
+
+
+def _tables(root: Path, others: Sequence[str], train: str) -> list[Path]:
+    """Return the tables that may say what the pictures are, the likeliest first."""
+
+    def order(name: str) -> tuple[Any, ...]:
+        return (side_of(Path(name).stem) != TRAIN, name.count("/"), name)
+
+    def may_label(name: str) -> bool:
+        stem, suffix = Path(name).stem.casefold(), Path(name).suffix.casefold()
+        near = name.count("/") < 2 or name.startswith(train)
+        return near and suffix in (".csv", ".tsv") and not stem.startswith("sample")
+
+    tables = sorted(filter(may_label, others), key=order)
+    kept = [name for name in tables if side_of(Path(name).stem) not in (VALID, TEST)]
+    return [root / name for name in kept or tables]
+
+
+def _list_by_name(path: Path, pattern: str, files: Files, found: Sides) -> Listing:
+    """List pictures whose names hold their labels; those of a side without labels are no data."""
+    train, held = found.of(TRAIN)[0], found.of(VALID)
+    tests = [name for top in found.of(TEST) for name in files.names if name.startswith(top)]
+    if not held:
+        place = path / train if train else path
+        mine = Files(_below(files.names, train), _below(files.others, train), [])
+        listing = list_names(place, pattern, mine)
+        up = len(Path(train).parts)
+        apart = [f"{'../' * up}{name}" for name in tests]
+        return replace(listing, tests=apart, unused=left_alone(found))
+    wanted = (train, *held)
+    mine = Files([name for name in files.names if name.startswith(wanted)], files.others, [])
+    listing = list_names(path, pattern, mine)
+    side = held[0].rstrip("/")
+    return replace(
+        listing,
+        held=[name.startswith(tuple(held)) for name in listing.names],
+        side=str(path / side),
+        split_from=f"folder {path / side}",
+        tests=tests,
+        found_by=f"{listing.found_by[:-1]}, valid={side!r})",
     )
 
 
-def propose_pattern(names: Sequence[str]) -> str | None:
-    r"""Return the first pattern that labels nearly all names with a few classes, or None.
-
-    At least 95 in 100 names must match; there must be two classes or more, and on average at least
-    two pictures in each.
-
-    >>> propose_pattern(["pug_1.jpg", "pug_2.jpg", "boxer_1.jpg", "boxer_2.jpg"])
-    '^(.+)_\\d+\\.\\w+$'
-    >>> propose_pattern(["IMG_0001.jpg", "IMG_0002.jpg"]) is None
-    True
-    """
-    for pattern in PATTERNS:
-        classes = Counter(filter(None, NameLabel(pattern).each(names, Path())))
-        if any(map(CAMERA.match, classes)):
-            continue
-        if classes.total() >= 0.95 * len(names) and 2 <= len(classes) <= classes.total() / 2:
-            return pattern
-    return None
+def _no_labels(root: Path, files: Files, found: Sides) -> DataError:
+    """Say that nothing says what the pictures are, and what could."""
+    train = found.of(TRAIN)[0]
+    here, place = _below(files.names, train), root / train
+    got = f"expected to see how the pictures in {place} are labelled, got {counted(here)}"
+    if pattern := propose_pattern([name.rpartition("/")[2] for name in here], ids=True):
+        call = f"from_name_re({str(place)!r}, {raw(pattern)})"
+        return DataError(
+            f"{got}, whose names hold numbers or ids; if those are the classes: {call}; if not,"
+            f" {how_to_label(root, place, files.others)}"
+        )
+    if found.one_class:
+        return one_class(root, found, len(here))
+    return DataError(f"{got}; {how_to_label(root, place, files.others)}")

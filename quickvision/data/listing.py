@@ -9,8 +9,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from quickvision.base.errors import DataError, as_path, expect, some, warn
-from quickvision.data.labels import FolderLabel, NamedLabel, NameLabel
-from quickvision.data.paths import Files, find_files, folder, relative, sides
+from quickvision.data.folders import Sides
+from quickvision.data.labels import NamedLabel, NameLabel
+from quickvision.data.paths import Files, find_files, folder, relative
+from quickvision.data.patterns import raw
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Listing:
         side: What says so, for messages.
         groups: The group of each picture, where a column says so.
         others: Names of files beside the pictures that are none.
-        unused: Folders of pictures that belong to neither side.
+        unused: Folders of pictures that belong to neither side, with the reason.
         tests: Names of pictures of a third side, which no training sees: `dls.test_files`.
         labels_from: Where the labels come from, for people: "folders in d/train".
         split_from: Where the split comes from, for people: "folder d/valid"; empty for a fraction.
@@ -46,7 +48,7 @@ class Listing:
     side: str = ""
     groups: Sequence[str] | None = None
     others: Sequence[str] = ()
-    unused: Sequence[str] = ()
+    unused: Mapping[str, str] = field(default_factory=dict)
     tests: Sequence[str] = ()
     labels_from: str = ""
     split_from: str = ""
@@ -58,57 +60,34 @@ class Listing:
         return replace(self, labels=labels, get_y=NamedLabel(self.get_y, names))
 
 
-def list_folder(path: str | Path, *, valid: object = None, walked: Files | None = None) -> Listing:
-    """List class folders; see `quickvision.from_folder`.
+def counted(names: Sequence[str]) -> str:
+    """Say how many pictures, and name the first.
 
-    Args:
-        path: The folder.
-        valid: The name of the validation folder, where it is text; else it is looked for.
-        walked: What `find_files` has found there, where it has been asked.
-
-    Raises:
-        DataError: No folder, or no class folder in it.
+    >>> counted(["a.jpg"]), counted(["a.jpg", "b.jpg"])
+    ('1 picture, a.jpg', '2 pictures such as a.jpg, b.jpg')
     """
-    root = folder(path)
-    train, held_out = sides(root, valid_folder(valid))
-    found, others = walked or find_files(root)
-    tops = {f"{held_out.name}/": True} if held_out else {}
-    tops["" if train == root else f"{train.name}/"] = False
-    names, labels, held, unused = [], [], [], {}
-    for name in found:
-        top = next((top for top in tops if name.startswith(top)), None)
-        if top is None:
-            unused[name.partition("/")[0]] = "/" in name
-            continue
-        label, deeper, _ = name[len(top) :].partition("/")
-        names.append(name)
-        labels.append(label if deeper else "")
-        held.append(tops[top])
-    if names and not any(labels):
-        raise DataError(
-            f"expected class folders in {train}, got no folder but {some(names)}; where names hold"
-            f" the labels, use from_name_re('{root}', r'^(.+)_\\d+\\.jpg$')"
-        )
-    stray = [name for name, label in zip(names, labels, strict=True) if not label]
-    return Listing(
-        root=root,
-        names=names,
-        labels=labels,
-        get_y=FolderLabel([held_out, train] if held_out else [train]),
-        left_out=dict.fromkeys(stray, "not in a class folder"),
-        held=held if held_out else None,
-        side=str(held_out or ""),
-        others=others,
-        unused=[name for name, is_folder in unused.items() if is_folder],
-        found_by=f"qv.from_folder({str(path)!r})",
+    if len(names) == 1:
+        return f"1 picture, {names[0]}"
+    return f"{len(names):,} pictures such as {some(names)}"
+
+
+def how_to_label(root: Path, place: Path, others: Sequence[str]) -> str:
+    """Say how pictures without labels can be given some, by what lies beside them."""
+    ends = {Path(name).suffix.lower(): name for name in others}
+    if ".csv" in ends or ".tsv" in ends:
+        table = root / ends.get(".csv", ends.get(".tsv", ""))
+        return f"if {table} says what they are: from_csv({str(table)!r}, images=..., label_col=...)"
+    for suffix in (".mat", ".xlsx", ".json", ".xml", ".txt"):
+        if suffix in ends:
+            return (
+                f"if {root / ends[suffix]} says what they are, make a table of it with the columns"
+                " file and label: from_csv('table.csv')"
+            )
+    return (
+        f"sort them into a folder for each class, write a table with the columns file and label for"
+        f" from_csv, or give the pattern of names that hold labels: from_name_re({str(place)!r},"
+        " pattern)"
     )
-
-
-def valid_folder(valid: object) -> str | None:
-    """Return the folder's name where `valid` is one, and not a split file."""
-    if not isinstance(valid, str | Path) or Path(valid).suffix.lower() == ".csv":
-        return None
-    return str(valid).strip("/")
 
 
 def list_names(
@@ -128,7 +107,7 @@ def list_names(
     others: list[str] = []
     if isinstance(path_or_files, str | Path):
         root = folder(path_or_files)
-        names, others = walked or find_files(root)
+        names, others, _ = walked or find_files(root)
     else:
         if isinstance(path_or_files, bytes) or not isinstance(path_or_files, Iterable):
             expect(path_or_files, (str, Path, list), "path_or_files")
@@ -154,7 +133,7 @@ def list_names(
         get_y=get_y,
         left_out=dict.fromkeys(unlabelled, f"no label: {get_y.pat!r} does not match"),
         others=others,
-        found_by=f"qv.from_name_re({_shown(path_or_files)}, {_raw(get_y.pat)})",
+        found_by=f"qv.from_name_re({_shown(path_or_files)}, {raw(get_y.pat)})",
     )
 
 
@@ -162,17 +141,36 @@ def _shown(path_or_files: object) -> str:
     return repr(str(path_or_files)) if isinstance(path_or_files, str | Path) else "files"
 
 
-def _raw(pat: str) -> str:
-    r"""Write a pattern as people do.
+def left_alone(found: Sides) -> dict[str, str]:
+    """Return the folders of pictures that are on no side, with the reason."""
+    none = dict.fromkeys(found.unused, "neither to train nor to validate")
+    return {kid.rstrip("/"): why for kid, why in {**none, **found.aside}.items()}
 
-    >>> print(_raw(r"^(.+)_\d+"))
-    r'^(.+)_\d+'
+
+def test_place(tests: Sequence[str]) -> str:
+    """Name the folders of a third side's pictures; an empty text where they lie in no folder.
+
+    >>> test_place(["test/a/1.jpg", "test/b/1.jpg"]), test_place(["val/1.jpg", "test/1.jpg"])
+    ('test', 'val, test')
     """
-    return repr(pat) if "'" in pat else f"r'{pat}'"
+    folders = dict.fromkeys(os.path.dirname(name.replace("../", "")) for name in tests)
+    common = os.path.commonpath(folders)
+    return common or some(list(dict.fromkeys(name.partition("/")[0] for name in folders if name)))
 
 
-def warn_of_unused(listing: Listing) -> None:
-    """Say which folders of pictures belong to neither side."""
-    if listing.unused:
-        names = some(listing.unused)
-        warn(f"not used, neither to train nor to validate: {names} in {listing.root}")
+def warn_of_unused(listing: Listing, *, tests: bool = True) -> None:
+    """Say which folders of pictures belong to neither side.
+
+    Args:
+        listing: What was found.
+        tests: Name a third side, too.
+    """
+    unused = dict(listing.unused)
+    if tests and listing.tests:
+        unused[test_place(listing.tests) or "rows of a table"] = "a third side: dls.test_files"
+    by_reason: dict[str, list[str]] = {}
+    for name, why in unused.items():
+        by_reason.setdefault(why, []).append(name)
+    if by_reason:
+        said = "; ".join(f"{some(names)} ({why})" for why, names in by_reason.items())
+        warn(f"not used in {listing.root}: {said}")

@@ -31,6 +31,7 @@ from quickvision.data.options import Options, too_many
 from quickvision.data.paths import to_paths
 from quickvision.data.pictures import Opener, make_copies
 from quickvision.data.scan import Facts, scan, unfit
+from quickvision.data.understood import understood
 
 
 class CentreCrop(Transform):
@@ -90,6 +91,8 @@ def load(listing: Listing, options: Options) -> DataLoaders:
         dls = _dataloaders(listing, train, valid, counts, options)
     dls.skipped = pd.DataFrame(reasons.items(), columns=SKIPPED_COLUMNS)
     dls.split = split
+    dls.test_files = to_paths(listing.root, listing.tests)
+    dls.understood = understood(listing, split, options)
     return dls
 
 

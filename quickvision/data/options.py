@@ -20,6 +20,7 @@ from quickvision.base.errors import did_you_mean
 
 Size = int | tuple[int, int]
 MOST = 16_384  # pixels of a side
+HELD_OUT = 0.2  # fraction of each class, where nothing says who is held out
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Options:
     """The options of all doors, with their defaults; see `quickvision.from_folder`."""
 
     valid: Any = option(
-        0.2, "Fraction, folder or split.csv that is held out; a folder such as val is found."
+        None, "Fraction, folder or split.csv to hold out; by default a folder such as val, or 0.2."
     )
     groups: Any = None
     class_names: str | Path | Sequence[str] | Mapping[Any, str] | None = option(
@@ -55,7 +56,11 @@ class Options:
             object.__setattr__(self, "valid", held_out)
             if not 0 < held_out < 1:
                 raise ValueError(f"valid: expected a fraction such as 0.2 (20 %), got {held_out:g}")
-        elif not (callable(self.valid) or isinstance(self.valid, str | Path | Iterable)):
+        elif not (
+            self.valid is None
+            or callable(self.valid)
+            or isinstance(self.valid, str | Path | Iterable)
+        ):
             raise TypeError(
                 "valid: expected a fraction, a folder, a column, files, a function or a split.csv,"
                 f" got {self.valid!r}"

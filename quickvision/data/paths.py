@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import gc
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from quickvision.base.errors import DataError, as_path, did_you_mean
+from quickvision.base.errors import DataError, as_path, did_you_mean, some
 
 # fastai takes its list from the machine's mime types, where .webp and others are missing. The
 # last line is what cameras and designers leave, which Pillow reads with a plug-in only: such files
@@ -70,51 +72,6 @@ def inside(path: str | Path, *names: str) -> Path:
     return next((root / name for name in names if (root / name).is_dir()), root)
 
 
-def sides(root: Path, valid: str | None = None) -> tuple[Path, Path | None]:
-    """Find the training folder and, where there is one, the validation folder.
-
-    Names are compared without regard to case. A `test` without class folders in it (pictures to
-    predict) is no validation folder.
-
-    Args:
-        root: The folder of both, or the class folders' own.
-        valid: Name of the validation folder; by default one of those that are usual.
-
-    Returns:
-        The training folder (`root` itself where there is no `train`), and the validation folder or
-        None.
-
-    Raises:
-        DataError: There is no folder `valid`; or there is a validation folder but no `train` beside
-            it, nor any class folder.
-    """
-    folders = {p.name.casefold(): p for p in sorted(root.iterdir()) if _is_shown_folder(p)}
-    if valid is not None and valid.casefold() not in folders:
-        hint = did_you_mean(valid, [p.name for p in folders.values()])
-        raise DataError(f"expected a folder {valid!r} to validate on in {root}, got none{hint}")
-    known = (*VALID_NAMES, *TEST_NAMES) if valid is None else (valid.casefold(),)
-    named = [folders[name] for name in known if name in folders]
-    usable = [
-        p
-        for p in named
-        if p.name.casefold() not in TEST_NAMES or any(map(_is_shown_folder, p.iterdir()))
-    ]
-    train = next((folders[name] for name in TRAIN_NAMES if name in folders), None)
-    held_out = usable[0] if usable else None
-    if train:
-        return train, held_out
-    if valid is not None:
-        return root, held_out
-    if named and len(named) == len(folders):
-        got = ", ".join(p.name for p in named)
-        raise DataError(f"expected a folder 'train' beside {named[0]}, got only {got}")
-    return root, None
-
-
-def _is_shown_folder(path: Path) -> bool:
-    return path.is_dir() and not path.name.startswith(".") and path.name != "__MACOSX"
-
-
 def relative(path: str | Path, root: Path) -> str:
     """Return the part of `path` below `root`, with `/`; an empty string where it is not below."""
     text, top = os.fspath(path), os.path.join(root, "")
@@ -133,24 +90,43 @@ def below(path: str | Path, root: Path) -> str:
     return relative(path, root) or Path(path).as_posix()
 
 
-Files = tuple[list[str], list[str]]  # names of pictures, and of other files
+class Files(NamedTuple):
+    """What lies below a folder: names, their paths below it with `/`.
+
+    Attributes:
+        names: The pictures.
+        others: Files that are none.
+        empty: Folders in which there is nothing to see, with `/` at the end.
+    """
+
+    names: list[str]
+    others: list[str]
+    empty: list[str]
+
+
+# What systems and tools leave, and what no data set is called.
+_NO_DATA = frozenset(
+    {"__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found"}
+    | {"__pycache__", "node_modules", "venv", "site-packages"}
+)
 
 
 def find_files(root: Path) -> Files:
-    """Walk `root` for pictures (by their suffix), and for other files.
+    """Walk `root` for pictures (by their suffix), for other files, and for empty folders.
 
-    Hidden files and folders (`.ipynb_checkpoints`, `._name.jpg`) and `__MACOSX` are not looked
-    into. Links are followed, each folder once.
+    Hidden files and folders (`.ipynb_checkpoints`, `._name.jpg`), those of systems and tools
+    (`__MACOSX`, `@eaDir`) and those of quickvision's own runs are not looked into. Links are
+    followed, each folder once, under its own name where it has one here.
 
     Returns:
-        The names of both, their paths below `root` with `/`, in one order on every machine: a
-        folder's own files, then its folders.
+        Names in one order on every machine: a folder's own files, then its folders, then links.
     """
-    found: list[str] = []
-    others: list[str] = []
-    seen, waiting = set(), [""]
-    while waiting:
-        prefix = waiting.pop()
+    files = Files([], [], [])
+    seen: set[str] = set()
+    links: list[str] = []
+    waiting = [""]
+    while waiting or links:
+        prefix = waiting.pop() if waiting else links.pop(0)
         here = os.path.join(root, prefix)
         real = os.path.realpath(here)
         if real in seen:
@@ -158,16 +134,47 @@ def find_files(root: Path) -> Files:
         seen.add(real)
         names: list[str] = []
         folders: list[str] = []
+        linked: list[str] = []
         with os.scandir(here) as entries:
             for entry in entries:
-                (folders if _is_folder(entry) else names).append(entry.name)
-        for name in sorted(names):
-            if name[0] != ".":
-                is_picture = name[name.rfind(".") :].lower() in SUFFIXES
-                (found if is_picture else others).append(prefix + name)
-        shown = (f for f in sorted(folders, reverse=True) if f[0] != "." and f != "__MACOSX")
-        waiting += [f"{prefix}{name}/" for name in shown]
-    return found, others
+                is_folder = _is_folder(entry)
+                kind = names if not is_folder else linked if entry.is_symlink() else folders
+                kind.append(entry.name)
+        if prefix and _is_our_run(here, names):
+            continue
+        shown = [name for name in sorted(names) if name[0] != "."]
+        for name in shown:
+            is_picture = name[name.rfind(".") :].lower() in SUFFIXES
+            (files.names if is_picture else files.others).append(prefix + name)
+        if prefix and not (shown or folders or linked):
+            files.empty.append(prefix)
+        waiting += [f"{prefix}{name}/" for name in sorted(folders, reverse=True) if _shown(name)]
+        links += [f"{prefix}{name}/" for name in sorted(linked) if _shown(name)]
+    return files
+
+
+def no_pictures(root: Path, files: Files) -> DataError:
+    """Say what is there instead of pictures."""
+    kinds = Counter(Path(name).suffix or "no suffix" for name in files.others).most_common(3)
+    got = some([f"{n:,} files of {kind}" for kind, n in kinds]) or "none, and no other files"
+    return DataError(f"expected pictures in {root}, got {got}; looked for .jpg, .png and the like")
+
+
+def _shown(folder: str) -> bool:
+    return folder[0] != "." and folder.casefold() not in _NO_DATA
+
+
+def _is_our_run(folder: str, names: Sequence[str]) -> bool:
+    """Say whether a folder is that of a run or a comparison, whose plots are no data."""
+    if any(name.startswith("split-") and name.endswith(".csv") for name in names):
+        return any(name.endswith(".json") for name in names)
+    if not {"config.json", "split.csv"} <= {*names}:
+        return False
+    try:
+        with open(os.path.join(folder, "config.json"), encoding="utf-8") as file:
+            return '"quickvision"' in file.read()
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -73,6 +73,10 @@ def find_cell(name: str, ends: Sequence[str], folder: Path) -> Path | None:
     return None
 
 
+class NamesNoPictures(DataError):
+    """A table that has nothing to do with the pictures beside it."""
+
+
 Column = str | int
 
 SPLIT_NAMES = ("is_valid", "valid", "split", "set", "subset", "data set", "dataset", "fold")
@@ -227,7 +231,7 @@ def _file_column(
         }
         if any(hits.values()):
             return max(hits, key=hits.__getitem__), ends
-    raise DataError(
+    raise NamesNoPictures(
         f"expected a column of {name} that names pictures in {base}, got none in"
         f" {list(table.columns)}; say where the pictures are with images=, which column names them"
         " with fn_col=, and what the names end in with suffix='.jpg'"

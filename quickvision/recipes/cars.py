@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from dataclasses import fields
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,8 @@ from quickvision.base.errors import DataError, some
 from quickvision.base.files import cache_folder, whole_folder
 from quickvision.data.doors import from_df
 from quickvision.data.options import Options
-from quickvision.data.paths import inside, sides
+from quickvision.data.paths import find_files, inside
+from quickvision.data.sides import arrange
 from quickvision.recipes.downloads import fetch, untar_data
 from quickvision.runs.run import Run
 from quickvision.runs.train import train
@@ -41,8 +41,10 @@ def find_devkit(root: Path) -> Path | None:
 
 def find_names(root: Path) -> Path | None:
     """Return the `names.csv` in or above `root` where its class folders are numbers, or None."""
-    training, _ = sides(root)
-    classes = [top.name for top in training.iterdir() if top.is_dir() and top.name[0] != "."]
+    names = find_files(root).names
+    training = arrange(root, names).of("train")[0]
+    below = (name[len(training) :] for name in names if name.startswith(training))
+    classes = {name.partition("/")[0] for name in below}
     if not classes or not all(map(str.isdecimal, classes)):
         return None
     files = (top / "names.csv" for top in [root, *root.absolute().parents][:3])
@@ -218,4 +220,4 @@ def train_cars(
         return train(dls, **options)
     if names := find_names(root):
         options = {"class_names": names, **options}
-    return train(sides(root)[0] if isinstance(valid, Real) else root, **data, **options)
+    return train(root, **data, **options)

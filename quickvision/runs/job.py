@@ -142,7 +142,9 @@ class Job:
         if self.deadline is not None:
             frozen, unfrozen = plan.fit(self.deadline - time.perf_counter(), self.at.epochs[0])
             self.at.epochs = share((frozen, unfrozen if self.at.epochs[1] else 0))
-        self.say(plan_lines(self.learn, plan, self.at.epochs, self.path, self.deadline))
+        told = isinstance(self.spec.data, str | Path)  # `load_data` has
+        at = (self.at.epochs, self.path, self.deadline)
+        self.say(plan_lines(self.learn, plan, *at, told=told))
         return plan
 
     def _plan_again(self, plan: Plan) -> None:

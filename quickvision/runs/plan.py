@@ -13,6 +13,7 @@ from quickvision.base.errors import QuickvisionError, RunError
 from quickvision.base.figures import spoken
 from quickvision.base.processes import world_size
 from quickvision.base.progress import Lines
+from quickvision.data.understood import understood_of
 from quickvision.models.zoo import arch_name
 from quickvision.runs.options import RunConfig
 from quickvision.training.fit import count_groups
@@ -73,7 +74,13 @@ def make_plan(
 
 
 def plan_lines(
-    learn: Learner, plan: Plan, epochs: tuple[int, int], path: Path, deadline: float | None
+    learn: Learner,
+    plan: Plan,
+    epochs: tuple[int, int],
+    path: Path,
+    deadline: float | None,
+    *,
+    told: bool = False,
 ) -> str:
     """Say what will be done, with its time where that is known.
 
@@ -83,6 +90,7 @@ def plan_lines(
         epochs: Frozen, unfrozen.
         path: The run's folder.
         deadline: When the budget is spent, by `time.perf_counter`; None without one.
+        told: What is in the data has been said already.
     """
     n_batches, (frozen_epochs, unfrozen_epochs) = count_batches(learn), epochs
     together = f" in each of {world_size()} processes" if world_size() > 1 else ""
@@ -90,8 +98,10 @@ def plan_lines(
     frozen = f"{frozen_epochs} frozen{' (on cached features)' if plan.cached else ''}"
     seconds = plan.total(frozen_epochs, unfrozen_epochs)
     stages = [*([frozen] if frozen_epochs else []), f"{unfrozen_epochs} unfrozen"]
+    n_classes = len(learn.dls.vocab)
+    sides = f"{plan.n_train:,} to train, {plan.n_valid:,} to validate, {n_classes} classes"
     lines = {
-        "data": f"{plan.n_train:,} train, {plan.n_valid:,} valid, {len(learn.dls.vocab)} classes",
+        **({} if told else understood_of(learn.dls) or {"pictures": sides}),
         "model": f"{arch_name(learn)}, {millions:.1f} M parameters",
         "plan": f"{' + '.join(stages)} epochs of {n_batches} steps{together}, into {path}",
         "time": f"no estimate: {plan.why}" if plan.why else f"about {spoken(seconds)}",

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from quickvision.base.errors import RunError, some
 from quickvision.base.figures import Accuracy, is_uneven, spoken
 from quickvision.base.progress import Lines
+from quickvision.data.understood import understood_of
 from quickvision.results import plots
 from quickvision.results import predictions as interpret
 from quickvision.results.predictions import Predictions
@@ -144,7 +145,8 @@ class Run:
             "baseline": str(self.baseline.accuracy) if self.baseline else "",
             "model": f"{self.arch}, {epochs} epochs",
             "time": f"{spoken(total)}: {', '.join(slow)}",
-            "data": f"{n_train:,} train, {n_valid:,} valid, {len(self.preds.vocab)} classes",
+            "pictures": f"{n_train:,} to train, {n_valid:,} to validate",
+            **understood_of(self.learn.dls),
             "confused": some(confused) or "nothing",
             "left out": f"{n_skipped:,} picture{'' if n_skipped == 1 else 's'}, see run.skipped"
             if n_skipped

@@ -340,7 +340,7 @@ def test_both_sides_are_seen_where_no_split_is_possible(photos):
         "no training possible",
         "the same picture on both sides",
     ]
-    assert "24 train, 3 valid" in str(result)
+    assert "24 to train, 3 to validate" in str(result)
 
 
 def test_the_doors_and_the_check_agree_on_what_is_too_many(photos):

@@ -4,7 +4,7 @@ import pytest
 
 import quickvision as qv
 from quickvision.data import paths
-from quickvision.data.layouts import find_listing, propose_pattern
+from quickvision.data.layouts import find_listing
 
 SMALL = {"size": 32, "bs": 4}
 
@@ -44,50 +44,18 @@ def test_what_is_proposed_is_printed_and_works(named_files, capsys, monkeypatch)
     monkeypatch.chdir(named_files.parent)
     dls = qv.load_data("named", **SMALL)
     said = capsys.readouterr().out
-    assert said == r"layout       qv.from_name_re('named', r'^(.+)_\d+\.\w+$')" + "\n"
-    call = said.split(maxsplit=1)[1].strip()
+    assert said.startswith(r"layout       qv.from_name_re('named', r'^(.+)_\d+\.\w+$')" + "\n")
+    call = said.splitlines()[0].split(maxsplit=1)[1].strip()
     same = eval(call[:-1] + ", size=32, bs=4)", {"qv": qv})
     assert list(same.valid.items) == list(dls.valid.items)
     qv.load_data("named", verbose=False, **SMALL)
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize(
-    ("names", "labels"),
-    [
-        (["great_pyrenees_12.jpg", "pug_1.jpg"] * 2, {"great_pyrenees", "pug"}),
-        (["cat.0.jpg", "cat.1.jpg", "dog.0.jpg", "dog.1.jpg"], {"cat", "dog"}),
-        (["cat (1).jpg", "cat (2).jpg", "dog (1).jpg", "dog (2).jpg"], {"cat", "dog"}),
-        (["cat1.jpg", "cat2.jpg", "dog10.jpg", "dog11.jpg"], {"cat", "dog"}),
-        (["0001_cat.png", "0002_cat.png", "0003_dog.png", "0004_dog.png"], {"cat", "dog"}),
-        (["cat-1.webp", "cat-2.webp", "dog-1.webp", "dog-2.webp"], {"cat", "dog"}),
-    ],
-)
-def test_names_as_data_sets_have_them(names, labels):
-    import re
-
-    pattern = propose_pattern(names)
-    assert {re.search(pattern, name)[1] for name in names} == labels
-
-
-@pytest.mark.parametrize(
-    "names",
-    [
-        [f"IMG_{i:04d}.jpg" for i in range(20)],
-        [f"IMG_2024010{i % 3}_{i:06d}.jpg" for i in range(20)],
-        [f"{i:032x}.jpg" for i in range(20)],
-        [f"one_of_a_kind_{chr(97 + i)}_1.jpg" for i in range(20)],
-        ["a.jpg"],
-    ],
-)
-def test_no_pattern_is_made_up(names):
-    assert propose_pattern(names) is None
-
-
 def test_no_layout(tmp_path, picture):
     for i in range(4):
         picture(tmp_path / f"IMG_{i}.png", seed=i)
-    with pytest.raises(qv.DataError, match=r"got 4 pictures such as IMG_0\.png.*say how"):
+    with pytest.raises(qv.DataError, match=r"got 4 pictures such as IMG_0\.png.*a table"):
         qv.load_data(tmp_path)
 
 

@@ -11,13 +11,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::quickvision.DataWarning")
 SMALL = {"size": 32, "bs": 4}
 
 
-def test_deeper_folders_belong_to_their_class(class_folders, picture):
-    picture(class_folders / "red" / "more" / "deep" / "x.png")
-    dls = qv.from_folder(class_folders, **SMALL)
-    assert list(dls.vocab) == ["blue", "green", "red"]
-    assert len(dls.train_ds) + len(dls.valid_ds) == 37
-
-
 @pytest.mark.parametrize("pat", [r"^(.+)_\d+\.png$", r"/([^/]+)_\d+.png$", re.compile(r"(\w+)_")])
 def test_labels_come_from_names_or_paths(named_files, pat):
     dls = qv.from_name_re(named_files, pat, **SMALL)
@@ -30,30 +23,6 @@ def test_files_can_be_given_as_a_list(named_files):
     files = [str(path) for path in named_files.glob("*.png") if not path.name.startswith("blue")]
     dls = qv.from_name_re(files, r"(.+)_", **SMALL)
     assert list(dls.vocab) == ["green", "red"]
-
-
-class TestSides:
-    def test_folder_names_in_any_case(self, train_and_val):
-        (train_and_val / "train").rename(train_and_val / "Train")
-        (train_and_val / "val").rename(train_and_val / "VAL")
-        dls = qv.from_folder(train_and_val, **SMALL)
-        assert (list(dls.vocab), len(dls.valid_ds)) == (["green", "red"], 8)
-
-    @pytest.mark.filterwarnings("default::quickvision.DataWarning")
-    def test_folders_that_are_not_used_are_said(self, train_and_val, picture):
-        picture(train_and_val / "holdout" / "red" / "1.png")
-        (train_and_val / "notes").mkdir()
-        with pytest.warns(qv.DataWarning, match="not used, neither to train .*: holdout in"):
-            dls = qv.from_folder(train_and_val, **SMALL)
-        assert len(dls.train_ds) == 16
-
-    @pytest.mark.filterwarnings("default::quickvision.DataWarning")
-    def test_pictures_to_predict_are_no_validation_folder(self, train_and_val, picture):
-        (train_and_val / "val").rename(train_and_val.parent / "elsewhere")
-        picture(train_and_val / "test" / "1.png")
-        with pytest.warns(qv.DataWarning, match="not used, .*: test in"):
-            dls = qv.from_folder(train_and_val, **SMALL)
-        assert (len(dls.train_ds), len(dls.valid_ds)) == (13, 3)
 
 
 def test_a_relative_folder_and_a_v1_pattern_go_together(named_files, monkeypatch):

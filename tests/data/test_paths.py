@@ -46,7 +46,35 @@ def test_one_order_on_every_machine(tmp_path, picture):
 def test_a_folder_named_like_a_picture_is_looked_into(tmp_path, picture):
     picture(tmp_path / "scans.raw" / "1.png")
     (tmp_path / "notes.txt").write_text("x")
-    assert find_files(tmp_path) == (["scans.raw/1.png"], ["notes.txt"])
+    assert find_files(tmp_path) == (["scans.raw/1.png"], ["notes.txt"], [])
+
+
+def test_folders_of_systems_and_tools_are_no_data(tmp_path, picture):
+    for folder in ("@eaDir", "__MACOSX", ".ipynb_checkpoints", "$RECYCLE.BIN", "lost+found"):
+        picture(tmp_path / folder / "1.png")
+    picture(tmp_path / "cats" / "1.png")
+    (tmp_path / "dogs").mkdir()
+    assert find_files(tmp_path) == (["cats/1.png"], [], ["dogs/"])
+
+
+def test_a_folder_is_called_by_its_own_name_and_not_by_a_link(tmp_path, picture):
+    picture(tmp_path / "valid" / "1.png")
+    (tmp_path / "test").symlink_to(tmp_path / "valid", target_is_directory=True)
+    elsewhere = tmp_path.parent / "elsewhere"
+    picture(elsewhere / "2.png")
+    (tmp_path / "more").symlink_to(elsewhere, target_is_directory=True)
+    assert find_files(tmp_path).names == ["valid/1.png", "more/2.png"]
+
+
+@pytest.mark.parametrize("name", ["runs/photos-001", "results", "a/b"])
+def test_our_own_runs_are_no_data(tmp_path, picture, name):
+    run = tmp_path / name
+    picture(run / "history.png")
+    (run / "split.csv").write_text("path,label,valid\n")
+    (run / "config.json").write_text('{"quickvision": "0.1.0"}')
+    assert find_files(tmp_path).names == []
+    (run / "config.json").write_text('{"name": "of something else"}')
+    assert len(find_files(tmp_path).names) == 1
 
 
 @pytest.mark.parametrize(

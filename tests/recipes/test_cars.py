@@ -110,17 +110,18 @@ class TestBadAnnotations:
 
 class TestNames:
     @pytest.mark.parametrize("where", [".", "car_data", "car_data/car_data"])
-    def test_they_are_in_or_above_numbered_folders(self, tmp_path, where):
+    def test_they_are_in_or_above_numbered_folders(self, tmp_path, picture, where):
         root = tmp_path / "car_data" / "car_data"
         for side in ("train", "test"):
-            (root / side / "1").mkdir(parents=True)
+            picture(root / side / "1" / "a.png")
+            picture(root / side / "2" / "a.png")
         assert find_names(root) is None
         (tmp_path / where / "names.csv").write_text("a\n")
         assert find_names(root).samefile(tmp_path / where / "names.csv")
 
-    def test_folders_with_names_need_none(self, tmp_path):
-        (tmp_path / "train" / "Audi TTS Coupe 2012").mkdir(parents=True)
-        (tmp_path / "train" / "2012").mkdir(parents=True)
+    def test_folders_with_names_need_none(self, tmp_path, picture):
+        picture(tmp_path / "train" / "Audi TTS Coupe 2012" / "a.png")
+        picture(tmp_path / "train" / "2012" / "a.png")
         (tmp_path / "names.csv").write_text("a\nb\n")
         assert find_names(tmp_path) is None
 

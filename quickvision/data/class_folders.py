@@ -1,0 +1,160 @@
+"""Class folders, listed: each picture with the folder that it is in, and its side."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from numbers import Real
+from pathlib import Path
+
+from quickvision.base.errors import DataError, some, warn
+from quickvision.data.folders import Sides
+from quickvision.data.labels import FolderLabel, composed
+from quickvision.data.listing import Listing, counted, how_to_label, left_alone
+from quickvision.data.paths import Files, find_files, folder
+from quickvision.data.patterns import propose_pattern, raw
+from quickvision.data.sides import arrange
+from quickvision.data.tree import TEST, TRAIN, VALID, base, parent, side_of
+
+_INNER = "the folders in each class folder that are called like a side"
+
+
+def list_folder(path: str | Path, *, valid: object = None, walked: Files | None = None) -> Listing:
+    """List class folders; see `quickvision.from_folder`.
+
+    Args:
+        path: The folder.
+        valid: As the doors take it: the name of a folder is looked for, with a fraction no folder
+            is held out, and without either one that is called so is.
+        walked: What `find_files` has found there, where it has been asked.
+
+    Raises:
+        DataError: No folder, no class folder in it, or folders that can be read in several ways.
+    """
+    root = folder(path)
+    files = walked or find_files(root)
+    found = arrange(root, files.names, valid=valid)
+    if files.names and not found.labelled:
+        raise _no_classes(root, files, found)
+    names, labels, held, tests = [], [], [], []
+    sides = list(found)
+    out = (*found.aside, *found.unused)
+    for name in files.names:
+        top, side = next((s for s in sides if name.startswith(s[0])), ("", ""))
+        label, deeper, rest = name[len(top) :].partition("/")
+        if found.inner and side:
+            side = side_of(rest.partition("/")[0])
+        if not side or name.startswith(out):
+            continue
+        if side == TEST:
+            tests.append(name)
+            continue
+        names.append(name)
+        labels.append(composed(label) if deeper else "")
+        held.append(side == VALID)
+    if found.inner and not any(held):  # no `val` in the class folders: it is `test`
+        names += tests
+        labels += [composed(name[len(found.top) :].partition("/")[0]) for name in tests]
+        held += [True] * len(tests)
+        tests = []
+    stray = [name for name, label in zip(names, labels, strict=True) if not label]
+    tops = [top for top, _ in sides]
+    side = some([str(root / top).rstrip("/") for top in found.of(VALID)]) if any(held) else ""
+    side = side or _empty_side(root, files, found, valid)
+    listing = Listing(
+        root=root,
+        names=names,
+        labels=labels,
+        get_y=FolderLabel([root / top for top in tops]),
+        left_out=dict.fromkeys(stray, "not in a class folder"),
+        held=held if any(held) or side else None,
+        side=side or (_INNER if any(held) else ""),
+        others=files.others,
+        unused=left_alone(found),
+        tests=tests,
+        labels_from=f"the folders in {some([str(root / top) for top in found.of(TRAIN)])}",
+        split_from=f"folder {side}" if side else _INNER if any(held) else "",
+        found_by=f"qv.from_folder({str(path)!r})",
+    )
+    _warn_of_bare(listing, files, [top for top, side in sides if side != TEST])
+    return listing
+
+
+def _empty_side(root: Path, files: Files, found: Sides, valid: object) -> str:
+    """Return the folder beside the training side that is called `val` and holds no picture."""
+    if isinstance(valid, Real) or found.of(VALID):
+        return ""
+    above = {parent(top) for top in found.of(TRAIN) if side_of(base(top))}
+    for name in [*files.empty, *files.others]:
+        for top in above:
+            kid, deeper, _ = name[len(top) :].partition("/")
+            if name.startswith(top) and deeper and side_of(kid) == VALID:
+                return str(root / top / kid)
+    return ""
+
+
+# What reads files that Pillow does not, by their suffix.
+_READERS = {
+    ".dcm": "pydicom reads them: save them as PNG",
+    ".nii": "nibabel reads them: save their slices as PNG",
+    ".npy": "NumPy reads them: save them as PNG",
+    ".mp4": "they are videos: save some of their frames as JPEG",
+    ".zip": "they are archives: unpack them",
+    ".pdf": "they are documents: save their pages as PNG",
+    "": "they lack a suffix: add .jpg or .png to their names",
+}
+
+
+def _warn_of_bare(listing: Listing, files: Files, tops: Sequence[str]) -> None:
+    """Say which folders beside the class folders hold nothing that is a picture."""
+    known = {
+        name[: name.find("/", len(top)) + 1]
+        for top in tops
+        for name in listing.names
+        if name.startswith(top)
+    }
+    bare: dict[str, Counter[str]] = {}
+    for name in [*files.others, *files.empty]:
+        top = next((top for top in tops if name.startswith(top)), None)
+        kind = "" if top is None else name[: name.find("/", len(top)) + 1]
+        if kind and kind not in known and not any(inner.startswith(kind) for inner in tops):
+            seen = bare.setdefault(kind, Counter())
+            if not name.endswith("/"):
+                seen[Path(name).suffix.lower()] += 1
+    said = []
+    for kind, seen in bare.items():
+        if not seen:
+            said.append(f"{kind[:-1]} is empty")
+        elif set(seen) <= set(_READERS):
+            suffix, n = seen.most_common(1)[0]
+            files_of = f"{n:,} files {suffix or 'without suffix'}"
+            said.append(f"{kind[:-1]} has {files_of} ({_READERS[suffix]})")
+    if said:
+        warn(f"no picture in folders that may be classes: {some(said)}")
+
+
+def _no_classes(root: Path, files: Files, found: Sides) -> DataError:
+    """Say what lies there instead of class folders, and how it can be loaded."""
+    top = found.of(TRAIN)[0]
+    here = [name[len(top) :] for name in files.names if name.startswith(top)]
+    place = root / top
+    if pattern := propose_pattern([name.rpartition("/")[2] for name in here]):
+        return DataError(
+            f"expected class folders in {place}, got {counted(here)};"
+            f" their names hold labels: from_name_re({str(place)!r}, {raw(pattern)})"
+        )
+    if found.one_class:
+        return one_class(root, found, len(here))
+    return DataError(
+        f"expected class folders in {place}, got {counted(here)};"
+        f" {how_to_label(root, place, files.others)}"
+    )
+
+
+def one_class(root: Path, found: Sides, n: int) -> DataError:
+    """Say that there is one class folder, and a classifier needs two."""
+    place = root / found.top.removesuffix(f"{found.one_class}/")
+    return DataError(
+        f"expected two class folders or more in {place}, got one, {found.one_class}, with {n:,}"
+        " pictures; put the pictures of another class in a folder beside it"
+    )

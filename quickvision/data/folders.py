@@ -1,0 +1,141 @@
+"""The folders of a data set as they are looked at, and the calls that load them."""
+
+from __future__ import annotations
+
+import filecmp
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+from quickvision.base.errors import some
+from quickvision.data.tree import IMAGES, Tree, base, fold, parent, side_of
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What the folders of a data set are.
+
+    Attributes:
+        top: The folder that holds the sides or the class folders, wrappers entered.
+        sides: The side ("train", "valid" or "test") by the folder that holds its class folders, or,
+            where there are none, its pictures.
+        labelled: Class folders lie in the sides.
+        inner: The sides lie in each class folder, `cats/train` beside `dogs/train`.
+        aside: Folders of pictures that are no data, with the reason.
+        unused: Folders of pictures that belong to no side.
+    """
+
+    top: str
+    sides: Mapping[str, str]
+    labelled: bool = True
+    inner: bool = False
+    aside: Mapping[str, str] = field(default_factory=dict)
+    unused: Sequence[str] = ()
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        """Yield folder and side; a folder in another one comes first."""
+        return iter(sorted(self.sides.items(), key=lambda item: -len(item[0])))
+
+    @property
+    def one_class(self) -> str:
+        """The name of the only class folder, where there is just one; or an empty text."""
+        kinds = {base(top) for top in self.sides}
+        only = kinds.pop() if len(kinds) == 1 else ""
+        return "" if side_of(only) or fold(only) in IMAGES else only
+
+    def of(self, side: str) -> list[str]:
+        """Return the folders of a side."""
+        return [folder for folder, its in self.sides.items() if its == side]
+
+
+@dataclass(frozen=True)
+class Look:
+    """A data set's folders, and what was asked for."""
+
+    root: Path
+    tree: Tree
+    top: str
+    valid: Any = None
+
+    @property
+    def by_fraction(self) -> bool:
+        """No folder is to be held out."""
+        return isinstance(self.valid, Real)
+
+    @property
+    def kids(self) -> list[str]:
+        """The folders in `top` that hold pictures."""
+        return self.tree.kids(self.top)
+
+    def called(self, *sides: str) -> list[str]:
+        """Return the folders that are called like one of these sides."""
+        return [kid for kid in self.kids if side_of(base(kid)) in sides]
+
+    def kinds(self, folders: Iterable[str]) -> dict[str, set[str]]:
+        """Return the names of the folders in each that has some."""
+        seen = {folder: self.tree.kinds(folder) for folder in folders}
+        return {folder: kinds for folder, kinds in seen.items() if kinds}
+
+    def sides(self, sides: Mapping[str, str], **more: Any) -> Sides:
+        """Return these sides; what lies beside the wrappers that were entered is left alone."""
+        aside = {}
+        for folder in sides:
+            while folder:
+                above = parent(folder)
+                for kid in self.tree.kids(above) if above != self.top else ():
+                    if kid != folder and not any(side.startswith(kid) for side in sides):
+                        aside[kid] = f"beside {base(folder)}, which holds the pictures"
+                folder = above
+        return Sides(self.top, sides, aside={**aside, **more.pop("aside", {})}, **more)
+
+    def call(self, folder: str = "", **options: str) -> str:
+        """Write the call that loads a folder."""
+        said = "".join(f", {name}={value!r}" for name, value in options.items())
+        return f"from_folder({str(self.root / folder)!r}{said})"
+
+    def classes_call(self) -> str:
+        """Write the call that takes the folders in `top` for classes, whatever their names."""
+        here = re.escape(f"/{(self.root / self.top).absolute().name}/")
+        return f"from_name_re({str(self.root / self.top)!r}, r'{here}([^/]+)/')"
+
+    def inner_call(self, groups: bool = False) -> str:
+        """Write the call that takes the innermost folders for classes."""
+        here = re.escape(f"/{(self.root / self.top).absolute().name}/")
+        kept = f", groups=r'{here}([^/]+)/'" if groups else ""
+        return f"from_name_re({str(self.root / self.top)!r}, r'/([^/]+)/[^/]+$'{kept})"
+
+    def names(self, folders: Iterable[str]) -> str:
+        """Name some folders."""
+        return some([base(folder) for folder in folders], limit=5)
+
+
+def same_pictures(look: Look, one: str, other: str) -> bool:
+    """Say whether two folders hold the same files: names and sizes of all, bytes of some."""
+    names = sorted(look.tree.below(one))
+    if names != sorted(look.tree.below(other)):
+        return False
+    pairs = [(look.root / f"{one}{name}", look.root / f"{other}{name}") for name in names]
+    try:
+        if any(os.path.getsize(a) != os.path.getsize(b) for a, b in pairs):
+            return False
+        return all(filecmp.cmp(a, b, shallow=False) for a, b in pairs[:: len(pairs) // 20 + 1])
+    except OSError:
+        return False
+
+
+def content(look: Look, folder: str, known: set[str]) -> tuple[str, set[str]]:
+    """Return where a side's class folders lie, and their names; none where it has no labels.
+
+    A single folder in a side is a wrapper (`test/test`), unless it is called like a class.
+    """
+    inner = look.tree.entered(folder)
+    kinds = look.tree.kinds(folder)
+    if kinds:
+        return inner, kinds if 2 * len(kinds & known) >= len(kinds) else set()
+    if inner != folder and fold(base(inner)) in known:
+        return parent(inner), {fold(base(inner))}
+    return inner, set()

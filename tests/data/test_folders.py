@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import quickvision as qv
+from quickvision.data.folders import Look, Sides, content, same_pictures
+from quickvision.data.tree import Tree
+
+NAMES = [f"{top}/{kind}/{i}.png" for top in ("d", "e") for kind in "ab" for i in range(3)]
+
+
+def look(root=Path("root"), names=NAMES):
+    return Look(root, Tree(names), "")
+
+
+def test_inner_folders_come_first():
+    assert [top for top, _ in Sides("", {"": "train", "val/": "valid"})] == ["val/", ""]
+
+
+def test_the_only_class():
+    assert Sides("", {"train/cats/": "train", "val/cats/": "valid"}).one_class == "cats"
+    assert Sides("", {"train/": "train"}).one_class == ""
+    assert Sides("", {"images/": "train"}).one_class == ""
+
+
+def test_a_side_without_class_folders_has_none():
+    tree = look(names=["test/test/1.jpg", "seg/cats/1.jpg", "seg/dogs/1.jpg", "one/cats/1.jpg"])
+    assert content(tree, "test/", {"cats", "dogs"}) == ("test/test/", set())
+    assert content(tree, "seg/", {"cats", "dogs"}) == ("seg/", {"cats", "dogs"})
+    assert content(tree, "one/", {"cats", "dogs"}) == ("one/", {"cats"})
+
+
+def test_copies_are_the_same_files(tmp_path, picture):
+    for name in NAMES:
+        picture(tmp_path / name, seed=hash(name) % 1000)
+    assert not same_pictures(look(tmp_path), "d/", "e/")
+    shutil.rmtree(tmp_path / "e")
+    shutil.copytree(tmp_path / "d", tmp_path / "e")
+    assert same_pictures(look(tmp_path), "d/", "e/")
+    (tmp_path / "e/b/2.png").unlink()
+    assert not same_pictures(look(tmp_path), "d/", "e/")
+
+
+def test_the_calls_that_are_proposed_work(tmp_path, picture, monkeypatch):
+    """Two readings of the same folders, as they are printed, pasted."""
+    monkeypatch.chdir(tmp_path)
+    for i, name in enumerate(NAMES):
+        picture(tmp_path / "root" / name, seed=i)
+    call = {"size": 32, "bs": 2}
+    door = {name: lambda *a, _n=name, **k: getattr(qv, _n)(*a, **k, **call) for name in qv.__all__}
+    outer = eval(look().classes_call(), door)
+    assert list(outer.vocab) == ["d", "e"]
+    inner = eval(look().inner_call(), door)
+    assert list(inner.vocab) == ["a", "b"]
+    assert list(eval(look().call("d/"), door).vocab) == ["a", "b"]
