@@ -37,35 +37,32 @@ def list_folder(path: str | Path, *, valid: object = None, walked: Files | None 
     if files.names and not found.labelled:
         raise _no_classes(root, files, found)
     names, labels, held, tests = [], [], [], []
-    sides = list(found)
-    out = (*found.aside, *found.unused)
+    known: dict[str, tuple[str, str]] = {}  # of each folder: its side and its label
     for name in files.names:
-        top, side = next((s for s in sides if name.startswith(s[0])), ("", ""))
-        label, deeper, rest = name[len(top) :].partition("/")
-        if found.inner and side:
-            side = side_of(rest.partition("/")[0])
-        if not side or name.startswith(out):
-            continue
+        place = name[: name.rfind("/") + 1]
+        if place not in known:
+            known[place] = _place(found, place)
+        side, label = known[place]
         if side == TEST:
             tests.append(name)
-            continue
-        names.append(name)
-        labels.append(composed(label) if deeper else "")
-        held.append(side == VALID)
+        elif side:
+            names.append(name)
+            labels.append(label)
+            held.append(side == VALID)
     if found.inner and not any(held):  # no `val` in the class folders: it is `test`
         names += tests
-        labels += [composed(name[len(found.top) :].partition("/")[0]) for name in tests]
+        labels += [_place(found, name)[1] for name in tests]
         held += [True] * len(tests)
         tests = []
     stray = [name for name, label in zip(names, labels, strict=True) if not label]
-    tops = [top for top, _ in sides]
+    sides = list(found)
     side = some([str(root / top).rstrip("/") for top in found.of(VALID)]) if any(held) else ""
     side = side or _empty_side(root, files, found, valid)
     listing = Listing(
         root=root,
         names=names,
         labels=labels,
-        get_y=FolderLabel([root / top for top in tops]),
+        get_y=FolderLabel([root / top for top, _ in sides]),
         left_out=dict.fromkeys(stray, "not in a class folder"),
         held=held if any(held) or side else None,
         side=side or (_INNER if any(held) else ""),
@@ -78,6 +75,17 @@ def list_folder(path: str | Path, *, valid: object = None, walked: Files | None 
     )
     _warn_of_bare(listing, files, [top for top, side in sides if side != TEST])
     return listing
+
+
+def _place(found: Sides, place: str) -> tuple[str, str]:
+    """Return a folder's side and label: no side where it is left alone, no label in no class."""
+    if place.startswith((*found.aside, *found.unused)):
+        return "", ""
+    top, side = next((each for each in found if place.startswith(each[0])), ("", ""))
+    label, _, inner = place[len(top) :].partition("/")
+    if found.inner and side:
+        side = side_of(inner.partition("/")[0])
+    return side, composed(label)
 
 
 def _empty_side(root: Path, files: Files, found: Sides, valid: object) -> str:
@@ -107,12 +115,10 @@ _READERS = {
 
 def _warn_of_bare(listing: Listing, files: Files, tops: Sequence[str]) -> None:
     """Say which folders beside the class folders hold nothing that is a picture."""
-    known = {
-        name[: name.find("/", len(top)) + 1]
-        for top in tops
-        for name in listing.names
-        if name.startswith(top)
-    }
+    if not (files.others or files.empty):
+        return
+    places = {name[: name.rfind("/") + 1] for name in listing.names}
+    known = {p[: p.find("/", len(top)) + 1] for top in tops for p in places if p.startswith(top)}
     bare: dict[str, Counter[str]] = {}
     for name in [*files.others, *files.empty]:
         top = next((top for top in tops if name.startswith(top)), None)

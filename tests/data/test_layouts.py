@@ -128,3 +128,56 @@ def test_a_folder_is_walked_once(folder, request, monkeypatch):
     monkeypatch.setattr(paths, "_is_folder", lambda e: looked_at.append(e.path) or is_folder(e))
     qv.load_data(root, verbose=False, **SMALL)
     assert sorted(looked_at) == sorted(str(path) for path in root.rglob("*"))
+
+
+def test_names_hold_labels_in_the_training_side_alone(tmp_path, picture):
+    for kind in ("cat", "dog"):
+        for i in range(6):
+            picture(tmp_path / "train" / f"{kind}.{i}.png", seed=i)
+    for i in range(4):
+        picture(tmp_path / "test1" / f"{i}.png", seed=90 + i)
+    (tmp_path / "sampleSubmission.csv").write_text("id,label\n1,0\n")
+    listing = find_listing(tmp_path)
+    assert (listing.root, len(listing.names)) == (tmp_path / "train", 12)
+    dls = qv.load_data(tmp_path, verbose=False, **SMALL)
+    assert sorted(p.resolve().relative_to(tmp_path).as_posix() for p in dls.test_files) == [
+        f"test1/{i}.png" for i in range(4)
+    ]
+
+
+def test_names_hold_labels_on_both_sides(tmp_path, picture):
+    for side, n in (("train", 5), ("val", 2)):
+        for kind in ("cat", "dog"):
+            for i in range(n):
+                picture(tmp_path / side / f"{kind}.{i}.png", seed=i)
+    listing = find_listing(tmp_path)
+    assert (len(listing.names), sum(listing.held)) == (14, 4)
+    assert listing.found_by.endswith("valid='val')")
+
+
+def test_a_table_goes_before_folders_of_people(tmp_path, picture):
+    rows = []
+    for i in range(12):
+        name = f"patient_{i // 3}/{i}.png"
+        picture(tmp_path / name, seed=i)
+        rows.append(f"{name},{'ab'[i // 6]}")
+    with pytest.raises(qv.DataError, match="which look like people"):
+        find_listing(tmp_path)
+    (tmp_path / "labels.csv").write_text("\n".join(["file,label", *rows]))
+    assert set(find_listing(tmp_path).labels) == {"a", "b"}
+
+
+def test_a_tables_own_error_is_said(tmp_path, picture):
+    for i in range(4):
+        picture(tmp_path / "images" / f"{i}.png", seed=i)
+    rows = "\n".join(f"{i}.png,{i},{i}" for i in range(4))
+    (tmp_path / "t.csv").write_text(f"file,age,height\n{rows}\n")
+    with pytest.raises(qv.DataError, match="label_col"):
+        find_listing(tmp_path)
+
+
+def test_numbers_in_names_are_asked_about(tmp_path, picture):
+    for i in range(12):
+        picture(tmp_path / f"{i % 3:03d}_{i}.png", seed=i)
+    with pytest.raises(qv.DataError, match=r"numbers or ids; if those are the classes: from_name"):
+        find_listing(tmp_path)
