@@ -69,12 +69,20 @@ def list_folder(path: str | Path, *, valid: object = None, walked: Files | None 
         others=files.others,
         unused=left_alone(found),
         tests=tests,
-        labels_from=f"the folders in {some([str(root / top) for top in found.of(TRAIN)])}",
+        labels_from=_labels_from(root, found),
         split_from=f"folder {side}" if side else _INNER if any(held) else "",
         found_by=f"qv.from_folder({str(path)!r})",
     )
     _warn_of_bare(listing, files, [top for top, side in sides if side != TEST])
     return listing
+
+
+def _labels_from(root: Path, found: Sides) -> str:
+    """Say where the labels come from, and what in there is taken for no label."""
+    said = f"the folders in {some([str(root / top) for top in found.of(TRAIN)])}"
+    if not found.deeper:
+        return said
+    return f"{said}, and not those in them ({some(found.deeper)})"
 
 
 def _place(found: Sides, place: str) -> tuple[str, str]:

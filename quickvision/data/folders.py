@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from quickvision.base.errors import some
-from quickvision.data.tree import IMAGES, Tree, base, fold, parent, side_of
+from quickvision.data.tree import IMAGES, TRAIN, Tree, base, fold, parent, side_of
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Sides:
         inner: The sides lie in each class folder, `cats/train` beside `dogs/train`.
         aside: Folders of pictures that are no data, with the reason.
         unused: Folders of pictures that belong to no side.
+        deeper: Names of the folders in most class folders, which are taken for no classes.
     """
 
     top: str
@@ -35,6 +36,7 @@ class Sides:
     inner: bool = False
     aside: Mapping[str, str] = field(default_factory=dict)
     unused: Sequence[str] = ()
+    deeper: Sequence[str] = ()
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         """Yield folder and side; a folder in another one comes first."""
@@ -90,7 +92,19 @@ class Look:
                     if kid != folder and not any(side.startswith(kid) for side in sides):
                         aside[kid] = f"beside {base(folder)}, which holds the pictures"
                 folder = above
-        return Sides(self.top, sides, aside={**aside, **more.pop("aside", {})}, **more)
+        return Sides(self.top, sides, aside=aside, deeper=self._deeper(sides), **more)
+
+    def _deeper(self, sides: Mapping[str, str]) -> list[str]:
+        """Name the folders in class folders, where most of these hold several."""
+        inside = [
+            self.tree.kids(kid)
+            for top, side in sides.items()
+            for kid in self.tree.kids(top)
+            if side == TRAIN and kid not in sides
+        ]
+        several = [kids for kids in inside if len(kids) > 1]
+        found = several if 2 * len(several) > len(inside) else []
+        return list(dict.fromkeys(base(kid) for kids in found for kid in kids))
 
     def call(self, folder: str = "", **options: str) -> str:
         """Write the call that loads a folder."""

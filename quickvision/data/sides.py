@@ -220,7 +220,8 @@ def _same_kinds(look: Look) -> Sides | None:
     first, *rest = tops
     if len(tops) == len(look.kids) and all(same_pictures(look, first, kid) for kid in rest):
         why = f"the same pictures as in {base(first)} once more"
-        return look.sides({look.tree.entered(first): TRAIN}, aside=dict.fromkeys(rest, why))
+        found = look.sides({look.tree.entered(first): TRAIN})
+        return replace(found, aside={**found.aside, **dict.fromkeys(rest, why)})
     if sum(is_version(base(kid)) for kid in tops) >= len(tops) / 2:
         raise _asked(look, tops, common, "they look like versions of the same pictures")
     if all(is_id(base(kid)) or re.fullmatch(r"\d{3,}", base(kid)) for kid in tops):
