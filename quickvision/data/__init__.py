@@ -17,5 +17,5 @@ Knows no model, and never writes into the folder of pictures.
     check      `quickvision.check`: its report, made from the findings
     doors      `from_folder`, `from_name_re`, `from_csv`, `from_df`, `load_data`: the way in
 
-Others may ask: options, paths, pictures, labels, holdout, doors.
+Others may ask: options, paths, pictures, labels, holdout, layouts, doors.
 """
