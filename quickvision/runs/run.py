@@ -113,7 +113,8 @@ class Run:
         With the same versions and threads on the same CPU it gives the same probabilities, to the
         bit: pictures are opened alike, cached features, views and augmented looks are computed and
         drawn as they were. What was yours (a loss, transforms, callbacks, `DataLoaders`) is left
-        to fill in. Not repeated are several processes, and bits on a GPU.
+        to fill in. Not repeated are several processes, batches that were taken in parts as they did
+        not fit into memory, and the bits of a GPU; where it can be seen, the script says so.
 
         Returns:
             Text, which notebooks and prompts show as it is.

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from fastai.learner import Learner
 from fastai.vision.learner import model_meta
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
+from quickvision.base.errors import DataError
 from quickvision.base.figures import is_uneven
+from quickvision.base.processes import world_size
 from quickvision.data import pictures as opened
 from quickvision.models import body, compute, head, losses, optimisers, zoo
 from quickvision.runs.checkpoints import Stage
@@ -62,6 +65,8 @@ def write_script(learn: Learner, spec: Spec, stages: Sequence[Stage], split: Pat
         weights=spec.weights,
         model=spec.model,
         pictures=spec.pictures,
+        on_gpu=compute.device_of(learn).type != "cpu",
+        n_processes=world_size(),
         lossy=sorted(opened.LOSSY),
         quality=opened.QUALITY,
         subsampling=opened.SUBSAMPLING,
@@ -101,8 +106,10 @@ def _callbacks(config: RunConfig, has_cbs: bool) -> list[str]:
 
 def fold_code(learn: Learner) -> str:
     """Write how the body is folded that the features come from."""
-    seer, device = features.cut_head(learn.model)[0], compute.device_of(learn)
-    return compute.fold_code(seer, compute.one_picture(learn.dls.valid).to(device))
+    x, device = None, compute.device_of(learn)
+    with suppress(DataError):  # the pictures may be gone since
+        x = compute.one_picture(learn.dls.valid).to(device)
+    return compute.fold_code(features.cut_head(learn.model)[0], x)
 
 
 def opener_of(dls: DataLoaders) -> opened.Opener:
