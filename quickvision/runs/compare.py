@@ -60,7 +60,7 @@ def compare(
     call with the same data and options trains only what is missing or failed. A candidate that
     fails is a row with its reason.
 
-    The same are pictures with the same labels and contents (of more than 256 MiB: sizes and times
+    The same are pictures with the same labels and contents (of more than 128 MiB: sizes and times
     of change), functions and classes with the same code, constants, defaults, closures and globals
     that they use, objects with the same state, files with the same contents, and the same versions
     of the packages. What cannot be told (an object that holds a lock or a generator) is named in
