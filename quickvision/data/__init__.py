@@ -23,5 +23,5 @@ Knows no model, and never writes into the folder of pictures.
     check      `quickvision.check`: its report, made from the findings
     doors      `from_folder`, `from_name_re`, `from_csv`, `from_df`, `load_data`: the way in
 
-Others may ask: options, paths, pictures, labels, sides, holdout, understood, doors.
+Others may ask: options, paths, pictures, labels, sides, holdout, layouts, understood, doors.
 """

@@ -150,7 +150,8 @@ class Opener(Transform):
         self.room = IN_MEMORY
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "kept": frozenset(), "memory": {}}  # pictures do not go along
+        # Pictures do not go along, and what they took is free again.
+        return {**vars(self), "kept": frozenset(), "memory": {}, "room": IN_MEMORY}
 
     @property
     def filling(self) -> bool:

@@ -111,16 +111,41 @@ def folded(model: nn.Module, x: torch.Tensor) -> nn.Module:
     Returns:
         The copy; a plain one where the model cannot be traced or would answer differently.
     """
+    fused = _fused(model, x)
+    if fused is None:
+        fused = copy.deepcopy(model)
+    return _laid_out(fused, by=model, device=x.device)
+
+
+def fold_code(model: nn.Module, x: torch.Tensor | None) -> str:
+    """Write how `folded` makes a copy of a script's `body`; empty where that is a plain one.
+
+    Args:
+        model: The body, in either mode; it stays as it is.
+        x: One batch that it takes; None to take it that the copy says the same.
+    """
+    if not any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()):
+        return ""
+    kept = copy.deepcopy(model).eval()
+    if _fused(kept, x) is None:
+        return ""
+    normed = any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
+    layout = ".to(memory_format=torch.channels_last)" if normed else ""
+    return f"body = fuse(body){layout}"
+
+
+def _fused(model: nn.Module, x: torch.Tensor | None) -> nn.Module | None:
+    """Fold; None where the model cannot be traced or would answer differently."""
     with torch.no_grad():
         try:
             fused = fuse(model)
+            if x is None:
+                return fused
             said, expected = fused(x), model.forward(x)  # forward: not what compile() made of it
             same = bool((said - expected).abs().max() <= 1e-2 * expected.abs().max())
         except Exception:  # whatever the model's own code raises when torch.fx walks through it
-            same = False
-    if not same:
-        fused = copy.deepcopy(model)
-    return _laid_out(fused, by=model, device=x.device)
+            return None
+    return fused if same else None
 
 
 def _laid_out(model: nn.Module, *, by: nn.Module, device: torch.device) -> nn.Module:

@@ -101,7 +101,9 @@ class Predictions:
         return pd.DataFrame(columns)
 
 
-def get_preds(learn: Learner, *, ds_idx: int = 1, dl: Any = None, tta: int = 0) -> Predictions:
+def get_preds(
+    learn: Learner, *, ds_idx: int = 1, dl: Any = None, tta: int = 0, seed: int = 42
+) -> Predictions:
     """Run the model once over labelled pictures, as they are (no augmentation), in their order.
 
     Args:
@@ -112,6 +114,8 @@ def get_preds(learn: Learner, *, ds_idx: int = 1, dl: Any = None, tta: int = 0) 
         tta: Augmented looks besides the plain one; the probabilities are the mean, of which the
             plain look has a quarter (test-time augmentation, fastai's `Learner.tta`). The losses
             are those of these probabilities then: minus the logarithm of the actual class's.
+        seed: Seed of the augmented looks: the same one draws the same looks, those of
+            `set_seed(seed); learn.tta(n=tta)`. The global random state stays as it was.
 
     Raises:
         DataError: There are no pictures.
@@ -122,8 +126,9 @@ def get_preds(learn: Learner, *, ds_idx: int = 1, dl: Any = None, tta: int = 0) 
     expect(learn, Learner, "learn")
     if dl is None:
         dls = learn.dls  # fastai augments the training pictures even here; its test_dl does not
-        clean = dls.test_dl(dls.train.items, with_labels=True) if ds_idx == 0 else dls[ds_idx]
-        dl = clean.new(shuffle=False, drop_last=False)
+        with no_random(seed, reproducible=False):  # building a loader draws
+            clean = dls.test_dl(dls.train.items, with_labels=True) if ds_idx == 0 else dls[ds_idx]
+            dl = clean.new(shuffle=False, drop_last=False)
     if not len(dl.dataset):
         raise DataError("expected labelled pictures to predict, got none")
     # A loss of torch's own, unlike fastai's, does not say how its inputs become probabilities.
@@ -131,12 +136,13 @@ def get_preds(learn: Learner, *, ds_idx: int = 1, dl: Any = None, tta: int = 0) 
     recorded = vars(learn.recorder).copy() if hasattr(learn, "recorder") else {}
     mine, how = share_of(dl), {"act": act, "reorder": world_size() == 1}
     try:
-        with learn.no_bar(), learn.no_logging():
+        with learn.no_bar(), learn.no_logging(), no_random(seed, reproducible=False):
             probs, targs, losses = learn.get_preds(dl=mine, with_loss=True, **how)
             if tta:
-                with no_random(reproducible=False), dl.dataset.set_split_idx(0):
+                with no_random(seed, reproducible=False), dl.dataset.set_split_idx(0):
+                    mine = share_of(dl.new(shuffle=False, drop_last=False))
                     seen = [learn.get_preds(dl=mine, **how)[0] for _ in range(tta)]
-                probs = 0.75 * torch.stack(seen).mean(0) + 0.25 * probs
+                probs = torch.lerp(torch.stack(seen).mean(0), probs, 0.25)
                 losses = -probs[range(len(targs)), targs].clamp_min(1e-8).log()
     finally:
         if recorded:  # fastai forgets the last fit here

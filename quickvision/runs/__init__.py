@@ -2,6 +2,7 @@
 
     options        how a run trains: each option declared once; loads no torch
     checkpoints    what is kept to go on: how far it is, random states, files
+    keys           what a thing is, as a key: code, state, contents
     config         `config.json`: what a run was asked for, and a hash of its pictures
     build          from what was asked for to a `Learner`
     launch         start the processes that train together

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import shutil
 import statistics
 import time
+import uuid
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -24,11 +25,13 @@ from quickvision.base.files import write_whole
 from quickvision.base.memory import peak_memory
 from quickvision.base.processes import started_by_launcher
 from quickvision.base.progress import say
-from quickvision.data.paths import find_files
+from quickvision.data.layouts import find_listing
+from quickvision.data.paths import to_paths
 from quickvision.models.optimisers import find_opt
 from quickvision.models.zoo import find_arch
 from quickvision.results.comparison import Comparison, tabled
-from quickvision.runs.config import split_hash
+from quickvision.runs.config import versions
+from quickvision.runs.keys import hashed, identify, stamp
 from quickvision.runs.run import Run
 from quickvision.runs.train import train
 from quickvision.ship.predictor import Predictor
@@ -57,10 +60,17 @@ def compare(
     call with the same data and options trains only what is missing or failed. A candidate that
     fails is a row with its reason.
 
+    The same are pictures with the same labels and contents (of more than 128 MiB: sizes and times
+    of change), functions and classes with the same code, constants, defaults, closures and globals
+    that they use, objects with the same state, files with the same contents, and the same versions
+    of the packages. What cannot be told (an object that holds a lock or a generator) is named in
+    a line, and trained each time.
+
     Args:
         data: As in `train`, but no `Learner`. From a folder each arch gets pictures of its own
             size; who is held out is the same for all of them and for all seeds.
-        archs: Names, or functions that build a model.
+        archs: Names, or functions that build a model; of two functions of one name the table says
+            their modules, too, or numbers them.
         opts: Optimisers to compare, as `opt` in `cnn_learner`.
         schedules: Schedules to compare, as in `train`.
         seeds: How many, from 0, or which ones.
@@ -81,45 +91,31 @@ def compare(
         ValueError: No archs or seeds, or an unknown optimiser or schedule.
     """
     archs = [archs] if isinstance(archs, str) or not isinstance(archs, Sequence) else [*archs]
-    expect(seeds, (int, list, tuple, range), "seeds")
-    numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
-    if not archs or not numbers:
-        raise ValueError(f"expected archs and seeds, got {len(archs)} and {len(numbers)}")
-    if not isinstance(data, str | Path | DataLoaders):
-        raise TypeError(f"expected a folder or DataLoaders, got {type(data).__name__}")
-    for name_, asked in (("opts", opts), ("schedules", schedules)):
-        if isinstance(asked, str) or len({*map(_told, asked or ())}) < len(asked or ()):
-            raise ValueError(f"{name_}: expected a list with each name once, got {asked!r}")
-    if len({*numbers}) < len(numbers):
-        raise ValueError(f"seeds: expected each once, got {seeds!r}")
-    if started_by_launcher():
-        raise RunError("compare: expected one process, got several; start it without a launcher")
-    if own := {"opt", "schedule", "seed", "arch"} & set(options):
-        raise TypeError(f"{some(sorted(own))}: give them as archs=, opts=, schedules=, seeds=")
-    for arch in archs:
-        find_arch(arch)
-    if len({*map(_name, archs)}) < len(archs):
-        raise ValueError(f"archs: expected each name once, got {', '.join(map(_name, archs))}")
-    for opt in opts or ():
-        find_opt(opt)
-    for schedule in schedules or ():
-        one_of("schedules", schedule, SCHEDULES)
+    kinds = [identify(arch) for arch in archs]
+    numbers = _checked(data, archs, kinds, opts, schedules, seeds, options)
     deadline = None if budget is None else time.perf_counter() + to_seconds(budget)
     folder = as_path(out, "out") / name
     # None leaves the choice to `train`.
     usual: list[Any] = [None]
-    wanted = list(itertools.product(archs, opts or usual, schedules or usual, numbers))
-    width = max(len(_label(*which[:3])) for which in wanted)
-    rows, seen = [], _seen(data)
-    split = _split(seen, options, folder)
-    for place, (arch, opt, schedule, seed) in enumerate(wanted):
-        label = _label(arch, opt, schedule)
+    labels = dict(enumerate(_labels(archs)))
+    wanted = list(itertools.product(labels, opts or usual, schedules or usual, numbers))
+    width = max(len(_label(labels[which], *how)) for which, *how, _ in wanted)
+    seen, told = _seen(data, options), identify(options, versions())
+    named = {**dict(zip(labels.values(), kinds, strict=True)), "data": seen}
+    named |= {option: identify(value) for option, value in options.items() if told[1]}
+    if untold := some([f"{part} ({why})" for part, (_, why) in named.items() if why]):
+        say(f"always trained, as it may have changed: {untold}", verbose=verbose)
+    split, rows = _split(seen, options, folder), []
+    for place, (which, opt, schedule, seed) in enumerate(wanted):
+        label, arch = _label(labels[which], opt, schedule), archs[which]
         chosen = {"budget": budget, "opt": opt, "schedule": schedule}
         given = {key: value for key, value in chosen.items() if value is not None}
-        given |= {**options, "seed": seed}
-        file = folder / f"{_key(seen, label, given)}.json"
+        given["seed"] = seed
+        file = folder / _file(_label(_name(arch), opt, schedule), given, seen, told, kinds[which])
+        given |= options
         row: dict[str, Any] = {"failed": "new"}
-        row = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else row
+        if file.is_file() and all(key for key, _ in (seen, told, kinds[which])):
+            row = json.loads(file.read_text(encoding="utf-8"))
         if row["failed"]:
             if deadline is not None:
                 left = max(deadline - time.perf_counter(), 1.0)
@@ -134,6 +130,46 @@ def compare(
     if len(failures) == len(rows):
         raise RunError(f"expected a candidate that can be trained, got none: {some(failures)}")
     return Comparison(tabled(rows), folder)
+
+
+Key = tuple[str, str]  # what `identify` gives
+
+
+def _checked(
+    data: Any,
+    archs: Sequence[Arch],
+    kinds: Sequence[Key],
+    opts: Sequence[str] | None,
+    schedules: Sequence[str] | None,
+    seeds: int | Sequence[int],
+    options: dict[str, Any],
+) -> list[int]:
+    """Check what is asked for, before anything is trained, and list the seeds."""
+    expect(seeds, (int, list, tuple, range), "seeds")
+    numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    if not archs or not numbers:
+        raise ValueError(f"expected archs and seeds, got {len(archs)} and {len(numbers)}")
+    if not isinstance(data, str | Path | DataLoaders):
+        raise TypeError(f"expected a folder or DataLoaders, got {type(data).__name__}")
+    for name_, asked in (("opts", opts), ("schedules", schedules)):
+        if isinstance(asked, str) or len({*map(repr, asked or ())}) < len(asked or ()):
+            raise ValueError(f"{name_}: expected a list with each name once, got {asked!r}")
+    if len({*numbers}) < len(numbers):
+        raise ValueError(f"seeds: expected each once, got {seeds!r}")
+    if started_by_launcher():
+        raise RunError("compare: expected one process, got several; start it without a launcher")
+    if own := {"opt", "schedule", "seed", "arch"} & set(options):
+        raise TypeError(f"{some(sorted(own))}: give them as archs=, opts=, schedules=, seeds=")
+    for arch in archs:
+        find_arch(arch)
+    known = [key for key, _ in kinds if key]
+    if len({*known}) < len(known):
+        raise ValueError(f"archs: expected each once, got {', '.join(map(_name, archs))}")
+    for opt in opts or ():
+        find_opt(opt)
+    for schedule in schedules or ():
+        one_of("schedules", schedule, SCHEDULES)
+    return numbers
 
 
 def _trained(
@@ -176,58 +212,51 @@ def _measured(run: Run) -> dict[str, Any]:
     }
 
 
-def _label(arch: Arch, opt: str | None, schedule: str | None) -> str:
-    return " ".join(filter(None, (_name(arch), opt, schedule)))
+def _label(*parts: str | None) -> str:
+    return " ".join(filter(None, parts))
 
 
 def _name(arch: Arch) -> str:
-    return arch if isinstance(arch, str) else getattr(arch, "__name__", "custom")
+    made = arch.func if isinstance(arch, partial) else arch
+    return made if isinstance(made, str) else getattr(made, "__name__", type(made).__name__)
 
 
-def _key(seen: str, label: str, options: dict[str, Any]) -> str:
+def _labels(archs: Sequence[Arch]) -> list[str]:
+    """Name each, those of one name by their modules, too, and what is still alike by numbers."""
+    short, names = [*map(_name, archs)], []
+    for arch, name in zip(archs, short, strict=True):
+        made = arch.func if isinstance(arch, partial) else arch
+        alike = short.count(name) > 1 and not isinstance(arch, str)
+        names.append(f"{made.__module__}.{name}" if alike else name)
+    return [
+        f"{name}#{names[: place + 1].count(name)}" if names.count(name) > 1 else name
+        for place, name in enumerate(names)
+    ]
+
+
+def _file(label: str, given: dict[str, Any], *keys: Key) -> str:
     """Name a candidate by all that it is made of, so that a changed recipe is another one."""
     plain = "".join(c if c.isalnum() or c in "-_." else "-" for c in label)
-    return f"{plain}-{options['seed']}-{_digest(seen, {'label': label, **options})}"
+    return f"{plain}-{given['seed']}-{hashed(repr(sorted(given.items())), *map(repr, keys))}.json"
 
 
-def _split(seen: str, options: dict[str, Any], folder: Path) -> Path:
+def _split(seen: Key, options: dict[str, Any], folder: Path) -> Path:
     """Name the file of who is held out: one for each data set and way to hold out."""
-    ways: dict[str, Any] = {
-        name: options[name] for name in ("valid", "groups", "pat") if name in options
-    }
-    return folder / f"split-{_digest(seen, ways)}.csv"
+    told = identify({n: options[n] for n in ("valid", "groups", "pat") if n in options})
+    same = seen[0] and told[0]
+    return folder / f"split-{hashed(seen[0], told[0]) if same else uuid.uuid4().hex[:12]}.csv"
 
 
-def _digest(seen: str, options: dict[str, Any]) -> str:
-    parts = [seen, *sorted(f"{k}={_told(v)}" for k, v in options.items())]
-    return _hashed("\n".join(parts))
-
-
-def _hashed(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:12]
-
-
-def _told(value: Any) -> str:
-    """Name a value by what it is: a function's `repr` has its address, another in each process."""
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_told, value))}]"
-    if isinstance(value, str | Path) and Path(value).is_file():
-        return f"{value} of {Path(value).stat().st_mtime_ns}"
-    name = getattr(value, "__qualname__", None)
-    return f"{value.__module__}.{name}" if callable(value) and name else repr(value)
-
-
-def _seen(data: Any) -> str:
-    """Name the data by its pictures: where they come or go, or others are held out, it is new."""
+def _seen(data: Any, options: dict[str, Any]) -> Key:
+    """Name the data by its pictures and what is known of them before they are looked into."""
     if isinstance(data, DataLoaders):
-        parts = [f"{data.path}", f"bs={data.bs}", f"{split_hash(data)}"]
-        parts += [f"{dl.after_item} {dl.after_batch} {len(dl.dataset)}" for dl in data.loaders]
-        return "\n".join(parts)
-    path = as_path(data, "data").resolve()
-    if path.is_file():
-        return f"{path} of {path.stat().st_mtime_ns}"
-    names = find_files(path)[0] if path.is_dir() else []
-    return "\n".join([f"{path}", *names])
+        return identify(data)
+    how = {name: options[name] for name in ("pat", "valid", "groups") if name in options}
+    with warnings.catch_warnings(action="ignore"):  # `train` says it again
+        found = find_listing(data, **how)
+    root = found.root.resolve()
+    listed = (str(root), found.names, found.labels, found.held, found.groups, sorted(found.missing))
+    return hashed(repr(listed), stamp(to_paths(root, found.names))), ""
 
 
 def _write(row: dict[str, Any], part: Path) -> None:

@@ -87,6 +87,14 @@ class Written:
     sides: Sides
 
 
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that decide what comes out."""
+    return {
+        "python": platform.python_version(),
+        **{package: version(package) for package in _PACKAGES},
+    }
+
+
 def write_config(path: Path, spec: Spec, sides: Sides, dls: DataLoaders) -> None:
     """Write a run's `config.json`.
 
@@ -102,10 +110,7 @@ def write_config(path: Path, spec: Spec, sides: Sides, dls: DataLoaders) -> None
     text = json.dumps(
         {
             "quickvision": quickvision.__version__,
-            "versions": {
-                "python": platform.python_version(),
-                **{package: version(package) for package in _PACKAGES},
-            },
+            "versions": versions(),
             "threads": torch.get_num_threads(),
             "device": str(dls.device or "cpu"),
             **written,

@@ -266,13 +266,12 @@ class Job:
 
     def _finish(self) -> Run:
         """Look at the validation pictures once and write down what was seen."""
-        self._seed(self.learn)  # augmented looks are drawn
         count_groups(self.learn)
         with clocked(self.at.timing, "report"):
             run = Run(
                 learn=self.learn,
                 history=pd.DataFrame(self.at.rows),
-                preds=get_preds(self.learn, tta=self.config.tta),
+                preds=get_preds(self.learn, tta=self.config.tta, seed=self.config.seed),
                 lr_finds=self.at.lr_finds,
                 arch=arch_name(self.learn),
                 path=self.path,

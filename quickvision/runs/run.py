@@ -111,9 +111,11 @@ class Run:
     def show_code(self) -> Code:
         """Write the plain fastai script that does what this run did, with its real numbers.
 
-        With the same versions on the same CPU it ends at the same validation error. Where features
-        were cached, it caches them; what was yours (a loss, transforms, callbacks) is left to fill
-        in.
+        With the same versions and threads on the same CPU it gives the same probabilities, to the
+        bit: pictures are opened alike, cached features, views and augmented looks are computed and
+        drawn as they were. What was yours (a loss, transforms, callbacks, `DataLoaders`) is left
+        to fill in. Not repeated are several processes, batches that were taken in parts as they did
+        not fit into memory, and the bits of a GPU; where it can be seen, the script says so.
 
         Returns:
             Text, which notebooks and prompts show as it is.

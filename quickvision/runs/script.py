@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ from fastai.learner import Learner
 from fastai.vision.learner import model_meta
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
+from quickvision.base.errors import DataError
+from quickvision.base.figures import is_uneven
+from quickvision.base.processes import world_size
+from quickvision.data import pictures as opened
 from quickvision.models import body, compute, head, losses, optimisers, zoo
 from quickvision.runs.checkpoints import Stage
 from quickvision.runs.config import Spec
@@ -60,6 +65,11 @@ def write_script(learn: Learner, spec: Spec, stages: Sequence[Stage], split: Pat
         weights=spec.weights,
         model=spec.model,
         pictures=spec.pictures,
+        on_gpu=compute.device_of(learn).type != "cpu",
+        n_processes=world_size(),
+        lossy=sorted(opened.LOSSY),
+        quality=opened.QUALITY,
+        subsampling=opened.SUBSAMPLING,
     )
     return Code(text)
 
@@ -77,7 +87,8 @@ def _template() -> Template:
     jinja.filters["repr"] = repr
     rooms = (body, compute, features, fit, schedules)
     jinja.globals |= {room.__name__.rpartition(".")[2]: room for room in rooms}
-    ours = (item_code, batch_code, in_one_call, new_head, learner_code)
+    ours: list[Any] = [opener_of, item_code, batch_code, in_one_call, new_head, learner_code]
+    ours += [fold_code, has_activation]
     jinja.globals |= {function.__name__: function for function in ours}
     return jinja.get_template("script.py.jinja")
 
@@ -91,6 +102,24 @@ def _callbacks(config: RunConfig, has_cbs: bool) -> list[str]:
         f"EarlyStoppingCallback(patience={config.patience})": config.patience,
     }
     return [code for code, given in known.items() if given]
+
+
+def fold_code(learn: Learner) -> str:
+    """Write how the body is folded that the features come from."""
+    x, device = None, compute.device_of(learn)
+    with suppress(DataError):  # the pictures may be gone since
+        x = compute.one_picture(learn.dls.valid).to(device)
+    return compute.fold_code(features.cut_head(learn.model)[0], x)
+
+
+def opener_of(dls: DataLoaders) -> opened.Opener:
+    """Find the door's own opener of pictures."""
+    return next(tfm for tfm in dls.train.dataset.tls[0].tfms.fs if isinstance(tfm, opened.Opener))
+
+
+def has_activation(learn: Learner) -> bool:
+    """Say whether a loss tells, as fastai's do, how the model's outputs become probabilities."""
+    return hasattr(learn.loss_func, "activation")
 
 
 def item_code(dls: DataLoaders, pictures: Mapping[str, Any]) -> str:
@@ -141,7 +170,8 @@ def learner_code(
         start = f"learn = vision_learner(dls, models.{arch.name}"
         sizes = head.size_code(model.get("hidden"), model.get("dropout"))
         options = [f"pretrained={weights is not None}", *options, *sizes]
-    if not whole or model.get("layer_groups", 3) != 3:  # fastai knows three groups of its own
+    # fastai knows three groups of its own
+    if not whole or model.get("layer_groups", 3) != 3 or model.get("splitter") is not None:
         options.append("splitter=splitter")
     one = f"{start}, {', '.join(options)})"
     return one if len(one) <= 100 else f"{start},\n    " + ",\n    ".join(options) + ",\n)"
@@ -159,7 +189,9 @@ def _options(learn: Learner, model: Mapping[str, Any], weighed: bool) -> list[st
         options.append(f"opt_func={optimisers.opt_code(opt, momentum)}")
     if momentum is not None:
         options.append(f"moms=({momentum!r},) * 3")
-    options.append("metrics=..." if "metrics" in model else "metrics=[error_rate, accuracy]")
+    own, macro_f1 = model.get("metrics") is not None, is_uneven(learn.dls)
+    shown = ["error_rate", "accuracy", *(["F1Score(average='macro')"] if macro_f1 else [])]
+    options.append("metrics=..." if own else f"metrics=[{', '.join(shown)}]")
     for name in (name for name in model if name not in _SAID):
         value = model[name]
         options.append(f"{name}={value!r}" if isinstance(value, _PLAIN) else f"{name}=...")

@@ -185,7 +185,6 @@ def cut_head(model: nn.Sequential) -> tuple[nn.Sequential, nn.Sequential]:
 def _look(learn: Learner, body: nn.Module, dl: Any, views: int) -> Features:
     """Run the body over a loader's pictures: as they are, then augmented."""
     n = len(dl.dataset)
-    dl = share_of(dl.new(shuffle=False, drop_last=False))
     x, y = np.empty(0), np.empty(0)
     for view in range(1 + views):
         # Without views nothing is left to chance, but a loader draws a seed all the same.
@@ -193,7 +192,8 @@ def _look(learn: Learner, body: nn.Module, dl: Any, views: int) -> Features:
         parts = parts_of(n)
         rows, got = [part.start for part in parts], 0
         with chance, dl.dataset.set_split_idx(0 if view else 1):
-            for batches in in_step(counted(_outputs(learn, body, dl), len(dl), "features")):
+            mine = share_of(dl.new(shuffle=False, drop_last=False))
+            for batches in in_step(counted(_outputs(learn, body, mine), len(mine), "features")):
                 for i, (out, targs) in batches:
                     if not len(x):
                         x = _room((1 + views, n, *out.shape[1:]))

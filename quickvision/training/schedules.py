@@ -13,6 +13,7 @@ from fastai.callback.core import CancelEpochException, CancelFitException
 from fastai.callback.schedule import ParamScheduler, SchedCos, combined_cos
 from fastai.callback.tracker import TrackerCallback
 from fastai.learner import L, Learner
+from fastai.optimizer import OptimWrapper
 from fastai.torch_core import even_mults
 
 from quickvision.base.choices import SCHEDULES, one_of
@@ -87,10 +88,26 @@ def fit_code(
     elif schedule in ("one_cycle", "flat_cos"):
         verb = f"fit_{schedule}"
     elif schedule == "plateau":
-        cbs = ["ReduceLROnPlateau()", *cbs]
+        own = "Plateau()" if needs_plateau(learn) else "ReduceLROnPlateau()"
+        cbs = [own, *cbs]
     if cbs:
         given.append(f"cbs=[{', '.join(cbs)}]")
     return f"{verb}({', '.join(given)})"
+
+
+PLATEAU_CODE = """\
+class Plateau(ReduceLROnPlateau):  # fastai's does nothing to torch's own optimisers
+    def after_epoch(self):
+        TrackerCallback.after_epoch(self)
+        if not self.new_best:
+            self.opt.set_hyper('lr', np.array([h['lr'] for h in self.opt.hypers]) / 10)"""
+
+
+def needs_plateau(learn: Learner) -> bool:
+    """Say whether a script needs `PLATEAU_CODE`, as the optimiser is torch's own."""
+    if learn.opt is None:
+        learn.create_opt()
+    return isinstance(learn.opt, OptimWrapper)
 
 
 def _rates_code(lr: Any, groups: int) -> str:

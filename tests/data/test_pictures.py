@@ -156,6 +156,7 @@ def test_pictures_in_memory_are_not_saved_with_the_transform(photo):
     opener = Opener(60, kept=[photo])
     opener(photo)
     again = pickle.loads(pickle.dumps(opener))
+    assert again.room == copies.IN_MEMORY  # a copy has nothing in it yet
     assert (again.at_least, again.memory, again.kept) == (60, {}, frozenset())
     assert again(photo).size == opener(photo).size
 

@@ -10,7 +10,13 @@ from torch import nn
 
 import quickvision as qv
 from quickvision.base.errors import RunError
-from quickvision.models.compute import check_precision, deterministic, folded, one_picture
+from quickvision.models.compute import (
+    check_precision,
+    deterministic,
+    fold_code,
+    folded,
+    one_picture,
+)
 
 CPU = torch.device("cpu")
 
@@ -46,6 +52,36 @@ def test_the_layout_changes_no_result(class_folders, tiny_net):
     fast = qv.get_preds(learn).probs
     learn.model.to(memory_format=torch.contiguous_format)
     torch.testing.assert_close(torch.tensor(qv.get_preds(learn).probs), torch.tensor(fast))
+
+
+def test_a_script_folds_to_the_same_bits():
+    from torch.fx.experimental.optimization import fuse
+
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 4, 3))
+    x = torch.randn(4, 3, 16, 16)
+    model(x)  # moves the statistics
+    names = {"body": model, "fuse": fuse, "torch": torch}
+    code = fold_code(model, x)
+    assert model.training
+    assert code == fold_code(model, None)
+    model.eval()
+    exec(code, names)
+    assert torch.equal(names["body"](x), folded(model, x)(x))
+    assert not torch.equal(names["body"](x), model(x))
+
+
+def test_a_script_does_not_fold_what_the_run_does_not():
+    class Branching(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm = nn.BatchNorm2d(3)
+
+        def forward(self, x):
+            return self.norm(x) if x.sum() > 0 else x  # cannot be traced
+
+    x = torch.randn(2, 3, 4, 4)
+    assert fold_code(Branching(), x) == fold_code(nn.Conv2d(3, 3, 1), x) == ""
 
 
 def test_folded_batch_norms_answer_the_same():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 import re
 import subprocess
 import sys
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from fastai.torch_core import set_seed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made import made_up
@@ -132,6 +135,22 @@ class TestOnePass:
         assert ours.index.tolist() == order.tolist()
         mine = [tuple(row) for row in qv.most_confused(preds).to_numpy().tolist()]
         assert sorted(mine) == sorted((a, p, int(n)) for a, p, n in pairs)
+
+    def test_augmented_looks_follow_the_seed_and_are_fastais(self, learn):
+        one, again, other = (qv.get_preds(learn, tta=2, seed=seed).probs for seed in (1, 1, 2))
+        np.testing.assert_array_equal(one, again)
+        assert (one != other).any()
+        set_seed(1)
+        with learn.no_bar(), learn.no_logging():
+            np.testing.assert_array_equal(learn.tta(n=2)[0], one)
+
+    @pytest.mark.parametrize("options", [{}, {"ds_idx": 0}, {"tta": 1}])
+    def test_the_global_random_state_stays(self, learn, options):
+        states = [random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state()]
+        qv.get_preds(learn, **options)
+        now = [random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state()]
+        assert states[:2] == now[:2]
+        assert torch.equal(states[2], now[2])
 
     def test_training_pictures_are_seen_without_augmentation(self, learn):
         one, two = (qv.get_preds(learn, ds_idx=0) for _ in range(2))

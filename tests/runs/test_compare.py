@@ -1,9 +1,18 @@
 from __future__ import annotations
 
+import threading
+from functools import partial
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from fastai.callback.core import Callback
+from fastai.losses import CrossEntropyLossFlat
+from fastai.optimizer import SGD
+from fastai.vision.augment import Resize
+from torch import nn
 
 import quickvision as qv
 from quickvision.base.figures import Accuracy
@@ -183,7 +192,7 @@ def test_peak_memory_sees_what_was_taken_although_freed_memory_is_kept():
     ("archs", "options", "error", "match"),
     [
         ([], {}, ValueError, "expected archs and seeds"),
-        (["timm/test_resnet"] * 2, {}, ValueError, "archs: expected each name once"),
+        (["timm/test_resnet"] * 2, {}, ValueError, "archs: expected each once"),
         (["timm/test_resnet"], {"seeds": 0}, ValueError, "expected archs and seeds"),
         (["timm/test_resnte"], {}, qv.ModelError, "did you mean 'test_resnet'"),
         (["timm/test_resnet"], {"opts": ["adma"]}, ValueError, "opt: expected"),
@@ -214,6 +223,128 @@ def test_as_many_other_pictures_are_another_comparison(class_folders, tmp_path, 
             dls, "timm/test_resnet", weights=None, lr=3e-3, frozen_epochs=0, unfrozen_epochs=1,
             out=tmp_path, verbose=False,
         )  # fmt: skip
+    assert len(trainings) == 2
+
+
+ONCE = {
+    "weights": None, "size": 32, "bs": 6, "lr": 3e-3, "frozen_epochs": 0, "unfrozen_epochs": 1,
+    "verbose": False,
+}  # fmt: skip
+NET = """
+def net(pretrained=False):
+    return nn.Sequential(
+        nn.Conv2d(3, WIDE, 3, 2), nn.BatchNorm2d(WIDE), nn.ReLU(), nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(), nn.Linear(WIDE, 10),
+    )
+"""
+
+
+def net(channels, module="notebook"):
+    """A function of this name, as a cell of a notebook defines it, over and over."""
+    names = {"__name__": module, "nn": nn}
+    exec(NET.replace("WIDE", str(channels)), names)
+    return names["net"]
+
+
+def test_an_edited_function_is_trained_anew(class_folders, tmp_path, trainings):
+    sizes = []
+    for channels in (4, 8, 4):
+        found = qv.compare(class_folders, net(channels), out=tmp_path, **ONCE)
+        sizes.append(found.table["parameters"].item())
+    assert sizes[0] == sizes[2] < sizes[1]
+    assert len(trainings) == 2
+
+
+def test_two_functions_of_one_name_are_told_apart(class_folders, tmp_path, trainings):
+    archs = [net(4, "mine"), net(8, "yours"), partial(net(8)), partial(net(16))]
+    found = qv.compare(class_folders, archs, out=tmp_path, **ONCE)
+    table = found.table.set_index("name")["parameters"]
+    assert sorted(table.index) == ["mine.net", "notebook.net#1", "notebook.net#2", "yours.net"]
+    assert table["mine.net"] < table["yours.net"] == table["notebook.net#1"]
+    assert len(trainings) == 4
+
+
+OPTIONS = {
+    "activation": (lambda: nn.LeakyReLU(0.1), lambda: nn.LeakyReLU(0.2)),
+    "metrics": ([lambda p, t: (p > 0).float().mean()], [lambda p, t: (p > 1).float().mean()]),
+    "loss_func": (CrossEntropyLossFlat(), CrossEntropyLossFlat(weight=torch.tensor([1.0, 2, 3]))),
+    "item_tfms": ([Resize(32)], [Resize(32, method="squish")]),
+    "opt_func": (partial(SGD, mom=0.9), partial(SGD, mom=0.8)),
+}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_an_option_with_a_function_in_it_is_told_by_what_it_does(
+    class_folders, tmp_path, trainings, option
+):
+    for value in (*OPTIONS[option], OPTIONS[option][0]):
+        found = qv.compare(class_folders, net(4), out=tmp_path, **ONCE, **{option: value})
+        assert found.table["failed"].item() == ""
+    assert len(trainings) == 2
+
+
+def test_what_cannot_be_told_is_trained_each_time_and_said(
+    class_folders, tmp_path, trainings, capsys
+):
+    class Locked(Callback):
+        def __init__(self):
+            self.key = threading.Lock()
+
+    for _ in range(2):
+        qv.compare(class_folders, net(4), cbs=[Locked()], out=tmp_path, **ONCE | {"verbose": True})
+    assert len(trainings) == 2
+    said = "always trained, as it may have changed: cbs (a _thread.lock)"
+    assert capsys.readouterr().out.splitlines().count(said) == 2
+
+
+def test_an_edited_rule_of_who_is_held_out_makes_another_split(class_folders, tmp_path, trainings):
+    held = []
+    for last in "12":
+        found = qv.compare(
+            class_folders, net(4), valid=lambda path, n=last: path.stem.endswith(n), out=tmp_path,
+            **ONCE,
+        )  # fmt: skip
+        held.append(found.table["n"].item())
+    assert held == [6, 3]
+    assert len(list((tmp_path / "compare").glob("split-*.csv"))) == 2
+
+
+def as_folder(folder):
+    return folder
+
+
+def as_csv(folder):
+    lines = [f"{p.relative_to(folder.parent)},{p.parent.name}" for p in folder.glob("*/*.png")]
+    (folder.parent / "table.csv").write_text("\n".join(["path,label", *sorted(lines)]))
+    return folder.parent / "table.csv"
+
+
+def as_loaders(folder):
+    return qv.from_folder(folder, size=32, bs=6)
+
+
+@pytest.mark.parametrize("given", [as_folder, as_csv, as_loaders])
+def test_pictures_that_are_replaced_under_their_names_are_others(
+    class_folders, picture, tmp_path, trainings, given
+):
+    options = (
+        ONCE if given is not as_loaders else {k: ONCE[k] for k in ONCE if k not in ("size", "bs")}
+    )
+
+    def go():
+        qv.compare(given(class_folders), net(4), out=tmp_path / "o", **options)
+        return len(trainings)
+
+    assert [go(), go()] == [1, 1]
+    picture(class_folders / "red" / "red_03.png", "blue", seed=77)
+    assert [go(), go()] == [2, 2]
+
+
+def test_a_changed_label_in_a_table_is_other_data(class_folders, tmp_path, trainings):
+    table = as_csv(class_folders)
+    qv.compare(table, net(4), out=tmp_path / "o", **ONCE)
+    table.write_text(table.read_text().replace("red_03.png,red", "red_03.png,blue"))
+    qv.compare(table, net(4), out=tmp_path / "o", **ONCE)
     assert len(trainings) == 2
 
 
