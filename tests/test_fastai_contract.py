@@ -24,7 +24,7 @@ from fastai.data.transforms import Normalize, RandomSplitter, get_image_files, p
 from fastai.interpret import ClassificationInterpretation
 from fastai.learner import Learner
 from fastai.metrics import accuracy
-from fastai.optimizer import SGD, OptimWrapper
+from fastai.optimizer import SGD, Adam, OptimWrapper, ranger
 from fastai.vision.augment import Resize
 from fastai.vision.core import PILImage
 from fastai.vision.data import ImageBlock, ImageDataLoaders
@@ -402,3 +402,27 @@ def test_the_logger_of_weights_and_biases_fails_at_numbers():
 
     with pytest.raises(TypeError, match="__dict__"):
         _format_config({"batch size": 64})
+
+
+@pytest.mark.parametrize("opt_func", [Adam, partial(Adam, decouple_wd=False)])
+def test_frozen_layers_whose_gradients_are_zeros_still_move(dls, tiny_net, opt_func):
+    """Met by `guards.forget_frozen` and `guards.own_gradients`: weight decay, or a step of Adam."""
+    learn = vision_learner(dls, tiny_net, pretrained=False, opt_func=opt_func, wd=0.3)
+    learn.unfreeze()
+    quietly(learn)
+    kernel = learn.model[0][0].weight
+    learn.freeze()
+    before = kernel.detach().clone()
+    assert not kernel.requires_grad
+    assert not kernel.grad.any()
+    quietly(learn)
+    assert not torch.equal(kernel, before)
+
+
+def test_unfreezing_clears_momenta_and_slow_weights(dls, tiny_net):
+    """`guards.forget_frozen` counts on it: what an optimiser has kept could move frozen layers."""
+    learn = quietly(vision_learner(dls, tiny_net, pretrained=False, opt_func=ranger))
+    assert learn.opt.slow_weights is not None
+    learn.freeze()
+    assert learn.opt.slow_weights is None
+    assert not any("grad_avg" in state for state in learn.opt.state.values())

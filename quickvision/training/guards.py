@@ -216,6 +216,35 @@ def _counted_before(model: nn.Module) -> Iterator[None]:
             norm.momentum = momentum
 
 
+@contextmanager
+def own_gradients(model: nn.Module) -> Iterator[None]:
+    """Begin without gradients, and put back those that were there: tensors as they were, or None.
+
+    What computes gradients and is no training leaves none behind in this way: fastai's optimisers
+    go through every parameter that has one, frozen or not, be it zero.
+    """
+    before = [(p, p.grad) for p in model.parameters()]
+    for p, _ in before:
+        p.grad = None
+    try:
+        yield
+    finally:
+        for p, grad in before:
+            p.grad = grad
+
+
+def forget_frozen(learn: Learner) -> None:
+    """Take the gradients of frozen parameters away, so that no optimiser moves these.
+
+    `zero_grad` leaves zeros, and a step with zeros is still a step (pinned): weight decay, and with
+    "adam" one of full size. What else could move them is gone already: `freeze_to` clears momenta
+    and Lookahead's slow weights.
+    """
+    for p in (*learn.model.parameters(), *(p for group in learn.opt.param_lists for p in group)):
+        if not p.requires_grad:
+            p.grad = None
+
+
 def count_batches(learn: Learner) -> int:
     """Get ready to train, and count the batches of an epoch.
 
