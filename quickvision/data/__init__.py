@@ -4,6 +4,7 @@ Knows no model, and never writes into the folder of pictures.
 
     options    what every door takes, checked at once
     paths      which files are pictures, which folders are the two sides
+    arrays     an array as a picture, or why it is none
     pictures   one file opened: upright RGB, from its resized copy where there is one
     splits     the arithmetic of holding out
     labels     what paths say of labels; names for classes that are numbers

@@ -210,6 +210,8 @@ def most_confused(preds: Predictions, *, min_val: int = 1) -> pd.DataFrame:
 def top_losses(preds: Predictions, k: int | None = 9) -> pd.DataFrame:
     """List the pictures with the largest loss, worst first, by file name.
 
+    A loss that is no number (nan) is the worst of all.
+
     Args:
         preds: One inference pass over labelled pictures.
         k: Rows at most; None for all.
@@ -223,7 +225,7 @@ def top_losses(preds: Predictions, k: int | None = 9) -> pd.DataFrame:
         raise ValueError(f"k: expected rows, a whole number, or None, got {k!r}")
     return (
         preds.to_frame()
-        .sort_values("loss", ascending=False, kind="stable")
+        .sort_values("loss", ascending=False, kind="stable", na_position="first")
         .head(len(preds) if k is None else k)
     )
 

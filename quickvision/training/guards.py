@@ -100,11 +100,28 @@ class Finite(Callback):
         self.seen = 0 if torch.isfinite(loss) else self.seen + 1
         if self.seen > self.most:
             rate = float(max(hypers["lr"] for hypers in self.opt.hypers))
+            advice = (
+                "try a tenth of that rate, and see with quickvision.check whether pictures are"
+                " damaged"
+            )
+            if _weigh_nothing(self.learn.loss_func, self.learn.yb):
+                advice = (
+                    "all of its pictures are of classes that weigh 0 in the loss, which divides by"
+                    " their sum: give weights above 0, or leave these pictures out"
+                )
             raise RunError(
                 f"expected a loss that is a number, got {loss.item()} in {self.stage} epoch"
-                f" {self.epoch + 1}, batch {self.iter + 1}, at a rate of {rate:.1e}; try a tenth of"
-                " that rate, and see with quickvision.check whether pictures are damaged"
+                f" {self.epoch + 1}, batch {self.iter + 1}, at a rate of {rate:.1e}; {advice}"
             )
+
+
+def _weigh_nothing(loss: Any, targets: tuple[Any, ...]) -> bool:
+    """Say whether a loss has weights of classes, and they are 0 for all of these pictures."""
+    weight = getattr(getattr(loss, "func", loss), "weight", None)
+    if not isinstance(weight, torch.Tensor) or weight.ndim != 1 or len(targets) != 1:
+        return False
+    classes = torch.as_tensor(targets[0]).as_subclass(torch.Tensor)
+    return not classes.is_floating_point() and not weight[classes[classes != IGNORED]].any()
 
 
 class InParts(Callback):
