@@ -16,6 +16,7 @@ import torch
 import torchvision
 from fastai.callback.core import CancelFitException
 from fastai.callback.data import WeightedDL
+from fastai.callback.mixup import MixUp
 from fastai.callback.schedule import LRFinder
 from fastai.callback.tracker import EarlyStoppingCallback
 from fastai.data.block import CategoryBlock, DataBlock
@@ -426,3 +427,20 @@ def test_unfreezing_clears_momenta_and_slow_weights(dls, tiny_net):
     learn.freeze()
     assert learn.opt.slow_weights is None
     assert not any("grad_avg" in state for state in learn.opt.state.values())
+
+
+def test_every_loss_without_a_reduction_is_asked_for_one(dls, tiny_net):
+    """Met by `results.losses.EachPicture`."""
+    learn = vision_learner(
+        dls, tiny_net, pretrained=False, loss_func=lambda pred, targ: pred.mean()
+    )
+    with learn.no_bar(), learn.no_logging(), pytest.raises(TypeError, match="'reduction'"):
+        learn.get_preds(with_loss=True)
+
+
+def test_mixup_blends_labels_as_if_they_were_numbers(dls, tiny_net):
+    """Met by `build.check_loss`: torch's own loss has no `y_int`, by which fastai knows classes."""
+    loss = torch.nn.CrossEntropyLoss()
+    learn = vision_learner(dls, tiny_net, pretrained=False, loss_func=loss, cbs=MixUp())
+    with pytest.raises(RuntimeError, match="dtype"):
+        quietly(learn)

@@ -19,7 +19,7 @@ Loss = str | Callable[..., Any] | None
 def make_loss(
     dls: DataLoaders, loss: Loss = None, *, label_smoothing: float = 0.0, class_weights: Any = None
 ) -> Callable[..., Any] | None:
-    """Build a fastai loss.
+    """Build a fastai loss, or take one that is given.
 
     Args:
         dls: The data: its classes, and the weights that its door has put on them.
@@ -28,7 +28,7 @@ def make_loss(
         class_weights: "balanced", a dict from class to weight, or one weight a class.
 
     Returns:
-        A fastai loss; None where nothing is asked for, so that the data's own is taken.
+        A loss; None where nothing is asked for, so that the data's own is taken.
 
     Raises:
         TypeError: Options that a loss of your own, or focal loss, does not take.

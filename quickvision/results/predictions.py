@@ -19,6 +19,7 @@ from quickvision.base.errors import DataError, expect
 from quickvision.base.figures import Accuracy
 from quickvision.base.processes import everyones, share_of, world_size
 from quickvision.data.paths import below
+from quickvision.results.losses import each_picture
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -115,6 +116,7 @@ def get_preds(learn: Learner, *, ds_idx: int = 1, dl: Any = None, tta: int = 0) 
 
     Raises:
         DataError: There are no pictures.
+        TypeError: The learner's loss cannot say what a single picture loses (`EachPicture`).
 
     Source: `Learner.get_preds(with_loss=True)`; the same pass that fastai's
     `ClassificationInterpretation.from_learner` makes.
@@ -127,12 +129,13 @@ def get_preds(learn: Learner, *, ds_idx: int = 1, dl: Any = None, tta: int = 0) 
     if not len(dl.dataset):
         raise DataError("expected labelled pictures to predict, got none")
     # A loss of torch's own, unlike fastai's, does not say how its inputs become probabilities.
-    act = None if hasattr(learn.loss_func, "activation") else partial(softmax, dim=-1)
+    act = getattr(learn.loss_func, "activation", partial(softmax, dim=-1))
     recorded = vars(learn.recorder).copy() if hasattr(learn, "recorder") else {}
     mine, how = share_of(dl), {"act": act, "reorder": world_size() == 1}
     try:
         with learn.no_bar(), learn.no_logging():
-            probs, targs, losses = learn.get_preds(dl=mine, with_loss=True, **how)
+            with each_picture(learn):
+                probs, targs, losses = learn.get_preds(dl=mine, with_loss=True, **how)
             if tta:
                 with no_random(reproducible=False), dl.dataset.set_split_idx(0):
                     seen = [learn.get_preds(dl=mine, **how)[0] for _ in range(tta)]
