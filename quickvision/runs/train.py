@@ -166,7 +166,9 @@ def resume(
 
     Data and model are built as they were, and training goes on after the last epoch that was
     written down, at its place in the schedule. On the same CPU, with the same versions, it ends
-    with the very weights that it would have had. A run that is complete is looked at once more.
+    with the very weights that it would have had. On a GPU an epoch that is trained again may come
+    out otherwise (`deterministic`), and where it was the best, `best.pth` may be of its first time.
+    A run that is complete is looked at once more.
 
     Args:
         path: The run's folder, which has its `config.json`.

@@ -18,7 +18,7 @@ import quickvision as qv
 from quickvision.data.options import Options
 from quickvision.models.options import ModelOptions
 from quickvision.runs import checkpointer
-from quickvision.runs.checkpoints import load_checkpoint
+from quickvision.runs.checkpoints import load_checkpoint, save_checkpoint
 from quickvision.runs.options import RunConfig
 
 pytestmark = pytest.mark.usefixtures("each_epoch_is_kept")
@@ -161,6 +161,30 @@ def test_a_run_that_ctrl_c_stops_in_an_epoch_ends_so_too(class_folders, body, tm
         qv.train(class_folders, out=tmp_path / "cut", cbs=Stop(*at, 1), **options)
     cut = qv.resume(tmp_path / "cut" / "colours-001", cbs=Stop("never", 0), verbose=False)
     same(whole, cut)
+
+
+@pytest.mark.parametrize("n", [2, 4, 5])
+def test_a_kill_between_the_best_weights_and_the_checkpoint_changes_nothing(
+    once_stopped, class_folders, body, tmp_path, monkeypatch, n
+):
+    """`best.pth` is of an epoch then that is trained again: on the CPU to the same bits."""
+    options = {**BASE, "weights": body, "lr": 4e-3, "frozen_epochs": 2, "unfrozen_epochs": 2}
+    calls = []
+
+    def killed(folder, checkpoint):
+        calls.append(1)
+        if len(calls) == n:
+            raise KeyboardInterrupt
+        return save_checkpoint(folder, checkpoint)
+
+    monkeypatch.setattr(checkpointer, "save_checkpoint", killed)
+    with pytest.raises(KeyboardInterrupt):
+        qv.train(class_folders, out=tmp_path / "cut", **options)
+    cut = qv.resume(tmp_path / "cut" / "colours-001", verbose=False)
+    copy = shutil.copytree(once_stopped / "runs" / "colours-001", tmp_path / "copy")
+    settings = copy / "config.json"
+    settings.write_text(settings.read_text().replace(str(once_stopped), str(tmp_path)))
+    same(qv.resume(copy, verbose=False), cut)
 
 
 def test_what_can_be_used_after_ctrl_c(stopped, class_folders):
