@@ -147,7 +147,8 @@ def test_a_killed_run_ends_as_if_it_had_not_been(name, picture, body, tmp_path):
     again = {key: options[key] for key in (text.rpartition(".")[2] for text in lacking)}
     folders = list(killed.values())[:-1]  # the last one is complete
     assert len(folders) > len(whole.history)
-    for folder in folders[:: 5 if "budget" in options else 1]:
+    first = options["lr"] != "find"  # before the first checkpoint: a run from its start
+    for folder in folders[first :: 5 if "budget" in options else 1]:
         same(whole, qv.resume(folder, verbose=False, **again))
 
 
