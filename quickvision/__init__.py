@@ -7,6 +7,7 @@ do not pay for torch and fastai (nine seconds).
 from __future__ import annotations
 
 import importlib
+import random
 import warnings
 from typing import Any
 
@@ -75,10 +76,14 @@ def __getattr__(name: str) -> Any:
         from quickvision.base.errors import did_you_mean
 
         raise AttributeError(f"quickvision has no {name!r}{did_you_mean(name, _HOME)}")
-    with warnings.catch_warnings():
-        for message in _NOISE:
-            warnings.filterwarnings("ignore", message)
-        value = getattr(importlib.import_module(_HOME[name]), name)
+    state = random.getstate()
+    try:
+        with warnings.catch_warnings():
+            for message in _NOISE:
+                warnings.filterwarnings("ignore", message)
+            value = getattr(importlib.import_module(_HOME[name]), name)
+    finally:
+        random.setstate(state)  # rich, which fastai imports, draws from it
     globals()[name] = value
     return value
 

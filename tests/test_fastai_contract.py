@@ -16,6 +16,7 @@ import torch
 import torchvision
 from fastai.callback.core import CancelFitException
 from fastai.callback.data import WeightedDL
+from fastai.callback.mixup import MixUp
 from fastai.callback.schedule import LRFinder
 from fastai.callback.tracker import EarlyStoppingCallback
 from fastai.data.block import CategoryBlock, DataBlock
@@ -24,7 +25,7 @@ from fastai.data.transforms import Normalize, RandomSplitter, get_image_files, p
 from fastai.interpret import ClassificationInterpretation
 from fastai.learner import Learner
 from fastai.metrics import accuracy
-from fastai.optimizer import SGD, OptimWrapper
+from fastai.optimizer import SGD, Adam, OptimWrapper, ranger
 from fastai.vision.augment import Resize
 from fastai.vision.core import PILImage
 from fastai.vision.data import ImageBlock, ImageDataLoaders
@@ -402,3 +403,44 @@ def test_the_logger_of_weights_and_biases_fails_at_numbers():
 
     with pytest.raises(TypeError, match="__dict__"):
         _format_config({"batch size": 64})
+
+
+@pytest.mark.parametrize("opt_func", [Adam, partial(Adam, decouple_wd=False)])
+def test_frozen_layers_whose_gradients_are_zeros_still_move(dls, tiny_net, opt_func):
+    """Met by `guards.forget_frozen` and `guards.own_gradients`: weight decay, or a step of Adam."""
+    learn = vision_learner(dls, tiny_net, pretrained=False, opt_func=opt_func, wd=0.3)
+    learn.unfreeze()
+    quietly(learn)
+    kernel = learn.model[0][0].weight
+    learn.freeze()
+    before = kernel.detach().clone()
+    assert not kernel.requires_grad
+    assert not kernel.grad.any()
+    quietly(learn)
+    assert not torch.equal(kernel, before)
+
+
+def test_unfreezing_clears_momenta_and_slow_weights(dls, tiny_net):
+    """`guards.forget_frozen` counts on it: what an optimiser has kept could move frozen layers."""
+    learn = quietly(vision_learner(dls, tiny_net, pretrained=False, opt_func=ranger))
+    assert learn.opt.slow_weights is not None
+    learn.freeze()
+    assert learn.opt.slow_weights is None
+    assert not any("grad_avg" in state for state in learn.opt.state.values())
+
+
+def test_every_loss_without_a_reduction_is_asked_for_one(dls, tiny_net):
+    """Met by `results.losses.EachPicture`."""
+    learn = vision_learner(
+        dls, tiny_net, pretrained=False, loss_func=lambda pred, targ: pred.mean()
+    )
+    with learn.no_bar(), learn.no_logging(), pytest.raises(TypeError, match="'reduction'"):
+        learn.get_preds(with_loss=True)
+
+
+def test_mixup_blends_labels_as_if_they_were_numbers(dls, tiny_net):
+    """Met by `build.check_loss`: torch's own loss has no `y_int`, by which fastai knows classes."""
+    loss = torch.nn.CrossEntropyLoss()
+    learn = vision_learner(dls, tiny_net, pretrained=False, loss_func=loss, cbs=MixUp())
+    with pytest.raises(RuntimeError, match="dtype"):
+        quietly(learn)

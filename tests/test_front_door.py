@@ -43,3 +43,17 @@ def test_every_public_function_has_a_docstring_with_its_arguments():
             doc = thing.__doc__ or ""
             arguments = thing.__code__.co_varnames[: thing.__code__.co_argcount]
             assert not [a for a in arguments if f"{a}:" not in doc], name
+
+
+@pytest.mark.slow
+def test_the_first_touch_of_a_name_draws_no_random_number():
+    code = (
+        "import random, quickvision as qv; random.seed(1); before = random.getstate();"
+        "qv.train; assert random.getstate() == before;"
+        "import numpy, torch; numpy.random.seed(1); torch.manual_seed(1);"
+        "states = numpy.random.get_state()[1].tolist(), torch.get_rng_state().tolist();"
+        "[getattr(qv, name) for name in dir(qv)];"
+        "assert random.getstate() == before;"
+        "assert states == (numpy.random.get_state()[1].tolist(), torch.get_rng_state().tolist())"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -7,6 +7,7 @@ Knows no model, and never writes into the folder of pictures.
     tree       the folders as a tree, and what their names say
     folders    the folders as they are looked at, and the calls that load them
     sides      which folders are sides, which are classes, which are neither
+    arrays     an array as a picture, or why it is none
     pictures   one file opened: upright RGB, from its resized copy where there is one
     splits     the arithmetic of holding out
     labels     what paths say of labels; names for classes that are numbers

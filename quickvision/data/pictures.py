@@ -17,7 +17,7 @@ from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import mean
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ from PIL import ExifTags, Image, ImageOps
 
 from quickvision.base.errors import DataError, RunError
 from quickvision.base.progress import mapped
+from quickvision.data.arrays import from_array
 
 # What Pillow raises on broken files: most are OSError, a damaged header can be any of the others.
 BROKEN = (
@@ -69,11 +70,11 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def open_rgb(path: str | Path, *, at_least: int | None = None) -> Image.Image:
+def open_rgb(path: str | Path | IO[bytes], *, at_least: int | None = None) -> Image.Image:
     """Open a picture file as upright RGB, a JPEG no larger than it has to be.
 
     Args:
-        path: The file.
+        path: The file; or one that is open, or lies in memory.
         at_least: Pixels that neither side may go below, unless the file has fewer; None decodes in
             full. A JPEG is decoded at a half, a quarter or an eighth of its size where that is
             enough, which for a phone's 12 megapixels takes a tenth of the time.
@@ -88,7 +89,13 @@ def open_rgb(path: str | Path, *, at_least: int | None = None) -> Image.Image:
             image.load()
             return to_rgb(image)
     except BROKEN as error:
-        raise DataError(f"expected a picture that can be read, got {path}: {error}") from error
+        name = path if isinstance(path, str | Path) else f"the bytes of {_named(path)}"
+        raise DataError(f"expected a picture that can be read, got {name}: {error}") from error
+
+
+def _named(file: IO[bytes]) -> str:
+    name = getattr(file, "name", None)
+    return name if isinstance(name, str) else "another file"
 
 
 class Picture(PILImage):
@@ -96,22 +103,31 @@ class Picture(PILImage):
 
     @classmethod
     def create(cls, fn: Any, *, at_least: int | None = None, **kwargs: Any) -> Picture:
-        """Open a path, bytes or a Pillow image; arrays and tensors as fastai does.
+        """Open a path, bytes, an open file, a Pillow image, an array or a tensor.
 
         Args:
-            fn: What to open; a Pillow image stays as it is.
+            fn: What to open; a Pillow image stays as it is; arrays are as in `from_array`.
             at_least: For a path: as in `open_rgb`.
-            **kwargs: For arrays and tensors: go to fastai.
+            **kwargs: For anything else: go to fastai.
 
         Raises:
             DataError: The file cannot be read.
+            TypeError: An array is not of uint8.
+            ValueError: An array has another shape than a picture.
         """
         if isinstance(fn, str | Path):
             return cls(open_rgb(fn, at_least=at_least))
         if isinstance(fn, bytes):
-            return cls(to_rgb(Image.open(io.BytesIO(fn))))
+            return cls(open_rgb(io.BytesIO(fn)))
+        if hasattr(fn, "read"):
+            return cls(open_rgb(fn))
+        if isinstance(fn, np.ndarray | torch.Tensor):
+            return cls(to_rgb(from_array(fn)))
         if isinstance(fn, Image.Image):
-            return cls(to_rgb(fn.copy()))
+            try:
+                return cls(to_rgb(fn.copy()))
+            except BROKEN as error:
+                raise DataError(f"expected a picture that can be read, got {error}") from error
         return super().create(fn, **kwargs)
 
 

@@ -83,7 +83,9 @@ def cnn_learner(
         layer_groups: Groups of layers, from input to head, that rates are spread over and that
             `gradual` unfreezes one by one; None makes one of each stage of the body.
         loss: None, the data's own (cross-entropy, weighted where the door was asked for it);
-            "cross_entropy", "focal", or a fastai loss.
+            "cross_entropy", "focal", or a loss: fastai's, torch's, a function or a module that
+            takes outputs and labels. One that does not know `reduction="none"` is asked picture by
+            picture in reports; outputs become probabilities by its `activation`, or by softmax.
         label_smoothing: Share of each label that is spread over all classes, from 0 to below 1.
         class_weights: "balanced" (one over the class's size), a dict from class to weight, or one
             weight a class in the order of the vocab.

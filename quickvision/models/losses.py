@@ -19,7 +19,7 @@ Loss = str | Callable[..., Any] | None
 def make_loss(
     dls: DataLoaders, loss: Loss = None, *, label_smoothing: float = 0.0, class_weights: Any = None
 ) -> Callable[..., Any] | None:
-    """Build a fastai loss.
+    """Build a fastai loss, or take one that is given.
 
     Args:
         dls: The data: its classes, and the weights that its door has put on them.
@@ -28,11 +28,12 @@ def make_loss(
         class_weights: "balanced", a dict from class to weight, or one weight a class.
 
     Returns:
-        A fastai loss; None where nothing is asked for, so that the data's own is taken.
+        A loss; None where nothing is asked for, so that the data's own is taken.
 
     Raises:
         TypeError: Options that a loss of your own, or focal loss, does not take.
-        ValueError: No such loss, or weights that do not fit the classes.
+        ValueError: No such loss, or weights that do not fit the classes; or one is 0, with
+            cross-entropy.
 
     With weights, fastai's focal loss takes them into its factor, too: classes of large weight count
     for more than in the paper.
@@ -58,6 +59,12 @@ def make_loss(
         if label_smoothing:
             raise TypeError("label_smoothing: goes with cross-entropy, and loss='focal' is given")
         return FocalLossFlat(weight=weight)
+    if weight is not None and not weight.all():
+        raise ValueError(
+            f"class_weights: expected numbers above 0, got {weight.tolist()}: cross-entropy divides"
+            " by the weights of a batch, and one of such pictures alone has no loss; leave these"
+            " pictures out, or take loss='focal', which does not divide"
+        )
     return CrossEntropyLossFlat(weight=weight, label_smoothing=label_smoothing)
 
 

@@ -1,5 +1,6 @@
 """What a model got right and wrong, as tables and pictures. Trains nothing, writes no run folder.
 
+    losses        the loss of each picture, whatever the loss
     predictions   the one inference pass, and pure functions of it
     plots         data in, `Axes` out; the only file that imports pyplot
     comparison    which model is better, and is it sure: McNemar, Holm, the table

@@ -19,6 +19,7 @@ from quickvision.base.errors import DataError, expect
 from quickvision.base.figures import Accuracy
 from quickvision.base.processes import everyones, share_of, world_size
 from quickvision.data.paths import below
+from quickvision.results.losses import each_picture
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -119,6 +120,7 @@ def get_preds(
 
     Raises:
         DataError: There are no pictures.
+        TypeError: The learner's loss cannot say what a single picture loses (`EachPicture`).
 
     Source: `Learner.get_preds(with_loss=True)`; the same pass that fastai's
     `ClassificationInterpretation.from_learner` makes.
@@ -132,12 +134,13 @@ def get_preds(
     if not len(dl.dataset):
         raise DataError("expected labelled pictures to predict, got none")
     # A loss of torch's own, unlike fastai's, does not say how its inputs become probabilities.
-    act = None if hasattr(learn.loss_func, "activation") else partial(softmax, dim=-1)
+    act = getattr(learn.loss_func, "activation", partial(softmax, dim=-1))
     recorded = vars(learn.recorder).copy() if hasattr(learn, "recorder") else {}
     mine, how = share_of(dl), {"act": act, "reorder": world_size() == 1}
     try:
         with learn.no_bar(), learn.no_logging(), no_random(seed, reproducible=False):
-            probs, targs, losses = learn.get_preds(dl=mine, with_loss=True, **how)
+            with each_picture(learn):
+                probs, targs, losses = learn.get_preds(dl=mine, with_loss=True, **how)
             if tta:
                 with no_random(seed, reproducible=False), dl.dataset.set_split_idx(0):
                     mine = share_of(dl.new(shuffle=False, drop_last=False))
@@ -216,6 +219,8 @@ def most_confused(preds: Predictions, *, min_val: int = 1) -> pd.DataFrame:
 def top_losses(preds: Predictions, k: int | None = 9) -> pd.DataFrame:
     """List the pictures with the largest loss, worst first, by file name.
 
+    A loss that is no number (nan) is the worst of all.
+
     Args:
         preds: One inference pass over labelled pictures.
         k: Rows at most; None for all.
@@ -229,7 +234,7 @@ def top_losses(preds: Predictions, k: int | None = 9) -> pd.DataFrame:
         raise ValueError(f"k: expected rows, a whole number, or None, got {k!r}")
     return (
         preds.to_frame()
-        .sort_values("loss", ascending=False, kind="stable")
+        .sort_values("loss", ascending=False, kind="stable", na_position="first")
         .head(len(preds) if k is None else k)
     )
 

@@ -7,18 +7,21 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import torch
+from fastai.callback.mixup import MixHandler
 from fastai.data.core import DataLoaders
-from fastai.learner import Learner
-from fastai.torch_core import default_device
+from fastai.learner import L, Learner
+from fastai.torch_core import default_device, no_random, to_device
 
 from quickvision.base.errors import did_you_mean
 from quickvision.base.figures import clocked
 from quickvision.base.progress import line, say
 from quickvision.data.doors import load_data
 from quickvision.data.options import Options
-from quickvision.models.compute import check_precision
+from quickvision.models.compute import autocast, check_precision, device_of, half_precision
 from quickvision.models.learner import LEARNER_OPTIONS, check_options, make_learner
 from quickvision.models.zoo import Arch
+from quickvision.results.losses import EachPicture, loss_name, unreduced
 from quickvision.runs.config import Spec
 from quickvision.runs.options import RunConfig
 from quickvision.training.trials import FIRST, largest_batch
@@ -116,3 +119,55 @@ def with_batch_size(spec: Spec, learn: Learner, *, verbose: bool = True) -> Spec
         dl.bs = bs
     say(line("batch", f"{bs} pictures, as bs='auto' finds"), verbose=verbose)
     return spec.with_pictures(bs=bs)
+
+
+def check_loss(learn: Learner, config: RunConfig, cbs: Any = None) -> None:
+    """See that a loss of one's own can do what it will be asked for, before anything is written.
+
+    Two validation pictures are looked at. What fails at them in another way, labels that are no
+    classes for example, is left to the first batch, which says it better.
+
+    Args:
+        learn: The learner, which stays as it is.
+        config: How it will be trained.
+        cbs: fastai callbacks that it will be trained with.
+
+    Raises:
+        TypeError: The report, `mixup` or `cutmix` cannot go with this loss.
+    """
+    loss = learn.loss_func
+    try:
+        with no_random(reproducible=False):
+            pred, targs = _said(learn)
+            loss(pred, *targs)
+    except Exception:  # a learner of one's own may need its callbacks
+        return
+    if not targs:
+        return
+    EachPicture(loss)(pred, *targs)
+    mixing = [type(cb).__name__ for cb in (*L(cbs), *learn.cbs) if isinstance(cb, MixHandler)]
+    mixing += [name for name in ("mixup", "cutmix") if getattr(config, name)]
+    blends = getattr(loss, "y_int", False) and unreduced(loss, pred, *targs) is not None
+    if mixing and not blends and not targs[0].is_floating_point():
+        raise TypeError(
+            f"{mixing[0]}: expected a loss that fastai can blend for two labels (it has `y_int` and"
+            f" `reduction`), got {loss_name(loss)}; leave loss= out, or give one of fastai.losses,"
+            " such as CrossEntropyLossFlat()"
+        )
+
+
+def _said(learn: Learner) -> tuple[Any, tuple[torch.Tensor, ...]]:
+    """Ask the model for two validation pictures: what it says, and what they are."""
+    device, mode = device_of(learn), learn.model.training
+    dl = learn.dls.valid.new(bs=2, shuffle=False, num_workers=0, drop_last=False)
+    batch = to_device(dl.one_batch(), device)
+    inputs = getattr(learn.dls, "n_inp", 1)
+    if hasattr(learn.loss_func, "to"):
+        learn.loss_func.to(device)  # as fastai does before it fits
+    try:
+        with torch.no_grad(), autocast(device, half_precision(learn)):
+            # forward: not what compile() made of it, which would compile for this batch alone
+            pred = learn.model.to(device).eval().forward(*batch[:inputs])
+    finally:
+        learn.model.train(mode)
+    return pred, tuple(part.as_subclass(torch.Tensor) for part in batch[inputs:])

@@ -21,7 +21,7 @@ from quickvision.base.errors import RunError, as_path, some
 from quickvision.base.figures import to_seconds
 from quickvision.base.processes import by_first, first_then_others, join, share
 from quickvision.base.progress import line, say
-from quickvision.runs.build import asked_for, build, with_batch_size
+from quickvision.runs.build import asked_for, build, check_loss, with_batch_size
 from quickvision.runs.checkpoints import FOLDER, Checkpoint, Progress, load_checkpoint
 from quickvision.runs.config import Sides, Spec, Written, read_config
 from quickvision.runs.folder import check_same, locked, start_folder, tidy
@@ -120,7 +120,8 @@ def train(
         DataError: The data cannot be trained on.
         ModelError: The model or its weights cannot be had; there are fewer GPUs.
         RunError: `out` cannot be written, or the loss is no number any more.
-        TypeError: `data` is none of these, or options do not go together.
+        TypeError: `data` is none of these, or options do not go together: a loss of your own with
+            `mixup` or `cutmix`, for example, unless it can be blended as fastai's can.
         ValueError: An option is out of range: no epochs at all, a rate that makes no sense, ...
     """
     run, model, pictures = asked_for(options, inspect.signature(train).parameters)
@@ -134,6 +135,7 @@ def train(
         spec, learn = first_then_others(partial(build, spec, timing=timing, verbose=verbose))
         spec = with_batch_size(spec, learn, verbose=verbose)
         check_gradual(learn, spec.train)
+        check_loss(learn, spec.train, cbs)
         sides = Sides.of(learn.dls)
         if share(sides) != sides:
             raise RunError(f"expected the first process's pictures, got others in {learn.dls.path}")
@@ -164,7 +166,9 @@ def resume(
 
     Data and model are built as they were, and training goes on after the last epoch that was
     written down, at its place in the schedule. On the same CPU, with the same versions, it ends
-    with the very weights that it would have had. A run that is complete is looked at once more.
+    with the very weights that it would have had. On a GPU an epoch that is trained again may come
+    out otherwise (`deterministic`), and where it was the best, `best.pth` may be of its first time.
+    A run that is complete is looked at once more.
 
     Args:
         path: The run's folder, which has its `config.json`.
@@ -204,6 +208,7 @@ def resume(
         checkpoint = by_first(partial(load_checkpoint, path / FOLDER, before=before))
         spec, learn = first_then_others(partial(build, spec, timing=timing, verbose=verbose))
         check_same(path, written.sides, learn.dls)
+        check_loss(learn, spec.train, cbs)
         at = checkpoint.progress if checkpoint else Progress()
         say(line("resumed", f"{path}, {at.where}"), verbose=verbose)
         now = time.perf_counter()

@@ -91,10 +91,13 @@ class Predictor:
         """Predict one picture.
 
         Args:
-            picture: A path, the bytes of a file, a Pillow image or an array [height, width, 3].
+            picture: A path, the bytes of a file, a Pillow image or an array, uint8 [height, width,
+                3], or 4 with transparency, or grey [height, width].
 
         Raises:
             DataError: It cannot be read.
+            TypeError: An array of other numbers: what white is in them would be a guess.
+            ValueError: An array of another shape.
         """
         probs = self._forward([self._tensor(picture)])[0]
         order = np.argsort(-probs, kind="stable")
@@ -136,8 +139,8 @@ class Predictor:
 
         Raises:
             DataError: One of them cannot be read.
-            TypeError: `pictures` is a single one.
-            ValueError: `bs` is below 1.
+            TypeError: `pictures` is a single one, or as in `predict`.
+            ValueError: `bs` is below 1, or as in `predict`.
         """
         whole("bs", bs, 1)
         pictures = _several(pictures)
@@ -172,7 +175,12 @@ class Predictor:
             self._own.item = copy.deepcopy(self._item)
         if isinstance(picture, str | Path) and not Path(picture).is_file():
             raise DataError(f"expected a picture, got nothing at {picture}")
-        return self._own.item((self._open(picture),))[0].as_subclass(torch.Tensor)
+        try:
+            opened = self._open(picture)
+        except (OSError, SyntaxError, Image.DecompressionBombError) as error:  # of fastai's opener
+            name = picture if isinstance(picture, str | Path) else "its bytes"
+            raise DataError(f"expected a picture that can be read, got {name}: {error}") from error
+        return self._own.item((opened,))[0].as_subclass(torch.Tensor)
 
     def _forward(self, tensors: list[torch.Tensor]) -> np.ndarray:
         """Run the model over a batch of resized pictures."""

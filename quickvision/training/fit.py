@@ -13,7 +13,7 @@ from fastai.learner import L, Learner
 from quickvision.base.choices import SCHEDULES, one_of, whole
 from quickvision.base.errors import RunError, expect
 from quickvision.base.progress import line, say
-from quickvision.training.guards import Finite, InParts, Targets, count_batches
+from quickvision.training.guards import Finite, InParts, Targets, count_batches, forget_frozen
 from quickvision.training.lr_find import FROZEN_LR, LRFind
 from quickvision.training.records import Bar, EpochLog
 from quickvision.training.schedules import Patience, fit_scheduled
@@ -37,6 +37,10 @@ def fit_frozen(
     **kwargs: Any,
 ) -> pd.DataFrame:
     """Train the head while the body stays frozen: `learn.freeze()`, then fastai's fit.
+
+    No frozen parameter changes by a bit, whatever was trained or searched before. The norm layers
+    of the body are not frozen: fastai's optimisers train them on purpose (`Learner(train_bn=True)`;
+    `train_bn=False` freezes them, too), and batch norms follow the pictures either way.
 
     Args:
         learn: The learner; its weights change.
@@ -184,6 +188,7 @@ def _fit(
     if not all(lr is None or lr > 0 for lr in rates):
         raise ValueError(f"lr_max: expected rates above 0, got {lr_max!r}")
     count_batches(learn)
+    forget_frozen(learn)
     log = EpochLog(stage, verbose=verbose, past=past)
     cbs = [
         *L(kwargs.pop("cbs", None)),

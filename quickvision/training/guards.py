@@ -100,11 +100,28 @@ class Finite(Callback):
         self.seen = 0 if torch.isfinite(loss) else self.seen + 1
         if self.seen > self.most:
             rate = float(max(hypers["lr"] for hypers in self.opt.hypers))
+            advice = (
+                "try a tenth of that rate, and see with quickvision.check whether pictures are"
+                " damaged"
+            )
+            if _weigh_nothing(self.learn.loss_func, self.learn.yb):
+                advice = (
+                    "all of its pictures are of classes that weigh 0 in the loss, which divides by"
+                    " their sum: give weights above 0, or leave these pictures out"
+                )
             raise RunError(
                 f"expected a loss that is a number, got {loss.item()} in {self.stage} epoch"
-                f" {self.epoch + 1}, batch {self.iter + 1}, at a rate of {rate:.1e}; try a tenth of"
-                " that rate, and see with quickvision.check whether pictures are damaged"
+                f" {self.epoch + 1}, batch {self.iter + 1}, at a rate of {rate:.1e}; {advice}"
             )
+
+
+def _weigh_nothing(loss: Any, targets: tuple[Any, ...]) -> bool:
+    """Say whether a loss has weights of classes, and they are 0 for all of these pictures."""
+    weight = getattr(getattr(loss, "func", loss), "weight", None)
+    if not isinstance(weight, torch.Tensor) or weight.ndim != 1 or len(targets) != 1:
+        return False
+    classes = torch.as_tensor(targets[0]).as_subclass(torch.Tensor)
+    return not classes.is_floating_point() and not weight[classes[classes != IGNORED]].any()
 
 
 class InParts(Callback):
@@ -214,6 +231,35 @@ def _counted_before(model: nn.Module) -> Iterator[None]:
     finally:
         for norm, momentum in zip(norms, before, strict=True):
             norm.momentum = momentum
+
+
+@contextmanager
+def own_gradients(model: nn.Module) -> Iterator[None]:
+    """Begin without gradients, and put back those that were there: tensors as they were, or None.
+
+    What computes gradients and is no training leaves none behind in this way: fastai's optimisers
+    go through every parameter that has one, frozen or not, be it zero.
+    """
+    before = [(p, p.grad) for p in model.parameters()]
+    for p, _ in before:
+        p.grad = None
+    try:
+        yield
+    finally:
+        for p, grad in before:
+            p.grad = grad
+
+
+def forget_frozen(learn: Learner) -> None:
+    """Take the gradients of frozen parameters away, so that no optimiser moves these.
+
+    `zero_grad` leaves zeros, and a step with zeros is still a step (pinned): weight decay, and with
+    "adam" one of full size. What else could move them is gone already: `freeze_to` clears momenta
+    and Lookahead's slow weights.
+    """
+    for p in (*learn.model.parameters(), *(p for group in learn.opt.param_lists for p in group)):
+        if not p.requires_grad:
+            p.grad = None
 
 
 def count_batches(learn: Learner) -> int:

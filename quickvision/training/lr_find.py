@@ -17,7 +17,7 @@ from fastai.learner import L, Learner
 from fastai.torch_core import get_random_states, set_random_states
 
 from quickvision.base.errors import expect
-from quickvision.training.guards import Targets, count_batches
+from quickvision.training.guards import Targets, count_batches, own_gradients
 
 FROZEN_LR = 2e-3  # fastai's `fine_tune(base_lr=)`
 
@@ -58,8 +58,9 @@ def find_lr(
 ) -> LRFind:
     """Find a learning rate: a mock training in which the rate rises at every step.
 
-    The learner is left as it was: weights, batch-norm statistics, optimiser, recorder, random
-    states and the order of its pictures, also where the search is broken off. Nothing goes to disk.
+    The learner is left as it was: weights, gradients, batch-norm statistics, optimiser, recorder,
+    random states and the order of its pictures, also where the search is broken off. Nothing goes
+    to disk.
 
     Args:
         learn: The learner, frozen or not: what would train is what is tried.
@@ -87,7 +88,8 @@ def find_lr(
     batches = count_batches(learn)
     steps = num_it or search_steps(batches)
     finder = _Finder(start_lr, end_lr, steps)
-    with _left_as_it_was(learn), learn.no_bar(), learn.no_logging():
+    gradients = own_gradients(learn.model)
+    with gradients, _left_as_it_was(learn), learn.no_bar(), learn.no_logging():
         learn.fit(math.ceil(steps / batches), cbs=[*L(cbs), Targets(), finder])
         lrs = np.array(learn.recorder.lrs, dtype=float)
         losses = np.array([float(loss) for loss in learn.recorder.losses])

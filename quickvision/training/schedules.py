@@ -210,7 +210,9 @@ class Patience(_Waiting):
 
     def see(self, loss: float) -> None:
         """Count, or stop."""
-        self.waited = 0 if loss < self.best else self.waited + 1
-        self.best = min(loss, self.best)
+        if loss < self.best:  # never so where it is no number: that is waited for
+            self.best, self.waited = loss, 0
+        else:
+            self.waited += 1
         if self.waited >= self.patience:
             raise CancelFitException

@@ -19,7 +19,7 @@ from fastai.torch_core import no_random, to_device
 from quickvision.base.memory import free_device_memory, is_out_of_memory
 from quickvision.base.processes import everyones
 from quickvision.models.compute import autocast, device_of, half_precision
-from quickvision.training.guards import check_targets, count_batches
+from quickvision.training.guards import check_targets, count_batches, own_gradients
 
 PROBE = 8  # pictures that are timed
 
@@ -55,7 +55,7 @@ def measure_pace(learn: Learner) -> Pace:
     mode = learn.model.training
     grads = [p.requires_grad for p in learn.model.parameters()]
     split = dl.after_batch.split_idx
-    with no_random(reproducible=False):
+    with no_random(reproducible=False), own_gradients(learn.model):
         try:
             spread = range(0, len(dl.dataset), max(1, len(dl.dataset) // n))[:n]
             items, load = _timed(lambda: [dl.do_item(i) for i in spread], device, warm=False)
@@ -74,7 +74,6 @@ def measure_pace(learn: Learner) -> Pace:
             learn.model.train(mode)
             for p, rg in zip(learn.model.parameters(), grads, strict=True):
                 p.requires_grad_(rg)
-                p.grad = None
     workers = max(1, dl.fake_l.num_workers)
     seconds = (load / workers + as_valid, as_train - as_valid, forward, step)
     return Pace(*(max(0.0, value) / n for value in seconds))

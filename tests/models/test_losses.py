@@ -72,9 +72,15 @@ def test_a_loss_of_your_own_is_taken_as_it_is(dls):
         ({"class_weights": "equal"}, ValueError, "expected 'balanced' or weights"),
         ({"class_weights": [1, 2]}, ValueError, "expected 3 numbers from 0"),
         ({"class_weights": [1, 2, -3]}, ValueError, "expected 3 numbers from 0"),
+        ({"class_weights": [0, 1, 1]}, ValueError, r"above 0, got \[0.0, 1.0, 1.0\]: .*no loss"),
         ({"class_weights": {"red": 1}}, ValueError, "expected a weight for each class, not for"),
     ],
 )
 def test_losses_that_make_no_sense(dls, options, error, match):
     with pytest.raises(error, match=match):
         make_loss(dls, **options)
+
+
+def test_a_weight_of_0_goes_with_focal_loss(dls):
+    loss = make_loss(dls, "focal", class_weights=[0, 0, 1])
+    assert loss(OUT, torch.zeros(6, dtype=torch.int64)) == 0

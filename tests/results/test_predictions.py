@@ -73,6 +73,14 @@ def test_top_losses_name_files_worst_first():
     assert len(qv.top_losses(preds, 1000)) == len(qv.top_losses(preds, None)) == 60
 
 
+def test_losses_that_are_no_numbers_are_the_worst():
+    preds = made_up()
+    preds.losses[[3, 7]] = np.nan
+    preds.losses[5] = np.inf
+    assert qv.top_losses(preds, 4).index[:3].tolist() == [3, 7, 5]
+    assert qv.top_losses(preds, None).index[0] == 3
+
+
 def test_a_thousand_classes_need_no_cube():
     rng = np.random.default_rng(0)
     n, c = 5_000, 1_000

@@ -1,14 +1,24 @@
 from __future__ import annotations
 
 import json
+import random
 
+import numpy as np
+import pandas as pd
 import pytest
+import torch
+from fastai.callback.mixup import MixUp
 from fastai.data.transforms import Normalize
+from fastai.losses import CrossEntropyLossFlat
+from made import Stop
 from PIL import Image
+from torch import nn
+from torch.nn import functional
 
 import quickvision as qv
 from quickvision.data.loaders import CentreCrop
-from quickvision.runs.build import asked_for
+from quickvision.runs.build import asked_for, check_loss
+from quickvision.runs.options import RunConfig
 
 
 @pytest.mark.slow
@@ -64,3 +74,85 @@ def test_options_of_the_model_and_of_the_pictures_are_told_apart():
         asked_for({"bugdet": 32})
     with pytest.raises(TypeError, match="did you mean 'verbose'"):
         asked_for({"verbos": 32}, others=("verbose",))
+
+
+def own(pred, targ):
+    return functional.cross_entropy(pred, targ)
+
+
+class Own(nn.Module):
+    def forward(self, pred, targ):
+        return own(pred, targ)
+
+
+def pairs(pred, targ):
+    return own(pred, targ) + (pred[0] - pred[1]).abs().mean()
+
+
+QUICK = {"size": 32, "bs": 6, "lr": 4e-3, "frozen_epochs": 1, "unfrozen_epochs": 1}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", [Own(), nn.CrossEntropyLoss()], ids=["module", "torch"])
+@pytest.mark.usefixtures("each_epoch_is_kept")
+def test_a_loss_of_ones_own_works_to_the_end(class_folders, tiny_net, tmp_path, loss):
+    options = {**QUICK, "arch": tiny_net, "verbose": False}
+    usual = qv.train(class_folders, out=tmp_path / "usual", **options)
+    run = qv.train(class_folders, loss=loss, out=tmp_path / "own", **options)
+    np.testing.assert_array_equal(run.preds.probs, usual.preds.probs)
+    np.testing.assert_allclose(run.preds.losses, usual.preds.losses, rtol=1e-5)
+    tables = [pd.read_csv(each.path / "predictions.csv") for each in (run, usual)]
+    pd.testing.assert_frame_equal(*tables)
+    assert "loss_func=..." in run.show_code()
+    assert qv.Predictor(run.learn).predict(run.preds.paths[0]).prob == pytest.approx(
+        run.preds.probs[0].max(), abs=1e-5
+    )
+    with pytest.raises(KeyboardInterrupt):
+        qv.train(class_folders, loss=loss, out=tmp_path / "cut", cbs=Stop("unfrozen", 0), **options)
+    given = {"arch": tiny_net, "loss": loss, "cbs": Stop("never", 0), "verbose": False}
+    resumed = qv.resume(tmp_path / "cut" / "colours-001", **given)
+    np.testing.assert_array_equal(resumed.preds.probs, run.preds.probs)
+    np.testing.assert_array_equal(resumed.preds.losses, run.preds.losses)
+
+
+@pytest.mark.parametrize("loss", [own, nn.CrossEntropyLoss()], ids=["f", "torch"])
+@pytest.mark.parametrize("how", [{"mixup": 0.4}, {"cutmix": 1.0}, {"cbs": MixUp()}])
+def test_what_cannot_be_blended_is_refused_before_anything_is_written(
+    class_folders, tiny_net, tmp_path, loss, how
+):
+    name = "MixUp" if "cbs" in how else next(iter(how))
+    with pytest.raises(TypeError, match=f"{name}: expected a loss that fastai can blend .* got"):
+        qv.train(
+            class_folders, arch=tiny_net, loss=loss, out=tmp_path / "o", verbose=False,
+            **QUICK, **how,
+        )  # fmt: skip
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize("loss", [None, "focal", CrossEntropyLossFlat()], ids=str)
+def test_fastais_losses_are_blended(class_folders, tiny_net, tmp_path, loss):
+    learn = qv.cnn_learner(qv.from_folder(class_folders, size=32, bs=6), tiny_net, loss=loss)
+    check_loss(learn, RunConfig(mixup=0.4))
+    check_loss(learn, RunConfig(), cbs=MixUp())
+
+
+def test_a_loss_of_pictures_together_is_refused_before_anything_is_written(
+    class_folders, tiny_net, tmp_path
+):
+    with pytest.raises(TypeError, match="loss: expected one that says what each picture loses"):
+        qv.train(
+            class_folders, arch=tiny_net, loss=pairs, out=tmp_path / "o", verbose=False, **QUICK
+        )
+    assert not (tmp_path / "o").exists()
+
+
+def test_looking_at_the_loss_leaves_the_learner_as_it_was(learn):
+    learn.model.train()
+    before = {name: value.clone() for name, value in learn.model.state_dict().items()}
+    order, states = learn.dls.train.rng.getstate(), (random.getstate(), torch.get_rng_state())
+    check_loss(learn, RunConfig())
+    assert learn.model.training
+    assert all(torch.equal(learn.model.state_dict()[name], value) for name, value in before.items())
+    assert (learn.dls.train.rng.getstate(), random.getstate()) == (order, states[0])
+    assert torch.equal(torch.get_rng_state(), states[1])
+    assert all(p.grad is None for p in learn.model.parameters())

@@ -1,60 +1,191 @@
 from __future__ import annotations
 
+import json
 import re
 import shutil
+from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from fastai.vision.augment import Resize, aug_transforms
 from made import BASE, Stop, same
+from torch.nn import functional
 
 import quickvision as qv
+from quickvision.data.options import Options
+from quickvision.models.options import ModelOptions
+from quickvision.runs import checkpointer
+from quickvision.runs.checkpoints import load_checkpoint, save_checkpoint
+from quickvision.runs.options import RunConfig
 
 pytestmark = pytest.mark.usefixtures("each_epoch_is_kept")
 
 
-CASES = {
-    "in cached features": ({}, ("frozen", 1)),
-    "in the first epoch of all": ({}, ("frozen", 0)),
-    "in the unfrozen stage": ({}, ("unfrozen", 1)),
-    "in its first epoch": ({}, ("unfrozen", 0)),
-    "in the pictures of a frozen stage": ({"cache_features": False}, ("frozen", 1)),
-    "in augmented views": ({"views": 1, "tta": 1}, ("frozen", 1)),
-    "in a step of gradual unfreezing": ({"gradual": True, "unfrozen_epochs": 4}, ("unfrozen", 1)),
-    "in blended pictures": ({"mixup": 0.4, "opt": "sgd"}, ("unfrozen", 1)),
-    "with rates that were found": ({"lr": "find"}, ("unfrozen", 1)),
-    "on a plateau, with torch's optimiser": (
-        {"schedule": "plateau", "opt": "adadelta", "lr": 3.0, "unfrozen_epochs": 5},
-        ("unfrozen", 3),
-    ),
-    "while patience runs out": (
-        {"patience": 2, "schedule": "constant", "lr": 1.0, "unfrozen_epochs": 6},
-        ("unfrozen", 1),
-    ),
-    "flat, then down": ({"schedule": "flat_cos", "unfrozen_epochs": 3}, ("unfrozen", 2)),
-    "in worker processes": ({"num_workers": 2, "frozen_epochs": 0}, ("unfrozen", 1)),
-    "without weights": ({"weights": None, "lr": 1e-2}, ("unfrozen", 3)),
-    "with classes repeated": ({"balance": "oversample"}, ("unfrozen", 1)),
-    "with classes drawn by weight": ({"balance": "weights"}, ("unfrozen", 1)),
-    "with files held out": (
-        {"valid": [Path(c) / f"{c}_{i}.png" for c in ("red", "green", "blue") for i in (11,)]},
-        ("unfrozen", 1),
-    ),
+def own_loss(pred, targ):
+    return functional.cross_entropy(pred, targ)
+
+
+TINY = {
+    "arch": "timm/test_resnet", "size": 32, "bs": 4, "verbose": False,
+    "frozen_epochs": 1, "unfrozen_epochs": 2, "lr": 4e-3,
 }  # fmt: skip
+# Each option of a run, of the model and of the pictures is in one of them with another value than
+# its default, and each word that it may be; a test below counts them.
+SETS = {
+    "rates that are found, group by group": {
+        "lr": "find", "gradual": True, "unfrozen_epochs": 3, "opt": "adamw", "wd": 0.3,
+    },
+    "the same, with a decay that is a gradient": {
+        "lr": "find", "gradual": True, "unfrozen_epochs": 3, "opt": "adam", "seed": 7,
+    },
+    "blended pictures in both stages": {
+        "cache_features": False, "mixup": 0.4, "opt": "sgd", "momentum": 0.8, "schedule": "cosine",
+        "frozen_epochs": 2,
+    },
+    "pieces of pictures": {"cutmix": 1.0, "opt": "ranger", "schedule": "flat_cos"},
+    "augmented views and looks": {
+        "views": 1, "tta": 1, "opt": "radam", "schedule": "step", "head": "linear", "dropout": 0.3,
+    },
+    "on a plateau, with torch's optimiser": {
+        "schedule": "plateau", "opt": "adadelta", "lr": 3.0, "unfrozen_epochs": 3,
+        "hidden": (16,), "activation": "gelu",
+    },
+    "while patience runs out": {
+        "patience": 2, "schedule": "constant", "lr": 1.0, "unfrozen_epochs": 4, "opt": "rmsprop",
+        "cache_features": False,
+    },
+    "a loss that weighs": {
+        "loss": "focal", "class_weights": "balanced", "opt": "lamb", "layer_groups": 2,
+    },
+    "a loss of one's own": {"loss": own_loss, "opt": "larc", "balance": "oversample"},
+    "smoothed labels": {
+        "label_smoothing": 0.1, "opt": "qhadam", "balance": "weights", "groups": r"_(\d+)\.png$",
+        "lr_unfrozen": slice(1e-4, 1e-2),
+    },
+    "other pictures": {
+        "opt": "adagrad", "class_names": {"red": "rot", "green": "grün", "blue": "blau"},
+        "crop_pct": 0.9, "interpolation": "bicubic", "resize": "squish", "cache": True,
+        "max_bad": 0.5, "gradual": True,
+    },
+    "without weights": {
+        "weights": None, "lr": 1e-2, "precision": "float32", "check": False, "resize": "pad",
+        "valid": [Path(c) / f"{c}_02.png" for c in ("red", "green", "blue")],
+    },
+    "transforms of one's own": {
+        "item_tfms": Resize(36), "batch_tfms": aug_transforms(size=32), "log": "tensorboard",
+        "deterministic": True, "frozen_epochs": 2, "unfrozen_epochs": 0,
+    },
+    "epochs that a budget picks": {"budget": "10min", "interpolation": "lanczos"},
+    "worker processes": {"num_workers": 2, "interpolation": "nearest", "frozen_epochs": 0},
+}  # fmt: skip
+# What is in none of them, and why.
+LEFT_OUT = {
+    ("compile", True): "the compiler takes a minute; each process compiles anew, and keeps nothing",
+    ("precision", "bf16"): "no CPU has it",
+    ("precision", "fp16"): "no CPU has it; its scaler's state is in the checkpoint (test_gpu)",
+    ("log", "wandb"): "asks the net; a logger only listens, as TensorBoard's does",
+}
+
+
+@pytest.mark.parametrize(
+    "table", [RunConfig, ModelOptions, Options], ids=lambda table: table.__name__
+)
+def test_no_option_is_forgotten(table):
+    for one in fields(table):
+        tried = [options[one.name] for options in (TINY, *SETS.values()) if one.name in options]
+        left = [value for name, value in LEFT_OUT if name == one.name]
+        assert [v for v in (*tried, *left) if v is not one.default and v != one.default], (
+            f"{one.name}: give it a value in SETS that is not its default, or say why not"
+        )
+        for word in one.metadata.get("words", ()):
+            assert word in (one.default, *left) or word in [
+                v for v in tried if isinstance(v, str)
+            ], f"{one.name}={word!r}: put it into one of SETS, or say why not"
+
+
+@contextmanager
+def copied(root):
+    """Copy a run's folder as a kill leaves it, at each place where its checkpoint is another."""
+    seen: dict[Any, Path] = {}
+    real = checkpointer.Checkpointer.save
+
+    def keep(self):
+        last = load_checkpoint(self.path / "checkpoints")
+        state = None
+        if last is not None:
+            at = last.progress
+            state = (len(at.rows), len(at.stages), tuple(at.rates), last.fit is None)
+        if state not in seen:
+            seen[state] = root / str(len(seen)) / self.path.name
+            shutil.copytree(self.path, seen[state])
+
+    def save(self, *args):
+        keep(self)
+        real(self, *args)
+        keep(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpointer.Checkpointer, "save", save)
+        patch.setattr(checkpointer.Checkpointer, "after_batch", keep, raising=False)
+        yield seen
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::quickvision.DataWarning", "ignore::UserWarning")
-@pytest.mark.parametrize(("options", "at"), CASES.values(), ids=CASES)
-def test_a_stopped_run_ends_as_if_it_had_not_been(class_folders, body, tmp_path, options, at):
-    for file in sorted((class_folders / "red").iterdir())[:10]:
-        file.unlink()
-    options = {"weights": body, "frozen_epochs": 2, "unfrozen_epochs": 2, "lr": 4e-3, **options}
-    whole = qv.train(class_folders, out=tmp_path / "whole", **BASE | options)
+@pytest.mark.parametrize("name", SETS)
+def test_a_killed_run_ends_as_if_it_had_not_been(name, picture, body, tmp_path):
+    for colour, n in (("red", 3), ("green", 5), ("blue", 6)):
+        for i in range(n):
+            picture(tmp_path / "colours" / colour / f"{colour}_{i:02d}.png", colour, i, side=24)
+    options = {"weights": body, **TINY, **SETS[name]}
+    with copied(tmp_path / "killed") as killed:
+        whole = qv.train(tmp_path / "colours", out=tmp_path / "whole", **options)
+    lacking = json.loads((whole.path / "config.json").read_text())["lacking"]
+    again = {key: options[key] for key in (text.rpartition(".")[2] for text in lacking)}
+    folders = list(killed.values())[:-1]  # the last one is complete
+    assert len(folders) > len(whole.history)
+    first = options["lr"] != "find"  # before the first checkpoint: a run from its start
+    for folder in folders[first :: 5 if "budget" in options else 1]:
+        same(whole, qv.resume(folder, verbose=False, **again))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("at", [("frozen", 1), ("unfrozen", 0), ("top 2 groups", 0)], ids=str)
+def test_a_run_that_ctrl_c_stops_in_an_epoch_ends_so_too(class_folders, body, tmp_path, at):
+    options = {**BASE, "weights": body, "frozen_epochs": 2, "unfrozen_epochs": 2, "lr": 4e-3}
+    options["gradual"] = "top" in at[0]
+    whole = qv.train(class_folders, out=tmp_path / "whole", **options)
     with pytest.raises(KeyboardInterrupt):
-        qv.train(class_folders, out=tmp_path / "cut", cbs=Stop(*at, 1), **BASE | options)
+        qv.train(class_folders, out=tmp_path / "cut", cbs=Stop(*at, 1), **options)
     cut = qv.resume(tmp_path / "cut" / "colours-001", cbs=Stop("never", 0), verbose=False)
     same(whole, cut)
+
+
+@pytest.mark.parametrize("n", [2, 4, 5])
+def test_a_kill_between_the_best_weights_and_the_checkpoint_changes_nothing(
+    once_stopped, class_folders, body, tmp_path, monkeypatch, n
+):
+    """`best.pth` is of an epoch then that is trained again: on the CPU to the same bits."""
+    options = {**BASE, "weights": body, "lr": 4e-3, "frozen_epochs": 2, "unfrozen_epochs": 2}
+    calls = []
+
+    def killed(folder, checkpoint):
+        calls.append(1)
+        if len(calls) == n:
+            raise KeyboardInterrupt
+        return save_checkpoint(folder, checkpoint)
+
+    monkeypatch.setattr(checkpointer, "save_checkpoint", killed)
+    with pytest.raises(KeyboardInterrupt):
+        qv.train(class_folders, out=tmp_path / "cut", **options)
+    cut = qv.resume(tmp_path / "cut" / "colours-001", verbose=False)
+    copy = shutil.copytree(once_stopped / "runs" / "colours-001", tmp_path / "copy")
+    settings = copy / "config.json"
+    settings.write_text(settings.read_text().replace(str(once_stopped), str(tmp_path)))
+    same(qv.resume(copy, verbose=False), cut)
 
 
 def test_what_can_be_used_after_ctrl_c(stopped, class_folders):

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import io
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from fastai.vision.augment import Resize
+from fastai.vision.core import TensorImage
+from fastai.vision.data import ImageDataLoaders
 from PIL import Image
 
 import quickvision as qv
@@ -134,3 +139,53 @@ def test_several_threads_may_ask_at_once(trained, files):
         sizes = [1, 2, 3, 7] * 5
         for probs in pool.map(lambda bs: ask.predict_proba(files, bs=bs), sizes):
             np.testing.assert_allclose(probs, alone, atol=1e-5)
+
+
+def damaged(file):
+    return {
+        "no picture": b"xx",
+        "nothing": b"",
+        "cut short": file.read_bytes()[:900],
+        "a file in memory": io.BytesIO(b"no picture"),
+    }
+
+
+@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize("what", damaged(Path(__file__)))
+def test_broken_bytes_are_said(trained, files, class_folders, tiny_net, what, plain):
+    learn = trained
+    if plain and what == "a file in memory":
+        pytest.skip("fastai's opener takes none")
+    if plain:
+        options = {"item_tfms": Resize(32), "bs": 6, "num_workers": 0, "valid_pct": 0.2}
+        dls = ImageDataLoaders.from_folder(class_folders, **options)
+        learn = qv.cnn_learner(dls, tiny_net, weights=None)
+    ask, bad = qv.Predictor(learn), damaged(files[0])[what]
+    with pytest.raises(qv.DataError, match="expected a picture that can be read, got .*bytes"):
+        ask.predict(bad)
+    with pytest.raises(qv.DataError, match="expected a picture that can be read"):
+        ask.predict_proba([files[0].read_bytes(), damaged(files[0])[what]])
+
+
+def test_arrays_are_answered_right_or_refused(trained, files):
+    ask = qv.Predictor(trained)
+    pixels = np.array(Image.open(files[0]))
+    opaque = np.dstack([pixels, np.full(pixels.shape[:2], 255, dtype=np.uint8)])
+    expected = ask.predict(files[0]).prob
+    planes = TensorImage(torch.from_numpy(pixels).permute(2, 0, 1))
+    for same in (opaque, torch.from_numpy(pixels), planes, planes.long()):
+        assert ask.predict(same).prob == pytest.approx(expected)
+    grey = np.array(Image.open(files[0]).convert("L"))
+    expected = ask.predict(Image.fromarray(grey)).prob
+    for same in (grey, grey[:, :, None], grey.astype(np.uint16) * 257):
+        assert ask.predict(same).prob == pytest.approx(expected)
+    for kind in ("float32", "float64", "int64", "bool", "uint16"):
+        with pytest.raises(
+            TypeError, match=f"expected an array of uint8, from 0 to 255, got {kind}"
+        ):
+            ask.predict(pixels.astype(kind))
+    with pytest.raises(TypeError, match="got float32"):
+        ask.predict(planes / 255)
+    for shape in ((32, 32, 2), (32,), (0, 32, 3), (1, 32, 32, 3)):
+        with pytest.raises(ValueError, match="expected an array .height, width, 3."):
+            ask.predict(np.zeros(shape, dtype=np.uint8))

@@ -201,3 +201,12 @@ def test_before_an_epoch_is_trained(tmp_path):
 )
 def test_what_is_in_order_or_no_class_at_all_is_let_pass(pred, targets):
     check_targets(pred, targets)
+
+
+def test_weights_of_0_are_what_a_loss_that_is_no_number_is_blamed_on(tmp_path):
+    model = nn.Sequential(nn.Linear(8, 4), nn.Sequential(nn.ReLU(), nn.Linear(4, 3)))
+    loss = nn.CrossEntropyLoss(weight=torch.tensor([0.0, 0.0, 1.0]))
+    learn = Learner(loaders(), model, loss_func=loss, path=tmp_path)
+    learn.dls.train = learn.dls.train.new(bs=1)
+    with pytest.raises(qv.RunError, match="got nan .* weigh 0 in the loss, .* weights above 0"):
+        qv.fit_unfrozen(learn, 1, lr_max=1e-3, verbose=False)

@@ -3,10 +3,10 @@ from __future__ import annotations
 import fastai.vision.all
 import numpy as np
 import pytest
-from fastai.callback.core import Callback
+from fastai.callback.core import Callback, CancelFitException
 
 import quickvision as qv
-from quickvision.training.schedules import SCHEDULES, fit_code, fit_scheduled
+from quickvision.training.schedules import SCHEDULES, Patience, fit_code, fit_scheduled
 
 
 class Rates(Callback):
@@ -113,3 +113,13 @@ def test_patience_counts_epochs_without_a_lower_loss(learn):
 def test_an_unknown_schedule_names_near_ones(learn):
     with pytest.raises(ValueError, match="got 'cosin'; did you mean 'cosine'"):
         fit_scheduled(learn, "cosin", 1, 1e-3)
+
+
+def test_a_loss_that_is_no_number_is_waited_for_and_then_forgotten():
+    patience = Patience(2)
+    patience.best, patience.waited = np.inf, 0
+    for loss in (1.0, np.nan, 0.9, 0.8, np.nan, 0.7, np.nan):
+        patience.see(loss)
+    assert (patience.best, patience.waited) == (0.7, 1)
+    with pytest.raises(CancelFitException):
+        patience.see(0.7)
