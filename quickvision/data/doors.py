@@ -16,7 +16,8 @@ from quickvision.data.layouts import find_listing
 from quickvision.data.listing import list_folder, list_names, valid_folder, warn_of_unused
 from quickvision.data.loaders import load
 from quickvision.data.options import Options, ask
-from quickvision.data.tables import Column, list_csv, list_df
+from quickvision.data.tables import list_csv, list_df
+from quickvision.data.wording import Column
 
 
 @delegates(Options)
@@ -151,7 +152,17 @@ def from_csv(
     """
     valid_col, groups, asked = _columns(valid_col, kwargs)
     columns = {"fn_col": fn_col, "label_col": label_col, "valid_col": valid_col, "groups": groups}
-    return load(list_csv(csv, images=images, header=header, suffix=suffix, **columns), asked)
+    alone = not isinstance(asked.valid, float | str | Path | None)  # who is held out is said
+    listing = list_csv(
+        csv,
+        images=images,
+        header=header,
+        suffix=suffix,
+        max_bad=asked.max_bad,
+        beside=not alone,
+        **columns,
+    )
+    return load(listing, asked)
 
 
 @delegates(Options)
