@@ -15,6 +15,7 @@ from quickvision.data.marks import (
     Labels,
     is_hot,
     is_number,
+    is_share,
     labels_of,
     one_hot,
     unfit_label,
@@ -22,7 +23,7 @@ from quickvision.data.marks import (
 from quickvision.data.paths import TEST_NAMES, TRAIN_NAMES, VALID_NAMES
 from quickvision.data.wording import Column, Table
 
-SPLIT_NAMES = ("is_valid", "valid", "split", "set", "subset", "data set", "dataset", "fold")
+SPLIT_NAMES = ("is_valid", "valid", "split", "set", "subset", "data_set", "dataset", "fold")
 LABEL_NAMES = ("label", "labels", "class", "classes", "category", "target", "species", "breed")
 ALSO_LABELS = ("class_name", "label_name", "category_name", "class_id", "label_id", "category_id")
 YES = {"true", "yes", "y", "1", "1.0", "dev", *VALID_NAMES, *TEST_NAMES}
@@ -164,9 +165,15 @@ def label_columns(table: Table, asked: Column | None, taken: Collection[Column |
             " where folders or names hold the labels, ask them:"
             f" qv.load_data({table.folder!r})"
         )
+    shares = all(all(is_share(cell) for cell in table.frame[column]) for column in rest)
+    largest = (
+        f"; where these are shares, take the largest: {table.as_frame()}; df['label'] ="
+        f" df[{rest!r}].astype(float).idxmax(axis=1); qv.from_df(df, images={table.folder!r},"
+        " label_col='label')"
+    )
     raise DataError(
         f"expected to see which column holds the labels, got {rest}; say label_col=, as"
-        f" {table.call(label_col=rest[0])}"
+        f" {table.call(label_col=rest[0])}{largest if shares else ''}"
     )
 
 
@@ -223,7 +230,12 @@ def held(
     words = [_word(word) for word in column]
     strange = sorted(set(words) - YES - NO)
     if strange:
-        raise _no_split(table, name, fn_col, labels)
+        kinds = sorted({str(cell) for cell in column}, key=lambda kind: (len(kind), kind))
+        raise DataError(
+            f"expected yes or no, 1 or 0, true or false, train or valid in {table.column(name)},"
+            f" got {some([repr(kind) for kind in kinds], limit=6)};"
+            f" {how_to_split(table, name, fn_col, labels)}"
+        )
     has_valid = bool(set(words) & YES - set(TEST_NAMES))
     tests = [word in TEST_NAMES and has_valid for word in words]
     turned = _says_train(name)
@@ -232,19 +244,21 @@ def held(
     return held_out, tests
 
 
-def _no_split(table: Table, name: Column, fn_col: Column, labels: Labels) -> DataError:
-    """Return the error for a column of folds, or of anything else, with the call that works."""
-    column = table.frame[name]
-    kinds = sorted({str(cell) for cell in column}, key=lambda k: (len(k), k))
-    empty = f" (empty in {table.rows([not cell for cell in column])})" if "" in kinds else ""
+def how_to_split(table: Table, name: Column, fn_col: Column, labels: Labels) -> str:
+    """Return the call that splits by a column, also where it numbers folds."""
+    cells = table.frame[name]
+    if {_word(cell) for cell in cells} <= YES | NO:
+        return f"valid_col={name!r} splits by it: {table.call(valid_col=name)}"
+    empty = (
+        f" (it is empty in {table.rows([not cell for cell in cells])})" if "" in set(cells) else ""
+    )
+    kinds = sorted(set(cells) - {""}, key=lambda kind: (len(kind), kind))
     strange = [kind for kind in kinds if _word(kind) not in YES | NO]
     last = (strange or kinds)[-1]
-    hot = len(labels.columns) > 1
-    label = "" if hot else f", label_col={labels.columns[0]!r}"
-    return DataError(
-        f"expected yes or no, 1 or 0, true or false, train or valid in {table.column(name)}, got"
-        f" {some([repr(kind) for kind in kinds], limit=6)}{empty}; hold out one of them:"
-        f" {table.as_frame()}; df['held_out'] = df[{name!r}] == {last!r};"
-        f" qv.from_df(df{'' if not hot else f'.drop(columns={name!r})'}, images={table.folder!r},"
-        f" fn_col={fn_col!r}{label}, valid_col='held_out')"
+    one_hot = len(labels.columns) > 1
+    label = "" if one_hot else f", label_col={labels.columns[0]!r}"
+    return (
+        f"hold out one of them{empty}, as {last!r}: {table.as_frame()}; df['held_out'] ="
+        f" df[{name!r}] == {last!r}; qv.from_df(df{f'.drop(columns={name!r})' if one_hot else ''},"
+        f" images={table.folder!r}, fn_col={fn_col!r}{label}, valid_col='held_out')"
     )

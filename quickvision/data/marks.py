@@ -45,8 +45,8 @@ def labels_of(table: Table, column: Column) -> Labels:
     if n >= FEWEST and len(kinds) >= NEARLY_ALL * n:
         raise DataError(
             f"expected classes with several pictures each in {table.column(column)}, got"
-            f" {len(kinds):,} labels for {n:,} pictures, as {some(sorted(kinds))}: an id; say which"
-            f" column holds the classes: {_other(table, column)}"
+            f" {len(kinds):,} labels for {n:,} pictures, as {some(sorted(kinds))}: an id;"
+            f" {_other(table, column)}"
         )
     check_single(table, column, kinds)
     return Labels(texts, table.column(column), [column])
@@ -55,7 +55,17 @@ def labels_of(table: Table, column: Column) -> Labels:
 def _other(table: Table, column: Column) -> str:
     names = [name for name in table.frame.columns if name != column]
     repeated = [n for n in names if 2 <= table.frame[n].nunique() < 0.5 * len(table.frame)]
-    return table.call(label_col=(repeated or names or [column])[0])
+    if repeated:
+        return f"say which column holds the classes: {table.call(label_col=repeated[0])}"
+    return (
+        "no column of this table holds classes; where folders or names do, ask them:"
+        f" qv.load_data({table.folder!r})"
+    )
+
+
+def is_share(cell: str) -> bool:
+    """Say whether a cell is a number from 0 to 1."""
+    return bool(re.fullmatch(r"0*[.,]\d+|[01]([.,]0*)?", cell))
 
 
 def is_number(cell: str) -> bool:

@@ -49,7 +49,7 @@ def guess_images(
     beside = [p for p in _folders(own / "..") if PICTURES.match(p.name)]
     step = max(1, len(rows) // LOOKED_AT)
     picked = [cell for row in [*rows[:2], *rows[2::step][:LOOKED_AT]] for cell in row]
-    cells = list(dict.fromkeys(filter(None, picked)))
+    cells = list(dict.fromkeys(cell for cell in picked if cell and not _is_whole(cell)))
     tried = Cells(own, own, (), suffix, str(csv), call)
     for folders in ([own, *inside], [own / "..", *beside]):
         for level in (EXACT, ENDED):
@@ -60,6 +60,10 @@ def guess_images(
             if any(hits.values()):
                 return _best(hits, csv, call), True
     return own, False
+
+
+def _is_whole(cell: str) -> bool:
+    return cell[0] in "/\\" or cell[1:3] in (":/", ":\\")
 
 
 def _folders(path: Path) -> list[Path]:
@@ -92,7 +96,7 @@ def _tidy(folder: Path) -> Path:
     return tidy if ".." in folder.parts and tidy.is_dir() and tidy.samefile(folder) else folder
 
 
-def root_of(files: Sequence[str], cells: Cells) -> Path:
+def root_of(texts: Sequence[str], files: Sequence[str], cells: Cells) -> Path:
     """Return the folder that pictures are named below: the same one wherever it lies.
 
     The folder that cells are seen from, where all pictures are below it; else the one that it has
@@ -100,9 +104,14 @@ def root_of(files: Sequence[str], cells: Cells) -> Path:
     common.
     """
     base = os.path.abspath(cells.base)
+    if base != cells.walk and cells.walk.startswith(os.path.join(base, "")):
+        base = cells.walk  # `data/images/1.jpg` in `data/table.csv`
+    elif cells.of_frame and cells.base == Path() and all(map(os.path.isabs, filter(None, texts))):
+        there = {os.path.dirname(file) for file in files if file}
+        return Path(os.path.commonpath(list(there))) if there else cells.base
     top = os.path.join(base, "")
     folders = {os.path.dirname(file) for file in files if file and not file.startswith(top)}
-    if not folders:
+    if not folders and base == os.path.abspath(cells.base):
         return cells.base
     all_of_them = any(file.startswith(top) for file in files)
     common = os.path.commonpath([base, cells.walk, *folders])
@@ -114,7 +123,8 @@ def root_of(files: Sequence[str], cells: Cells) -> Path:
         return cells.base
     if cells.base.is_absolute():
         return Path(common)
-    return Path(os.path.normpath(os.path.join(cells.base, os.path.relpath(common, base))))
+    own = os.path.abspath(cells.base)
+    return Path(os.path.normpath(os.path.join(cells.base, os.path.relpath(common, own))))
 
 
 def names_below(
@@ -127,11 +137,13 @@ def names_below(
     missing: set[str] = set()
     for text, file in zip(texts, files, strict=True):
         if file.startswith(prefix):
-            names.append(relative(file, top))
+            names.append(file[len(prefix) :])
         elif file or not text:
             names.append(Path(file).as_posix() if file else "")
         else:
             gone = os.path.normpath(cells.base.absolute() / f"{text}{cells.suffix or ''}")
             names.append(relative(gone, top) or Path(gone).as_posix())
             missing.add(names[-1])
+    if os.sep != "/":
+        names = [name.replace(os.sep, "/") for name in names]
     return names, missing

@@ -38,12 +38,13 @@ class Rows:
 
     cells: list[list[str]]
     numbers: list[int]
+    separator: str = ","
 
     def without(self, bad: Sequence[int]) -> Rows:
         """Return the others."""
         gone = set(bad)
         keep = [i for i in range(len(self.cells)) if i not in gone]
-        return Rows([self.cells[i] for i in keep], [self.numbers[i] for i in keep])
+        return Rows([self.cells[i] for i in keep], [self.numbers[i] for i in keep], self.separator)
 
 
 def read_table(path: Path) -> Rows:
@@ -59,9 +60,10 @@ def read_table(path: Path) -> Rows:
         text = read_text(path)
     except DataError as error:
         if path.is_file():
-            reader = f"pd.read_csv({str(path)!r}, encoding='cp1252', dtype=str)"
+            reader = f"pd.read_csv({str(path)!r}, encoding='cp1252', dtype=str,"
+            reader += " keep_default_na=False)"
             raise DataError(
-                f"{error}, or read it as Windows writes: qv.from_df({reader},"
+                f"{error}, or read it as Windows writes: import pandas as pd; qv.from_df({reader},"
                 f" images={str(path.parent)!r})"
             ) from error
         raise
@@ -74,7 +76,13 @@ def read_table(path: Path) -> Rows:
         blank = re.search(r"\S\s+\S", first)
         rows = _blanks(lines[head:]) if blank else Rows(*csv_rows(body, path))
     else:
-        rows = Rows(*csv_rows(body, path, separator=_separator(lines[head : head + 50])))
+        separator = _separator(lines[head : head + 50])
+        rows = Rows(*csv_rows(body, path, separator=separator), separator)
+    if body.count('"') % 2 and rows.cells and any("\n" in cell for cell in rows.cells[-1]):
+        raise DataError(
+            f"expected each quote in {path} to be closed, got one that is not, in row"
+            f" {rows.numbers[-1] + head}, which takes in all after it; close it, or take it out"
+        )
     if head:
         rows = _titled(rows, title, head)
     if not rows.cells:
@@ -130,8 +138,8 @@ def _titled(rows: Rows, title: str, head: int) -> Rows:
     words = [word.strip() for word in re.split(r"[,;\t|]", title) if word.strip()]
     words = words if len(words) > 1 else title.split()
     if rows.cells and len(words) == len(rows.cells[0]) > 1:
-        return Rows([words, *rows.cells], [head, *numbers])
-    return Rows(rows.cells, numbers)
+        return replace(rows, cells=[words, *rows.cells], numbers=[head, *numbers])
+    return replace(rows, numbers=numbers)
 
 
 def _separator(lines: Sequence[str]) -> str:
@@ -163,7 +171,7 @@ def _blanks(lines: Sequence[str]) -> Rows:
         width, n = widths.most_common(1)[0]
         even = 20 * n >= 19 * len(texts)
         cells = [text.split() if even else text.rsplit(None, 1) for text in texts]
-        return Rows(cells, numbers)
+        return Rows(cells, numbers, r"\s+")
     names = [match[1] for match in body if match]
     rests = [(match[2] or "").split() for match in body if match]
     leads = [name.split(None, 1) for name in names]
@@ -183,7 +191,7 @@ def _blanks(lines: Sequence[str]) -> Rows:
         rest = (match[2] or "").split() if parted else [match[2]] if match[2] else []
         lead = match[1].split(None, 1) if before else [match[1]]
         cells.append([cell.strip("\"'") for cell in (*lead, *rest)])
-    return Rows(cells, numbers)
+    return Rows(cells, numbers, r"\s+")
 
 
 def _evened(rows: Rows) -> Rows:
@@ -192,19 +200,20 @@ def _evened(rows: Rows) -> Rows:
     if len(widths) == 1:
         return rows
     most = widths.most_common(1)[0][0]
+    full = [[cell for cell in row if cell] for row in rows.cells]
+    if len(set(map(len, full))) == 1 and len(full[0]) > 1:
+        return replace(rows, cells=full)
     cells = []
     for row in rows.cells:
         while len(row) > most and not row[-1]:
             row = row[:-1]
-        if len(row) > most and len(full := [cell for cell in row if cell]) == most:
-            row = full
         cells.append(row)
     if len(cells) > 2 and len(cells[0]) == most - 1 and all(len(r) == most for r in cells[1:]):
         if any(row[-1] for row in cells[1:]):
             cells[0] = ["", *cells[0]]
         else:
             cells = [cells[0], *(row[:-1] for row in cells[1:])]
-    return Rows(cells, rows.numbers)
+    return replace(rows, cells=cells)
 
 
 def without_bad(rows: Rows, path: Path, call: Call, max_bad: float) -> Rows:

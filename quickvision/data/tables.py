@@ -19,6 +19,7 @@ from quickvision.data.columns import (
     Columns,
     file_column,
     held,
+    how_to_split,
     label_columns,
     pick,
     split_columns,
@@ -71,7 +72,7 @@ def list_csv(
         header = by_name or not _names_picture(rows.cells[0], cells, direct)
     rows, names = named(rows, path, header=header)
     frame = pd.DataFrame(rows.cells, columns=names, dtype=object)
-    table = Table(frame, rows.numbers, str(path), call, str(base))
+    table = Table(frame, rows.numbers, str(path), call, str(base), rows.separator)
     found_by = Call(call.door, {**shown, "header": None, "groups": None})()
     listing, labels = _list(table, cells, asked, found_by)
     if beside and asked.valid_col is None and listing.held is None:
@@ -96,11 +97,11 @@ def list_df(df: pd.DataFrame, *, images: str | Path = ".", **columns: Any) -> Li
     base = images_folder(as_path(images, "images"), Path())
     call = Call("qv.from_df(df", {"images": str(images), **asdict(asked)})
     table = Table(frame, list(df.index), "the table", call, str(images))
-    listing, labels = _list(
-        table, Cells(base, base, (), asked.suffix, "the table", call), asked, ""
-    )
+    cells = Cells(base, base, (), asked.suffix, "the table", call, of_frame=True)
+    listing, labels = _list(table, cells, asked, "")
+    kinds = df[list(labels.columns)].dtypes
     lost = sum(df[column].isna().sum() for column in labels.columns)
-    if lost and all(df[column].dtype == object for column in labels.columns):
+    if lost and all(str(kind) in ("object", "str", "string") for kind in kinds):
         warn(
             f"{lost:,} of {len(df):,} rows of the table have no label, but NaN: pandas takes NA,"
             " null and None for it; where these are labels, pd.read_csv(..., keep_default_na=False)"
@@ -143,13 +144,12 @@ def _list(table: Table, cells: Cells, asked: Columns, found_by: str) -> tuple[Li
     sides = split_columns(table, {fn_col, valid_col, groups, *labels.columns})
     if sides and valid_col is None:
         warn(
-            f"{table.column(sides[0])} is not used; valid_col={sides[0]!r} splits by it:"
-            f" {table.call(valid_col=sides[0])}"
+            f"{table.column(sides[0])} is not used; {how_to_split(table, sides[0], fn_col, labels)}"
         )
     held_out = None if valid_col is None else held(table, valid_col, fn_col, labels)
     texts = table.frame[fn_col].tolist()
     files = cells.find_all(texts)
-    root = root_of(files, cells)
+    root = root_of(texts, files, cells)
     names, missing = names_below(texts, files, root, cells)
     texts = [unicodedata.normalize("NFC", text) for text in labels.texts]
     first = _first_rows(table, names, texts)

@@ -40,6 +40,7 @@ class Table:
         name: What it is called in messages: its path, or "the table".
         call: The door that it came through.
         folder: Where its pictures are, for calls of `from_df`.
+        separator: What is between its cells, for pandas.
     """
 
     frame: pd.DataFrame
@@ -47,6 +48,7 @@ class Table:
     name: str
     call: Call
     folder: str = "."
+    separator: str = ","
 
     def column(self, column: object) -> str:
         """Name a column in words."""
@@ -62,8 +64,12 @@ class Table:
         """Return the line that reads it with pandas, as text, as it is here."""
         if not self.call.door.startswith("qv.from_csv("):
             return "df = df.copy()"
-        head = "" if isinstance(self.frame.columns[0], str) else ", header=None"
+        named = isinstance(self.frame.columns[0], str)
+        skip = int(str(self.numbers[0])) - 1 - named if len(self.numbers) else 0
+        more = "" if named else ", header=None"
+        more += f", skiprows={skip}" if skip > 0 else ""
+        more += "" if self.separator == "," else f", sep={self.separator!r}"
         return (
-            f"df = pd.read_csv({self.name!r}, sep=None, engine='python', dtype=str,"
-            f" keep_default_na=False{head})"
+            f"import pandas as pd; df = pd.read_csv({self.name!r}, dtype=str,"
+            f" keep_default_na=False, skipinitialspace=True, on_bad_lines='skip'{more})"
         )

@@ -75,13 +75,14 @@ def test_a_column_says_who_is_held_out(cars, yes, no):
     assert list(same.valid.items) == list(dls.valid.items)
 
 
-@pytest.mark.filterwarnings("default::quickvision.DataWarning")
-def test_test_rows_beside_valid_rows_are_left_out(cars):
+def test_test_rows_beside_valid_rows_are_a_third_side(cars):
     side = lambda i: ",valid" if i < 6 else ",test" if i < 12 else ",train"  # noqa: E731
     csv = write(cars, ["file,label,split", *rows(more=side)])
-    with pytest.warns(qv.DataWarning, match="left out 6 of 30.*a test row"):
-        dls = qv.from_csv(csv, valid_col="split", size=32, bs=4)
-    assert (len(dls.train_ds), len(dls.valid_ds)) == (18, 6)
+    listing = list_csv(csv, valid_col="split")
+    assert listing.tests == [f"{i:03d}.png" for i in range(6, 12)]
+    assert not set(listing.tests) & set(listing.names)
+    assert (sum(listing.held), len(listing.names), listing.left_out) == (6, 24, {})
+    assert listing.split_from == f"column 'split' of {csv}"
 
 
 def test_a_column_of_groups(cars):
