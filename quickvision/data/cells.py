@@ -219,7 +219,8 @@ class Cells:
                 best, longest = [], tail
             if tail == longest:
                 best.append(name)
-        return _photos(best) if len(best) > 1 else best
+        best = _photos(best) if len(best) > 1 else best
+        return best if len(best) == 1 or longest or not tops else []
 
     def _other_side(self, tops: Sequence[str], own: Sequence[str]) -> bool:
         """Say whether a cell speaks of `train`, which is not there, and its picture of `test`."""

@@ -116,8 +116,8 @@ def one_hot(table: Table, hot: Sequence[Column], *, alone: bool) -> Labels | Non
     if (many := sums > 1).any():
         if not alone:
             return None
-        kinds = [list(ones.columns[row]) for row in ones[many].head(3).to_numpy()]
-        shown = some([" and ".join(map(str, kind)) for kind in kinds])
+        kinds = [list(ones.columns[row]) for row in ones[many].to_numpy()]
+        shown = some(dict.fromkeys(" and ".join(map(str, kind)) for kind in kinds))
         raise several_labels(
             f"the columns {shown} are 1 in one row, in {table.rows(list(many))} of {table.name}",
             f"name the one that counts, {table.call(label_col=hot[0])}, or leave these rows out",

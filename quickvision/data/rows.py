@@ -28,7 +28,7 @@ READERS = {
 }
 ENDS = "|".join(sorted(suffix[1:] for suffix in SUFFIXES))
 # A picture's name, which may hold blanks, and what comes after it.
-NAME = re.compile(rf"(.*?\.(?:{ENDS}))(?:\s+(.*))?$", re.IGNORECASE)
+NAME = re.compile(rf"(.*?\.(?:{ENDS})[\"']?)(?:\s+(.*))?$", re.IGNORECASE)
 SEPARATORS = ",;\t|"
 
 
