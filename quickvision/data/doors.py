@@ -38,8 +38,8 @@ def from_folder(path: str | Path, **kwargs: Any) -> DataLoaders:  # noqa: D417
         groups: Keep all pictures of one group (a patient, a car) on one side: a function from path
             to group, or a pattern with one group, as `r"^(patient\d+)_"`; a table's column.
         class_names: Names for labels that are numbers or codes: a CSV file with one name a row,
-            from 0 or from 1, with or without header, or with two columns, label and name; a list;
-            a dict.
+            from 0 or from 1, with or without header, or with two columns, label and name, or lines
+            such as `n01440764 tench`; a JSON file; a list; a dict.
         size: Pixels of the training pictures, a side or (height, width).
         resize: How a picture comes to that shape: "crop" (the middle, in training a random part),
             "squish" or "pad" (with black).
@@ -128,26 +128,33 @@ def from_csv(
     """Build `DataLoaders` from a CSV file with a row for each picture.
 
     Args:
-        csv: The file: UTF-8, separated by commas, semicolons, tabs or bars, read as text.
-        images: Folder of the pictures, seen from the file's own folder; by default that one, or the
-            folder in it that has the pictures of the first rows.
-        fn_col: Column of the file names, by name or by number from 0; by default the first that
-            names pictures which are there.
+        csv: The file: UTF-8, separated by commas, semicolons, tabs, bars or blanks, read as text.
+            Where it is called `train.csv`, a `valid.csv` (or `val`, `validation`) beside it is held
+            out, or a `test.csv` with labels, unless `valid` or `valid_col` says who is; where it
+            does not fit, that is said.
+        images: Folder of the pictures, seen from the file's own folder, and searched with all
+            folders in it; by default that one, or the one in it or beside it that has the pictures.
+        fn_col: Column of the file names, by name or by number from 0; by default the one that
+            names pictures which are there. They are found in any case and spelling, with another
+            suffix or without leading zeros (said), and by the end of a path of another machine.
         label_col: Column of the labels; by default the one called `label`, `class`, `category` or
-            the like, or the only one that is left.
-        valid_col: Column that says who is held out: yes or no, 1 or 0, train or valid. Rows of
-            `test`, beside others that are `valid`, are left out.
+            the like; columns of 0 and 1 with one 1 a row; or the only one left that is no id, no
+            patient and no measured number.
+        valid_col: Column that says who is held out: yes or no, 1 or 0 (the contrary where it is
+            called `train` or `is_train`), train or valid. Rows of `test`, beside others that are
+            `valid`, are a third side.
         header: Whether the first row names the columns; by default it does unless it names a
-            picture that is there.
+            picture.
         suffix: What the file names lack, as ".jpg"; by default it is found.
-        **kwargs: As in `from_folder`; `valid` and `groups` may name a column.
+        **kwargs: As in `from_folder`; `valid` and `groups` may name a column, and `max_bad` counts
+            rows with too many or too few cells, too, apart from the files.
 
     Returns:
         As `from_folder`.
 
     Raises:
         DataError: As `from_folder`; also where the table cannot be read, a column is not there, or
-            a picture has two labels.
+            a picture has several labels.
         ValueError: As `from_folder`.
     """
     valid_col, groups, asked = _columns(valid_col, kwargs)
@@ -180,7 +187,7 @@ def from_df(
 
     Args:
         df: The table; it stays as it is.
-        images: Folder that the file names are seen from.
+        images: Folder that the file names are seen from, searched with all folders in it.
         fn_col: See `from_csv`, here and below.
         label_col: Column of the labels.
         valid_col: Column that says who is held out.
