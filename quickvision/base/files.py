@@ -105,10 +105,12 @@ def read_text(path: Path, *, errors: str = "strict") -> str:
         content = path.read_bytes()
         wide = content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
         return content.decode("utf-16" if wide else "utf-8-sig", errors)
-    except (OSError, UnicodeError) as error:
+    except FileNotFoundError as error:
         beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        hint = "; Excel saves it as 'CSV UTF-8'"
-        hint = hint if path.exists() else did_you_mean(path.name, beside)
+        hint = did_you_mean(path.name, beside) or f"; the working folder is {Path.cwd()}"
+        raise DataError(f"expected a CSV file, got nothing at {path}{hint}") from error
+    except (OSError, UnicodeError) as error:
+        hint = "; Excel saves it as 'CSV UTF-8'" if isinstance(error, UnicodeError) else ""
         raise DataError(f"expected a CSV file in UTF-8, got {path}: {error}{hint}") from error
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from quickvision.base.errors import DataError, did_you_mean, expect, some
 from quickvision.data.cells import EXACT, LOOKED_AT, MASKS, NUMBER, Cells
 from quickvision.data.marks import (
+    FEWEST,
     INDEX_NAMES,
     Labels,
     is_hot,
@@ -25,7 +26,7 @@ from quickvision.data.wording import Column, Table
 
 SPLIT_NAMES = ("is_valid", "valid", "split", "set", "subset", "data_set", "dataset", "fold")
 LABEL_NAMES = ("label", "labels", "class", "classes", "category", "target", "species", "breed")
-ALSO_LABELS = ("class_name", "label_name", "category_name", "class_id", "label_id", "category_id")
+ALSO_LABELS = {f"{one}{two}" for one in ("class", "label", "category") for two in ("name", "id")}
 YES = {"true", "yes", "y", "1", "1.0", "dev", *VALID_NAMES, *TEST_NAMES}
 NO = {"false", "no", "n", "0", "0.0", *TRAIN_NAMES}
 PICTURE_NAMES = re.compile(r"image|img|pic|photo|file|path|fname|jpe?g|png", re.I)
@@ -69,12 +70,14 @@ def file_column(table: Table, cells: Cells) -> Column:
         DataError: None does, or several do that name different ones.
     """
     frame = table.frame.iloc[:: max(1, len(table.frame) // LOOKED_AT)].head(LOOKED_AT)
+    columns = [c for c in frame.columns if 2 * frame[c].nunique() > len(frame)]
+    columns = columns if columns and len(frame) >= FEWEST else list(frame.columns)
     best: tuple[float, dict[Column, list[str]]] = (0, {})
     for level in range(EXACT, NUMBER + 1):
-        found = {column: [cells.find(c, level) for c in frame[column]] for column in frame.columns}
-        hits = {column: sum(map(bool, files)) for column, files in found.items()}
+        found = {column: [cells.find(c, level) for c in frame[column]] for column in columns}
+        hits = {column: len(set(files) - {""}) for column, files in found.items()}
         most = max(hits.values())
-        near = {column: found[column] for column in frame.columns if 2 * hits[column] > most}
+        near = {column: found[column] for column in columns if 2 * hits[column] > most}
         if most > best[0]:
             best = (most, near)
         if 2 * most >= len(frame):
@@ -138,7 +141,7 @@ def label_columns(table: Table, asked: Column | None, taken: Collection[Column |
         return labels_of(table, asked)
     free = [column for column in table.frame.columns if column not in taken]
     known = [c for c in free if str(c).strip().casefold() in LABEL_NAMES]
-    known = known or [c for c in free if str(c).strip().casefold() in ALSO_LABELS]
+    known = known or [c for c in free if re.sub("[^a-z]", "", str(c).casefold()) in ALSO_LABELS]
     if len(known) > 1 and (same := _same_classes(table.frame, known)) is not None:
         known = [same]
     if len(known) == 1:
@@ -154,16 +157,16 @@ def label_columns(table: Table, asked: Column | None, taken: Collection[Column |
         rest = [same] if same is not None else rest
     if len(rest) == 1:
         if why := unfit_label(table.frame[rest[0]], rest[0]):
+            way = f"where these are the classes, say so: {table.call(label_col=rest[0])}"
+            way = _elsewhere(table) if why.endswith("an id") else way
             raise DataError(
-                f"expected a column of labels in {table.name}, got only {rest[0]!r}, {why}; where"
-                f" these are the classes, say so: {table.call(label_col=rest[0])}"
+                f"expected a column of labels in {table.name}, got only {rest[0]!r}, {why}; {way}"
             )
         return labels_of(table, rest[0])
     if not rest:
         raise DataError(
             f"expected a column of labels in {table.name}, got only {list(table.frame.columns)};"
-            " where folders or names hold the labels, ask them:"
-            f" qv.load_data({table.folder!r})"
+            f" {_elsewhere(table)}"
         )
     shares = all(all(is_share(cell) for cell in table.frame[column]) for column in rest)
     largest = (
@@ -175,6 +178,10 @@ def label_columns(table: Table, asked: Column | None, taken: Collection[Column |
         f"expected to see which column holds the labels, got {rest}; say label_col=, as"
         f" {table.call(label_col=rest[0])}{largest if shares else ''}"
     )
+
+
+def _elsewhere(table: Table) -> str:
+    return f"where folders or names hold the labels, ask them: qv.load_data({table.folder!r})"
 
 
 def _same_classes(frame: pd.DataFrame, columns: Sequence[Column]) -> Column | None:

@@ -20,7 +20,7 @@ WHO = re.compile(
 )
 MEASURES = re.compile(
     r"(^|[-_ ])(age|year|month|date|time|timestamp|width|height|size|area|lat|lon(gitude)?|"
-    r"latitude|count|weight|confidence|score|xmin|xmax|ymin|ymax)$",
+    r"latitude|count|weight|confidence|score|[xy](min|max)|(roi|bbox|box)[-_. ]?\w*|[xy][12])$",
     re.I,
 )
 ONES, ZEROS = {"1", "1.0", "true"}, {"0", "0.0", "false"}
@@ -95,7 +95,7 @@ def unfit_label(column: pd.Series, name: Column) -> str:
 def is_hot(column: pd.Series) -> bool:
     """Say whether a column holds only 0 and 1, or true and false."""
     kinds = {cell.casefold() for cell in set(column)}
-    return bool(kinds & ONES) and kinds <= ONES | ZEROS | {""}
+    return bool(kinds - {""}) and kinds <= ONES | ZEROS | {""}
 
 
 def one_hot(table: Table, hot: Sequence[Column], *, alone: bool) -> Labels | None:

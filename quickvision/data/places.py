@@ -48,7 +48,9 @@ def guess_images(
     inside = _folders(own)
     beside = [p for p in _folders(own / "..") if PICTURES.match(p.name)]
     step = max(1, len(rows) // LOOKED_AT)
-    picked = [cell for row in [*rows[:2], *rows[2::step][:LOOKED_AT]] for cell in row]
+    columns = list(zip(*[*rows[:2], *rows[2::step][:LOOKED_AT]], strict=True))
+    many = [column for column in columns if 2 * len(set(column)) > len(column)]  # labels repeat
+    picked = [cell for column in many or columns for cell in column]
     cells = list(dict.fromkeys(cell for cell in picked if cell and not _is_whole(cell)))
     tried = Cells(own, own, (), suffix, str(csv), call)
     for folders in ([own, *inside], [own / "..", *beside]):

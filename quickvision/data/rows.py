@@ -175,7 +175,7 @@ def _blanks(lines: Sequence[str]) -> Rows:
     names = [match[1] for match in body if match]
     rests = [(match[2] or "").split() for match in body if match]
     leads = [name.split(None, 1) for name in names]
-    before = all(len(lead) == 2 for lead in leads) and (
+    before = all(len(lead) == 2 and "/" not in lead[0] for lead in leads) and (
         not any(rests) or all(lead[0].isdecimal() for lead in leads)
     )
     widths = Counter(map(len, rests))

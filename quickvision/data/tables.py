@@ -69,7 +69,10 @@ def list_csv(
     if header is None:
         picks = (asked.fn_col, asked.label_col, asked.valid_col, asked.groups)
         by_name = any(isinstance(column, str) for column in picks)
-        header = by_name or not _names_picture(rows.cells[0], cells, direct)
+        first, *others = rows.cells
+        counted = first == [str(i) for i in range(len(first))]  # as pandas names columns
+        counted = counted and any(row[0] == "0" for row in others)
+        header = by_name or counted or not _names_picture(first, cells, direct)
     rows, names = named(rows, path, header=header)
     frame = pd.DataFrame(rows.cells, columns=names, dtype=object)
     table = Table(frame, rows.numbers, str(path), call, str(base), rows.separator)

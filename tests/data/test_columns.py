@@ -128,3 +128,32 @@ def test_a_table_of_names_alone(tmp_path):
     files(tmp_path, [f"a/{i}.jpg" for i in range(3)])
     with pytest.raises(qv.DataError, match=r"expected a column of labels .*qv.load_data\('.*'\)"):
         list_csv(table(tmp_path / "t.csv", ["file", *(f"a/{i}.jpg" for i in range(3))]))
+
+
+def test_labels_that_happen_to_name_pictures_are_not_the_pictures(tmp_path):
+    files(tmp_path, [f"images/{i}.jpg" for i in range(N)])
+    rows = [f"/far/away/images/{i}.jpg,{i % 2}" for i in range(N)]
+    path = table(tmp_path / "t.csv", ["id,label", *rows])
+    for options in ({}, {"images": "images"}):
+        assert set(list_csv(path, **options).labels) == {"0", "1"}
+    gone = table(tmp_path / "u.csv", ["id,label", *(f"q{i}.jpg,{i % 2}" for i in range(N))])
+    with pytest.raises(qv.DataError, match=r"names pictures in .*, got none .* no 'q0.jpg' there"):
+        list_csv(gone)
+
+
+def test_corners_of_boxes_are_no_labels(listed):  # noqa: F811
+    row = lambda i: f"{i % 7},{i % 9},{i % 5},{i % 3}"  # noqa: E731
+    assert len(set(listed("Roi.X1,xmin,x2,kind", row).labels)) == 3
+
+
+def test_the_header_of_a_frame_without_names(tmp_path):
+    files(tmp_path, [f"{i}.jpg" for i in range(N)])
+    path = table(tmp_path / "t.csv", ["0,1", *(f"{i},{kinds(i)}" for i in range(N))])
+    assert set(list_csv(path).labels) == {"x", "y"}
+
+
+def test_a_table_of_ids_alone_is_sent_to_the_folders(tmp_path):
+    files(tmp_path, [f"a/x {i}.jpg" for i in range(N)])
+    path = table(tmp_path / "t.txt", [f"{i + 1} a/x {i}.jpg" for i in range(N)])
+    with pytest.raises(qv.DataError, match=r"which is an id; where folders or names hold"):
+        list_csv(path)

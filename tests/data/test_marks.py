@@ -69,6 +69,11 @@ def test_flags_beside_words_are_no_classes(listed):
         listed("flag,other,word", lambda i: f"{i % 2},{int(i % 3 == 0)},{'xyz'[i % 3]}")
 
 
+def test_a_class_without_pictures_is_one_of_the_columns(listed):
+    listing = listed("rust,scab,none", lambda i: f"{hot(i, 2, 2)},0")
+    assert set(listing.labels) == {"rust", "scab"}
+
+
 def test_a_single_column_of_ones_is_a_label(listed):
     assert set(listed("has_cactus", lambda i: i % 2).labels) == {"0", "1"}
 

@@ -29,6 +29,7 @@ def read(tmp_path, *lines, encoding="utf-8"):
         (["7 a.jpg 0", "8 b.jpg 1"], [["7", "a.jpg", "0"], ["8", "b.jpg", "1"]]),
         (["file label", "a 1.jpg 0"], [["file", "label"], ["a 1.jpg", "0"]]),
         (["pug_1 1 2", "pug_2 1 2"], [["pug_1", "1", "2"], ["pug_2", "1", "2"]]),
+        (["x/a b 1.jpg", "y/c 2.jpg"], [["x/a b 1.jpg"], ["y/c 2.jpg"]]),
         (['"a b.jpg" 0', "c.JPG 1"], [["a b.jpg", "0"], ["c.JPG", "1"]]),
     ],
 )
