@@ -56,15 +56,16 @@ def list_csv(
         **columns: Those of `Columns`.
     """
     path, asked = as_path(csv, "csv"), Columns(**columns)
-    shown = {"images": images and str(images), "header": header, **asdict(asked)}
+    where = None if images is None else as_path(images, "images")
+    shown = {"images": where and str(images), "header": header, **asdict(asked)}
     call = Call(f"qv.from_csv({str(csv)!r}", shown)
     rows = without_bad(read_table(path), path, call, max_bad)
-    if images is None:
+    if where is None:
         base, direct = guess_images(rows.cells, asked.suffix, path, call)
         near = (path.parent, _tidy(path.parent / ".."))
         cells = Cells(base, path.parent, near, asked.suffix, str(path), call)
     else:
-        base, direct = images_folder(as_path(images, "images"), path.parent), False
+        base, direct = images_folder(where, path.parent), False
         cells = Cells(base, base, (), asked.suffix, str(path), call)
     if header is None:
         picks = (asked.fn_col, asked.label_col, asked.valid_col, asked.groups)
