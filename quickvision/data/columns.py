@@ -168,6 +168,9 @@ def label_columns(table: Table, asked: Column | None, taken: Collection[Column |
             f"expected a column of labels in {table.name}, got only {list(table.frame.columns)};"
             f" {_elsewhere(table)}"
         )
+    worded = [c for c in rest if not all(map(is_number, set(table.frame[c])))]
+    if len(worded) == 1 and not any(isinstance(column, str) for column in rest):
+        return labels_of(table, worded[0])  # `val_1.JPEG n01443537 0 32 44 62`
     shares = all(all(is_share(cell) for cell in table.frame[column]) for column in rest)
     largest = (
         f"; where these are shares, take the largest: {table.as_frame()}; df['label'] ="
@@ -201,7 +204,8 @@ def _word(cell: object) -> str:
 
 def _says_train(name: Column) -> bool:
     """Say whether a column is named after the train side: `is_train`, `Train`, `training set`."""
-    return _word(name).removeprefix("is_").removeprefix("in_").removeprefix("is") in TRAIN_NAMES
+    words = _word(name).removeprefix("is").split("_")
+    return bool({"train", "training"} & set(words)) and not set(words) & {*VALID_NAMES, *TEST_NAMES}
 
 
 def _is_split(column: pd.Series, name: Column) -> bool:

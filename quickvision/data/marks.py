@@ -153,8 +153,7 @@ def check_single(table: Table, column: Column, kinds: Collection[str]) -> None:
         marked = [cell in combined for cell in table.frame[column]]
         shown = some([repr(kind) for kind in sorted(combined)])
         raise several_labels(
-            f"{shown} in {table.column(column)}, in {table.rows(marked)}, where the parts are"
-            " labels too",
+            f"{shown} in {table.column(column)}, in {table.rows(marked)}, put together of others",
             f"leave these rows out, or make each combination a class: {table.as_frame()};"
             f" df[{column!r}] = df[{column!r}].str.replace({separator!r}, '_and_', regex=False);"
             f" qv.from_df(df, images={table.folder!r}, label_col={column!r})",
@@ -170,10 +169,12 @@ def _combined(kinds: Collection[str], separator: str) -> set[str]:
     parts = {}
     for kind in kinds:
         if separator in kind:
-            words = [word.strip() for word in kind.split(separator)]
+            words = [word.strip(" '\"[]") for word in kind.split(separator)]
             if len(words := [word for word in words if word]) > 1:
                 parts[kind] = words
-    alone = set(kinds) - set(parts)
+    if separator == "," and (lists := {kind for kind in parts if kind[0] + kind[-1] == "[]"}):
+        return lists
+    alone = {kind.strip(" '\"[]") for kind in set(kinds) - set(parts)}
     known = {kind for kind, words in parts.items() if alone.issuperset(words)}
     if separator == " ":
         return known if len(known) > 1 and len(known) >= 0.8 * len(parts) else set()

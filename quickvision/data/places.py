@@ -87,9 +87,10 @@ def _best(hits: dict[Path, set[str]], csv: Path, call: Call) -> Path:
     if len(set.union(*hits.values())) > most and not set.intersection(*(hits[f] for f in best)):
         return csv.parent  # parts of one data set
     names = [folder.name for folder in best]
+    likely = next(filter(PICTURES.match, names), names[0])
     raise DataError(
         f"expected the pictures of {csv} in one folder, got them in each of"
-        f" {some(names)}; say images=, as {call(images=names[-1])}"
+        f" {some(names)}; say images=, as {call(images=likely)}"
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from quickvision.base.errors import DataError, as_path, some, warn
-from quickvision.data.cells import NAME, STEM, Cells, split_end
+from quickvision.data.cells import LOOKED_AT, NAME, STEM, Cells, split_end
 from quickvision.data.columns import (
     Columns,
     file_column,
@@ -102,7 +102,13 @@ def list_df(df: pd.DataFrame, *, images: str | Path = ".", **columns: Any) -> Li
     call = Call("qv.from_df(df", {"images": str(images), **asdict(asked)})
     table = Table(frame, list(df.index), "the table", call, str(images))
     cells = Cells(base, base, (), asked.suffix, "the table", call, of_frame=True)
-    listing, labels = _list(table, cells, asked, "")
+    try:
+        listing, labels = _list(table, cells, asked, "")
+    except DataError as error:
+        if all(isinstance(name, str) for name in df.index[:LOOKED_AT]):
+            way = f"qv.from_df(df.reset_index(), images={str(images)!r})"
+            raise DataError(f"{error}; where the index names the pictures: {way}") from error
+        raise
     kinds = df[list(labels.columns)].dtypes
     lost = sum(df[column].isna().sum() for column in labels.columns)
     if lost and all(str(kind) in ("object", "str", "string") for kind in kinds):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
 import quickvision as qv
@@ -23,6 +24,9 @@ def kinds(i):
         ("isTrain", "no", "yes"),
         ("Training", "0.0", "1.0"),
         ("Is Train", "n", "y"),
+        ("train_split", "0", "1"),
+        ("in_training_set", "0", "1"),
+        ("train_or_valid", "1", "0"),
         ("is_train", "valid", "train"),
         ("is_valid", "1", "0"),
         ("is_test", "True", "False"),
@@ -157,3 +161,17 @@ def test_a_table_of_ids_alone_is_sent_to_the_folders(tmp_path):
     path = table(tmp_path / "t.txt", [f"{i + 1} a/x {i}.jpg" for i in range(N)])
     with pytest.raises(qv.DataError, match=r"which is an id; where folders or names hold"):
         list_csv(path)
+
+
+def test_a_list_without_a_header_whose_only_words_are_labels(tmp_path):
+    files(tmp_path, [f"images/v_{i}.JPEG" for i in range(N)])
+    rows = [f"v_{i}.JPEG\tn0{i % 2}\t{i % 3}\t{i % 7}\t62" for i in range(N)]
+    assert set(list_csv(table(tmp_path / "val.txt", rows)).labels) == {"n00", "n01"}
+
+
+def test_a_frame_whose_index_names_the_pictures(tmp_path):
+    files(tmp_path, [f"x{i}.jpg" for i in range(N)])
+    df = pd.DataFrame({"label": [0, 1] * 10}, index=[f"x{i}.jpg" for i in range(N)])
+    with pytest.raises(qv.DataError, match=r"index names the pictures: .*df.reset_index\(\)"):
+        list_df(df, images=tmp_path)
+    assert len(list_df(df.reset_index(), images=tmp_path).names) == N
