@@ -77,12 +77,20 @@ class Index:
             folded = fold(name)
             top, _, last = folded.rpartition("/")
             stem = split_end(last)[0]
-            self.maps[NAME].setdefault(last, []).append(name)
-            self.maps[STEM].setdefault(stem, []).append(name)
+            keys = {NAME: last, STEM: stem}
             if stem.isdecimal():
-                self.maps[NUMBER].setdefault(stem.lstrip("0"), []).append(name)
+                keys[NUMBER] = stem.lstrip("0")
+            near = f"{top.rpartition('/')[2]}/"  # `1.jpg` of one folder among a thousand
+            for level, key in keys.items():
+                self.maps[level].setdefault(key, []).append(name)
+                self.maps[level].setdefault(near + key, []).append(name)
             if top not in self.folders:
                 self.folders.update((top, *top.split("/")))
+
+    def find(self, level: int, key: str, tops: Sequence[str]) -> list[str]:
+        """Return the pictures of a key, those in a folder of the last name where there are some."""
+        near = self.maps[level].get(f"{tops[-1]}/{key}") if tops else None
+        return near or self.maps[level].get(key, [])
 
 
 class Cells:
@@ -182,13 +190,15 @@ class Cells:
 
         `test/1.jpg` beside `train/1.jpg` is another picture: what `train` lacks is not in `test`.
         """
-        shun: set[str] = set()
+        homes: dict[str, set[str]] = {}
         for file in found:
             top, _, last = file.replace(os.sep, "/").rpartition("/")
-            for name in self.index.maps[STEM].get(split_end(fold(last))[0], ()):
-                folder = os.path.dirname(name)
-                if folder not in shun and os.path.join(self.walk, folder).rstrip("/\\") != top:
-                    shun.add(folder)
+            homes.setdefault(split_end(fold(last))[0], set()).add(top)
+        shun: set[str] = set()
+        for stem, tops in homes.items():
+            folders = set(map(os.path.dirname, self.index.maps[STEM].get(stem, ())))
+            whole = ((folder, os.path.join(self.walk, folder)) for folder in folders - shun)
+            shun |= {f for f, path in whole if path.replace(os.sep, "/").rstrip("/") not in tops}
         return shun
 
     def _alike(self, cell: str, level: int, shun: Collection[str]) -> list[str]:
@@ -200,12 +210,12 @@ class Cells:
             last += (
                 "" if self.suffix is None or last.endswith(fold(self.suffix)) else fold(self.suffix)
             )
-            found = self.index.maps[NAME].get(last, [])
+            found = self.index.find(NAME, last, tops)
         elif level == STEM:
-            found = self.index.maps[STEM].get(stem, []) if self.suffix is None and stem else []
+            found = self.index.find(STEM, stem, tops) if self.suffix is None and stem else []
         else:
             number = stem.lstrip("0") if stem.isdecimal() else None
-            found = self.index.maps[NUMBER].get(number, []) if number is not None else []
+            found = self.index.find(NUMBER, number, tops) if number is not None else []
             ends = fold(self.suffix or end)
             found = [name for name in found if not ends or fold(name).endswith(ends)]
         best: list[str] = []
