@@ -120,7 +120,7 @@ class Cells:
         self.base, self.name, self.call, self.of_frame = base, name, call, of_frame
         self.shown = walk
         self.walk = os.path.abspath(walk)
-        self.folders = [os.path.abspath(folder) for folder in (base, *beside)]
+        self.folders = list(dict.fromkeys(map(os.path.abspath, (base, *beside))))
         self.suffix = suffix if suffix is None or suffix[:1] in (".", "") else f".{suffix}"
         self.above = fold(self.walk.replace(os.sep, "/")).split("/")
         self._index: Index | None = None
@@ -159,7 +159,9 @@ class Cells:
         for cell in cells:
             there = look(cell, self.ends(cell, EXACT), self.folders[0])
             there = there or look(cell, self.ends(cell, ENDED), self.folders[0])
-            found.append(there or self.find(cell, EXACT) or self.find(cell, ENDED))
+            if not there and len(self.folders) > 1 and cell[:1] not in ("/", "\\"):
+                there = self.find(cell, EXACT) or self.find(cell, ENDED)
+            found.append(there)
         lost = [i for i, file in enumerate(found) if cells[i] and not file]
         if lost:
             self._find_lost(cells, found, lost)
