@@ -176,3 +176,17 @@ def same(one, two):
     files = [run.path / "checkpoints" / "best.pth" for run in (one, two)]
     a, b = (torch.load(file, weights_only=True)["model"] for file in files)
     assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def files(root, names):
+    """Files of these names below a folder, each with bytes of its own: names to be found."""
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(name.encode())
+
+
+def table(path, lines, encoding="utf-8"):
+    """A file of these lines."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(("\n".join(lines) + "\n").encode(encoding))
+    return path

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
+import io
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -87,19 +89,63 @@ def read_rows(path: Path, *, errors: str = "strict") -> list[list[str]]:
     Raises:
         DataError: It does not exist, is empty or is no text in UTF-8.
     """
-    try:
-        with open(path, newline="", encoding="utf-8-sig", errors=errors) as file:
-            first = file.readline()
-            file.seek(0)
-            rows = list(csv.reader(file, delimiter=max(",;\t|", key=first.count)))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        hint = "; Excel saves it as 'CSV UTF-8'"
-        hint = hint if path.exists() else did_you_mean(path.name, beside)
-        raise DataError(f"expected a CSV file in UTF-8, got {path}: {error}{hint}") from error
-    rows = [row for row in ([cell.strip() for cell in row] for row in rows) if any(row)]
-    if rows and rows[0][0].casefold() == "sep=":
-        del rows[0]
+    rows = csv_rows(read_text(path, errors=errors), path)[0]
     if not rows:
         raise DataError(f"expected rows in {path}, got an empty file")
     return rows
+
+
+def read_text(path: Path, *, errors: str = "strict") -> str:
+    """Read a file as text in UTF-8, or in UTF-16 where it begins as Excel's "Unicode text" does.
+
+    Raises:
+        DataError: It does not exist, or is no such text.
+    """
+    try:
+        content = path.read_bytes()
+        wide = content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        return content.decode("utf-16" if wide else "utf-8-sig", errors)
+    except FileNotFoundError as error:
+        beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        hint = did_you_mean(path.name, beside) or f"; the working folder is {Path.cwd()}"
+        raise DataError(f"expected a CSV file, got nothing at {path}{hint}") from error
+    except (OSError, UnicodeError) as error:
+        hint = "; Excel saves it as 'CSV UTF-8'" if isinstance(error, UnicodeError) else ""
+        raise DataError(f"expected a CSV file in UTF-8, got {path}: {error}{hint}") from error
+
+
+def csv_rows(
+    text: str, path: Path, *, separator: str | None = None
+) -> tuple[list[list[str]], list[int]]:
+    """Split text into rows of stripped cells, and say in which line each row starts, from 1.
+
+    Args:
+        text: The text, whose separator is looked for as `read_rows` says.
+        path: The file, for messages.
+        separator: What is between cells, where it is known.
+
+    Raises:
+        DataError: A cell has no end, as after a quote that is never closed.
+    """
+    rows: list[list[str]] = []
+    lines: list[int] = []
+    start, end = 1, text.find("\n")
+    first = text if end < 0 else text[:end]
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=separator or max(",;\t|", key=first.count)
+    )
+    try:
+        for row in reader:
+            cells = [cell.strip() for cell in row]
+            if any(cells):
+                rows.append(cells)
+                lines.append(start)
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(
+            f"expected rows of cells in {path}, got from line {start} on: {error}; look for a"
+            " quote that is not closed"
+        ) from error
+    if rows and rows[0][0].casefold() == "sep=":
+        del rows[0], lines[0]
+    return rows, lines

@@ -17,7 +17,14 @@ Knows no model, and never writes into the folder of pictures.
     class_folders class folders, listed
     findings   what can be wrong, finding by finding; pictures that are there twice
     holdout    who is held out, in whatever way it is said; `split.csv`
-    tables     a CSV file or a DataFrame, and the files that its cells name
+    wording    a table in messages: its columns and rows, and calls that can be pasted
+    rows       a table's text, its rows and their numbers; files that are no text
+    cells      from a cell of a table to the picture that it names
+    places     which folder a table's pictures are in
+    marks      several labels in a cell; columns of 0 and 1 that are classes; ids that are none
+    columns    which column says what: pictures, labels, who is held out
+    joins      two listings as one, the second held out
+    tables     a CSV file or a DataFrame as a listing; a second table beside it
     layouts    look at a path, say how it is labelled
     understood what was understood of a data set, in a few lines
     loaders    from a listing to `DataLoaders`; what is left out: `dls.skipped`

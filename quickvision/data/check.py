@@ -169,7 +169,8 @@ def check(
     if isinstance(data, DataLoaders):
         listing = _known(data)
     else:
-        listing = find_listing(data, pat=pat, valid=asked.valid, groups=groups)
+        how = {"valid": asked.valid, "groups": groups, "max_bad": max_bad}
+        listing = find_listing(data, pat=pat, **how)
     seen = examine(listing, asked, everything=True)
     listing, found = seen.listing, []
     lines = understood_of(data) if isinstance(data, DataLoaders) else Lines()

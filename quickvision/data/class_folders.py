@@ -8,13 +8,13 @@ from numbers import Real
 from pathlib import Path
 
 from quickvision.base.errors import DataError, some, warn
-from quickvision.data.folders import Sides
+from quickvision.data.folders import Look, Sides
 from quickvision.data.labels import FolderLabel, composed
 from quickvision.data.listing import Listing, counted, how_to_label, left_alone
 from quickvision.data.paths import Files, find_files, folder
 from quickvision.data.patterns import propose_pattern, raw
 from quickvision.data.sides import arrange
-from quickvision.data.tree import TEST, TRAIN, VALID, base, parent, side_of
+from quickvision.data.tree import TEST, TRAIN, VALID, Tree, base, parent, side_of
 
 _INNER = "the folders in each class folder that are called like a side"
 
@@ -159,6 +159,13 @@ def _no_classes(root: Path, files: Files, found: Sides) -> DataError:
         )
     if found.one_class:
         return one_class(root, found, len(here))
+    look = Look(root, Tree(files.names), top)
+    if "/" in here[0]:
+        return DataError(
+            f"expected class folders in {place}, got folders of pictures that are called like parts"
+            f" of a data set; if they are classes: {look.classes_call()}; if not,"
+            f" {how_to_label(root, place, files.others)}"
+        )
     return DataError(
         f"expected class folders in {place}, got {counted(here)};"
         f" {how_to_label(root, place, files.others)}"

@@ -17,8 +17,9 @@ from quickvision.data.layouts import find_listing
 from quickvision.data.listing import list_names, warn_of_unused
 from quickvision.data.loaders import load
 from quickvision.data.options import Options, ask
-from quickvision.data.sides import valid_folder
-from quickvision.data.tables import Column, list_csv, list_df
+from quickvision.data.sides import sides_may_be_found, valid_folder
+from quickvision.data.tables import list_csv, list_df
+from quickvision.data.wording import Column
 
 
 @delegates(Options)
@@ -42,8 +43,8 @@ def from_folder(path: str | Path, **kwargs: Any) -> DataLoaders:  # noqa: D417
         groups: Keep all pictures of one group (a patient, a car) on one side: a function from path
             to group, or a pattern with one group, as `r"^(patient\d+)_"`; a table's column.
         class_names: Names for labels that are numbers or codes: a CSV file with one name a row,
-            from 0 or from 1, with or without header, or with two columns, label and name; a list;
-            a dict.
+            from 0 or from 1, with or without header, or with two columns, label and name, or lines
+            such as `n01440764 tench`; a JSON file; a list; a dict.
         size: Pixels of the training pictures, a side or (height, width).
         resize: How a picture comes to that shape: "crop" (the middle, in training a random part),
             "squish" or "pad" (with black).
@@ -134,31 +135,47 @@ def from_csv(
     """Build `DataLoaders` from a CSV file with a row for each picture.
 
     Args:
-        csv: The file: UTF-8, separated by commas, semicolons, tabs or bars, read as text.
-        images: Folder of the pictures, seen from the file's own folder; by default that one, or the
-            folder in it that has the pictures of the first rows.
-        fn_col: Column of the file names, by name or by number from 0; by default the first that
-            names pictures which are there.
+        csv: The file: UTF-8, separated by commas, semicolons, tabs, bars or blanks, read as text.
+            Where it is called `train.csv`, a `valid.csv` (or `val`, `validation`) beside it is held
+            out, or a `test.csv` with labels, unless `valid` or `valid_col` says who is; where it
+            does not fit, that is said.
+        images: Folder of the pictures, seen from the file's own folder, and searched with all
+            folders in it; by default that one, or the one in it or beside it that has the pictures.
+        fn_col: Column of the file names, by name or by number from 0; by default the one that
+            names pictures which are there. They are found in any case and spelling, with another
+            suffix or without leading zeros (said), and by the end of a path of another machine.
         label_col: Column of the labels; by default the one called `label`, `class`, `category` or
-            the like, or the only one that is left.
-        valid_col: Column that says who is held out: yes or no, 1 or 0, train or valid. Rows of
-            `test`, beside others that are `valid`, are left out.
+            the like; columns of 0 and 1 with one 1 a row; or the only one left that is no id, no
+            patient and no measured number.
+        valid_col: Column that says who is held out: yes or no, 1 or 0 (the contrary where it is
+            called `train` or `is_train`), train or valid. Rows of `test`, beside others that are
+            `valid`, are a third side.
         header: Whether the first row names the columns; by default it does unless it names a
-            picture that is there.
+            picture.
         suffix: What the file names lack, as ".jpg"; by default it is found.
-        **kwargs: As in `from_folder`; `valid` and `groups` may name a column.
+        **kwargs: As in `from_folder`; `valid` and `groups` may name a column, and `max_bad` counts
+            rows with too many or too few cells, too, apart from the files.
 
     Returns:
         As `from_folder`.
 
     Raises:
         DataError: As `from_folder`; also where the table cannot be read, a column is not there, or
-            a picture has two labels.
+            a picture has several labels.
         ValueError: As `from_folder`.
     """
     valid_col, groups, asked = _columns(valid_col, kwargs)
     columns = {"fn_col": fn_col, "label_col": label_col, "valid_col": valid_col, "groups": groups}
-    return load(list_csv(csv, images=images, header=header, suffix=suffix, **columns), asked)
+    listing = list_csv(
+        csv,
+        images=images,
+        header=header,
+        suffix=suffix,
+        max_bad=asked.max_bad,
+        beside=sides_may_be_found(asked.valid),
+        **columns,
+    )
+    return load(listing, asked)
 
 
 @delegates(Options)
@@ -176,7 +193,7 @@ def from_df(
 
     Args:
         df: The table; it stays as it is.
-        images: Folder that the file names are seen from.
+        images: Folder that the file names are seen from, searched with all folders in it.
         fn_col: See `from_csv`, here and below.
         label_col: Column of the labels.
         valid_col: Column that says who is held out.
@@ -236,7 +253,8 @@ def load_data(
         ValueError: As `from_folder`.
     """
     asked = ask(kwargs)
-    listing = find_listing(path, pat=pat, valid=asked.valid, groups=asked.groups)
+    how = {"valid": asked.valid, "groups": asked.groups, "max_bad": asked.max_bad}
+    listing = find_listing(path, pat=pat, **how)
     warn_of_unused(listing, tests=False)
     dls = load(listing, asked)
     say(str(dls.understood), verbose=verbose)

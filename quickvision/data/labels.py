@@ -5,16 +5,19 @@ its own: loader processes pickle them. fastai reads their annotations, which it 
 no `from __future__ import annotations` here.
 """
 
+import json
 import os
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from quickvision.base.errors import DataError, as_path, expect, some, warn
-from quickvision.base.files import read_rows
+from quickvision.base.files import read_rows, read_text
 from quickvision.data.paths import relative
 
 
@@ -132,10 +135,11 @@ def read_class_names(
     A file (or a list) with one name a row counts the classes from 0 or from 1, with or without a
     header: whichever makes the rows and the labels fit exactly; where some classes have no
     pictures, a first row such as `name` is a header, and counting starts at 1 unless there is a 0.
-    A file with more columns, or a dict, says which name belongs to which number or code.
+    A file with more columns, lines such as `n01440764 tench, Tinca tinca`, a dict, or a JSON file
+    that holds one (either way round) say which name belongs to which number or code.
 
     Args:
-        source: A CSV file, a list or a dict.
+        source: A CSV or JSON file, a list or a dict.
         labels: The labels in use, such as `17` or `n01440764`.
 
     Returns:
@@ -145,25 +149,86 @@ def read_class_names(
         DataError: A label has no name, labels are no numbers, or two classes have one name.
     """
     labels = sorted(set(labels))
+    used = {_plain(label) for label in labels}
+    shown = f" in {source}" if isinstance(source, str | Path) else ""
+    rows: list[list[str]] = []
+    if isinstance(source, str | Path):
+        path = as_path(source, "class_names")
+        if path.suffix.lower() == ".json":
+            source = _from_json(path)
+        else:
+            rows = read_rows(path)
     if isinstance(source, pd.Series):
         source = source.to_dict()
     if isinstance(source, Mapping):
-        names = {str(key): name for key, name in source.items()}
+        names = _turned({_plain(str(key)): name for key, name in source.items()}, used)
     else:
-        if isinstance(source, str | Path):
-            rows = read_rows(as_path(source, "class_names"))
-        else:
-            rows = [[str(name)] for name in source]
-        keyed = _keyed(rows, {_plain(label) for label in labels})
-        names = keyed or _counted([", ".join(row) for row in rows], labels)
-    names = {_plain(key): name for key, name in names.items()}
+        if not isinstance(source, Path):
+            rows = rows or [[str(name)] for name in source]
+        names = _keyed(rows, used) or _worded(rows, used)
+        names = names or _counted([", ".join(row) for row in rows], labels, shown)
+    names = {_plain(key): str(name).strip() for key, name in names.items()}
     if absent := [label for label in labels if not names.get(_plain(label))]:
-        raise DataError(f"expected a name for each class, got none for {some(absent)}")
+        near = f", but for {some(list(names))}" if names else ""
+        raise DataError(
+            f"expected a name for each class{shown}, got none for {some(absent)}{near}; add"
+            f" {'them' if len(absent) > 1 else 'it'}, as class_names={{{absent[0]!r}: 'its name',"
+            " ...}"
+        )
     found = {label: names[_plain(label)] for label in labels}
     if len(set(found.values())) < len(found):
-        twice = [name for name in found.values() if list(found.values()).count(name) > 1]
-        raise DataError(f"expected a name of its own for each class, got {twice[0]!r} twice")
+        twice = Counter(found.values()).most_common(1)[0][0]
+        codes = [label for label, name in found.items() if name == twice]
+        whole = {k: f"{name} ({k})" if name == twice else name for k, name in found.items()}
+        way = f", as class_names={whole}" if len(whole) <= 4 else ""
+        raise DataError(
+            f"expected a name of its own for each class{shown}, got {twice!r} twice, for"
+            f" {' and '.join(codes)}; call one of them another name{way}, or put their pictures"
+            " together first where they are one class"
+        )
     return found
+
+
+def _from_json(path: Path) -> Sequence[str] | Mapping[object, str]:
+    """Read a list of names, or a dict of codes and names.
+
+    Raises:
+        DataError: It is not there, is no JSON, or holds something else.
+    """
+    try:
+        content = json.loads(read_text(path))
+    except ValueError as error:
+        raise DataError(f"expected names of classes in JSON in {path}, got: {error}") from error
+    if isinstance(content, Mapping):
+        # ImageNet's class index, {"0": ["n01440764", "tench"]}, comes as it is written
+        pairs = {k: v[-1] if isinstance(v, list) and v else v for k, v in content.items()}
+        if all(isinstance(name, str | int) for name in pairs.values()):
+            codes = {v[0]: v[-1] for v in content.values() if isinstance(v, list) and len(v) == 2}
+            return {**pairs, **codes}
+    elif isinstance(content, list) and all(isinstance(name, str) for name in content):
+        return content
+    raise DataError(
+        f"expected a list of names, or a dict of codes and names, in {path}, got"
+        f" {type(content).__name__} of other things; read it with json and give"
+        " class_names={'code': 'name', ...}"
+    )
+
+
+def _turned(names: Mapping[str, object], used: set[str]) -> dict[str, Any]:
+    """Turn a dict from name to number round where its values are the labels, and its keys not."""
+    values = {_plain(str(name)) for name in names.values()}
+    if used & set(names) or not used <= values:
+        return dict(names)
+    return {_plain(str(name)): key for key, name in names.items()}
+
+
+def _worded(rows: Sequence[Sequence[str]], used: set[str]) -> dict[str, str]:
+    """Return the names of lines such as `n01440764 tench, Tinca tinca`, or `0: cat`."""
+    found = {}
+    for row in rows:
+        code, _, name = re.sub(r"^([^\s:=]+)\s*[:=]\s*", r"\1 ", ", ".join(row)).partition(" ")
+        found[_plain(code)] = name.strip()
+    return found if used <= {code for code, name in found.items() if name} else {}
 
 
 def _keyed(rows: Sequence[Sequence[str]], labels: set[str]) -> dict[str, str]:
@@ -182,16 +247,18 @@ def _keyed(rows: Sequence[Sequence[str]], labels: set[str]) -> dict[str, str]:
 
 
 def _plain(label: str) -> str:
-    """Return `7` for `007`: numbers are compared as numbers."""
-    return str(int(label)) if label.isdecimal() else label
+    """Return `7` for `007` and `7.0`: numbers are compared as numbers."""
+    whole = re.sub(r"^(\d+)\.0+$", r"\1", label.strip())
+    return str(int(whole)) if whole.isdecimal() else whole
 
 
-def _counted(rows: list[str], labels: Sequence[str]) -> dict[str, str]:
+def _counted(rows: list[str], labels: Sequence[str], shown: str) -> dict[str, str]:
     """Number the rows as the labels are numbered."""
     if strange := [label for label in labels if not label.isdecimal()]:
         raise DataError(
-            f"expected labels that are numbers for {len(rows)} names without numbers, got"
-            f" {some(strange)}; give a file with two columns, label and name"
+            f"expected labels that are numbers for {len(rows)} names without numbers{shown}, got"
+            f" {some(strange)}; give a file with two columns, label and name, or"
+            f" class_names={{{strange[0]!r}: {rows[0]!r}, ...}}"
         )
     numbers = {int(label) for label in labels}
     for names in (rows, rows[1:]):  # without a header, and with one
@@ -203,6 +270,7 @@ def _counted(rows: list[str], labels: Sequence[str]) -> dict[str, str]:
     if max(numbers) >= start + len(names):
         raise DataError(
             f"expected names for the classes {min(numbers)} to {max(numbers)}, got {len(names)}"
+            f"{shown}; add the others, or give class_names={{{labels[0]!r}: {names[0]!r}, ...}}"
         )
     text = f"{len(numbers)} of {len(names)} named classes have pictures; counted from {start}:"
     text += f" {min(numbers)} is {names[min(numbers) - start]!r}"

@@ -10,6 +10,7 @@ from typing import Any
 
 from quickvision.base.errors import DataError, as_path
 from quickvision.data.class_folders import list_folder, one_class
+from quickvision.data.columns import NamesNoPictures
 from quickvision.data.folders import Sides
 from quickvision.data.listing import (
     Listing,
@@ -18,11 +19,13 @@ from quickvision.data.listing import (
     left_alone,
     list_names,
 )
-from quickvision.data.paths import Files, find_files, folder, no_pictures
+from quickvision.data.paths import SUFFIXES, Files, find_files, folder, no_pictures
 from quickvision.data.patterns import propose_pattern, raw
-from quickvision.data.sides import arrange, valid_folder
-from quickvision.data.tables import NamesNoPictures, list_csv
+from quickvision.data.sides import arrange, sides_may_be_found, valid_folder
+from quickvision.data.tables import list_csv
 from quickvision.data.tree import TEST, TRAIN, VALID, side_of
+
+LISTS = re.compile(r"train|list|label|annotation")  # what texts are called that may be tables
 
 
 def find_listing(
@@ -31,6 +34,7 @@ def find_listing(
     pat: str | re.Pattern[str] | None = None,
     valid: object = None,
     groups: object = None,
+    max_bad: float = 0.05,
 ) -> Listing:
     r"""List the pictures of a path, whatever its layout; `Listing.found_by` says which it was.
 
@@ -45,8 +49,10 @@ def find_listing(
     columns: dict[str, Any] = {
         "valid_col": valid_folder(valid),
         "groups": groups if isinstance(groups, str | int) else None,
+        "max_bad": max_bad,
+        "beside": sides_may_be_found(valid),
     }
-    if path.is_file() and path.suffix.lower() in (".csv", ".tsv", ".txt"):
+    if path.is_file() and path.suffix.lower() not in SUFFIXES:
         if pat is not None:
             raise ValueError(f"pat: goes with a folder, got the table {path}")
         return list_csv(path, **columns)
@@ -66,10 +72,15 @@ def find_listing(
     pattern = propose_pattern([name.rpartition("/")[2] for name in _below(files.names, train)])
     for csv in _tables(root, files.others, train):
         try:
-            return list_csv(csv, **columns)
+            listing = list_csv(csv, **columns)
+            there = len(listing.names) + len(listing.tests) - len(listing.missing)
+            if 2 * there >= len(_below(files.names, train)) or (found and csv.suffix != ".txt"):
+                return listing
         except NamesNoPictures:
             continue
         except DataError as error:
+            if csv.suffix == ".txt":  # mostly a list of something else
+                continue
             if pattern is None or found is None or found.labelled:
                 raise
             call = f"from_name_re({str(root / train)!r}, {raw(pattern)})"
@@ -102,7 +113,8 @@ def _tables(root: Path, others: Sequence[str], train: str) -> list[Path]:
     def may_label(name: str) -> bool:
         stem, suffix = Path(name).stem.casefold(), Path(name).suffix.casefold()
         near = name.count("/") < 2 or name.startswith(train)
-        return near and suffix in (".csv", ".tsv") and not stem.startswith("sample")
+        is_table = suffix in (".csv", ".tsv") or (suffix == ".txt" and bool(LISTS.search(stem)))
+        return near and is_table and not stem.startswith("sample")
 
     tables = sorted(filter(may_label, others), key=order)
     kept = [name for name in tables if side_of(Path(name).stem) not in (VALID, TEST)]

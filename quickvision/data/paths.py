@@ -26,10 +26,6 @@ SUFFIXES = frozenset(
     | {".heic", ".heif", ".svg", ".psd", ".raw", ".dng", ".cr2", ".nef", ".arw", ".jxl"}
 )
 
-TRAIN_NAMES = ("train", "training", "train_set", "training_set")
-VALID_NAMES = ("valid", "val", "validation", "valid_set", "val_set", "validation_set")
-TEST_NAMES = ("test", "testing", "test_set")  # validated on where they have labels and none else is
-
 
 def to_paths(root: Path, names: Sequence[str]) -> list[Path]:
     """Return the paths of names below a root (a whole path stays what it is).

@@ -15,6 +15,7 @@ from typing import Any
 from quickvision.base.errors import DataError, did_you_mean, some
 from quickvision.data.folders import Look, Sides, content, same_pictures
 from quickvision.data.tree import (
+    IMAGES,
     TEST,
     TRAIN,
     VALID,
@@ -61,6 +62,11 @@ def valid_folder(valid: object) -> str | None:
     return str(valid).strip("/")
 
 
+def sides_may_be_found(valid: object) -> bool:
+    """Say whether who is held out is still to be seen, and not given by a fraction, a list, ..."""
+    return valid is None or isinstance(valid, str | Path)
+
+
 def _flat(look: Look) -> Sides | None:
     """Read pictures without class folders: all in one folder, or each side in one."""
     kids, tree = look.kids, look.tree
@@ -77,6 +83,8 @@ def _flat(look: Look) -> Sides | None:
             for kid, side in called.items()
         }
         return look.sides(sides, labelled=False)
+    if all(is_part(base(kid)) or fold(base(kid)) in IMAGES for kid in kids):
+        return look.sides({look.top: TRAIN}, labelled=False)
     others = [kid for kid in kids if not called[kid]]
     doubtful = [kid for kid in look.called(VALID, TEST) if _plain_side(base(kid))]
     if doubtful and len(others) > 1 and len(others) + len(doubtful) == len(kids):

@@ -2,130 +2,86 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Hashable, Sequence
-from dataclasses import asdict, dataclass, replace
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from quickvision.base.errors import DataError, as_path, did_you_mean, expect, some, warn
-from quickvision.base.files import read_rows
+from quickvision.base.errors import DataError, as_path, some, warn
+from quickvision.data.cells import LOOKED_AT, NAME, STEM, Cells, split_end
+from quickvision.data.columns import (
+    Columns,
+    file_column,
+    held,
+    how_to_split,
+    label_columns,
+    pick,
+    split_columns,
+)
+from quickvision.data.joins import joined
 from quickvision.data.labels import TableLabel
 from quickvision.data.listing import Listing
-from quickvision.data.paths import SUFFIXES, TEST_NAMES, TRAIN_NAMES, VALID_NAMES, relative
+from quickvision.data.marks import Labels, several_labels
+from quickvision.data.places import guess_images, images_folder, names_below, root_of
+from quickvision.data.rows import named, read_table, without_bad
+from quickvision.data.tree import TEST_NAMES, VALID_NAMES
+from quickvision.data.wording import Call, Table
 
-LOOKED_AT = 20  # rows that decide which folder and which column it is
-
-
-def images_folder(images: Path, base: Path) -> Path:
-    """Return the folder of the pictures, seen from `base` or from the working folder.
-
-    Raises:
-        DataError: It is not there.
-    """
-    images = images.expanduser()
-    for folder in (base / images, images):
-        if folder.is_dir():
-            return folder
-    raise DataError(f"expected the folder of the pictures, got nothing at {base / images}")
-
-
-def guess_images(rows: Sequence[Sequence[str]], suffix: str | None, csv: Path) -> Path:
-    """Return the folder that has the pictures: the table's own, or one beside it."""
-    folders = [csv.parent, *sorted(p for p in csv.parent.iterdir() if p.is_dir())]
-    cells = [cell for row in rows[:LOOKED_AT] for cell in row]
-    for ends in suffixes(suffix):
-        hits = {f: sum(bool(find_cell(cell, ends, f)) for cell in cells) for f in folders}
-        if not any(hits.values()):
-            continue
-        best = [folder for folder in folders if hits[folder] == max(hits.values())]
-        alike = [f for f in best if f.name.casefold().startswith(csv.stem.casefold())]
-        if len(best) > 1 and len(alike) != 1:
-            raise DataError(
-                f"expected the pictures of {csv} in one folder, got them in each of"
-                f" {some([folder.name for folder in best])}; say images="
-            )
-        return (alike if len(best) > 1 else best)[0]
-    return csv.parent
-
-
-def suffixes(suffix: str | None) -> Sequence[Sequence[str]]:
-    """Return what to try: names as they are before names that lack their end."""
-    if suffix is None:
-        return [("",), (".jpg", ".jpeg", ".png", ".JPG", ".tif")]
-    return [(suffix if suffix[:1] in (".", "") else f".{suffix}",)]
-
-
-def find_cell(name: str, ends: Sequence[str], folder: Path) -> Path | None:
-    """Return the file that a cell names, if it is there; Windows writes backslashes."""
-    if not name or "\0" in name:
-        return None
-    for way in (name, name.replace("\\", "/")):
-        for end in ends:
-            file = Path(os.path.normpath(folder / f"{way}{end}"))
-            with contextlib.suppress(OSError):  # a cell of text that is too long for a name
-                if file.suffix.lower() in SUFFIXES and file.is_file():
-                    return file
-    return None
-
-
-class NamesNoPictures(DataError):
-    """A table that has nothing to do with the pictures beside it."""
-
-
-Column = str | int
-
-SPLIT_NAMES = ("is_valid", "valid", "split", "set", "subset", "data set", "dataset", "fold")
-LABEL_NAMES = ("label", "labels", "class", "classes", "category", "target", "species", "breed")
-YES = {"true", "yes", "1", "1.0", *VALID_NAMES, *TEST_NAMES}
-NO = {"false", "no", "0", "0.0", *TRAIN_NAMES}
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Which column says what, by name or by number from 0, where it is said; see `from_csv`."""
-
-    fn_col: Column | None = None
-    label_col: Column | None = None
-    valid_col: Column | None = None
-    groups: Column | None = None
-    suffix: str | None = None
+TRAIN_TABLE = re.compile(r"(?<![a-z])train(ing)?(?![a-z])", re.I)
 
 
 def list_csv(
-    csv: str | Path, *, images: str | Path | None = None, header: bool | None = None, **columns: Any
+    csv: str | Path,
+    *,
+    images: str | Path | None = None,
+    header: bool | None = None,
+    max_bad: float = 0.05,
+    beside: bool = True,
+    **columns: Any,
 ) -> Listing:
-    """List the pictures of a CSV file, with `Columns`; see `quickvision.from_csv`."""
+    """List the pictures of a CSV file, with `Columns`; see `quickvision.from_csv`.
+
+    Args:
+        csv: The file.
+        images: Folder of the pictures.
+        header: Whether the first row names the columns.
+        max_bad: The fraction of rows with too many or too few cells that may be left out.
+        beside: Hold out the rows of a table beside it, `valid.csv` beside `train.csv`.
+        **columns: Those of `Columns`.
+    """
     path, asked = as_path(csv, "csv"), Columns(**columns)
-    rows = read_rows(path)
-    width = len(rows[0])
-    if bad := [i + 1 for i, row in enumerate(rows) if len(row) != width]:
-        raise DataError(
-            f"expected {width} columns in each row of {path}, as in the first, got another number"
-            f" in row {some(bad)}; put text that holds a separator in quotes"
-        )
-    if images is None:
-        base = guess_images(rows, asked.suffix, path)
+    where = None if images is None else as_path(images, "images")
+    shown = {"images": where and str(images), "header": header, **asdict(asked)}
+    call = Call(f"qv.from_csv({str(csv)!r}", shown)
+    rows = without_bad(read_table(path), path, call, max_bad)
+    if where is None:
+        base, direct = guess_images(rows.cells, asked.suffix, path, call)
+        near = (path.parent, _tidy(path.parent / ".."))
+        cells = Cells(base, path.parent, near, asked.suffix, str(path), call)
     else:
-        base = images_folder(as_path(images, "images"), path.parent)
-    picks = (asked.fn_col, asked.label_col, asked.valid_col, asked.groups)
+        base, direct = images_folder(where, path.parent), False
+        cells = Cells(base, base, (), asked.suffix, str(path), call)
     if header is None:
-        tries = [end for ends in suffixes(asked.suffix) for end in ends]
-        named = any(isinstance(pick, str) for pick in picks)
-        header = named or not any(find_cell(cell, tries, base) for cell in rows[0])
-    names: list[Any] = rows.pop(0) if header else list(range(width))
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise DataError(f"expected a name of its own for each column of {path}, got two {twice[0]}")
-    if not rows:
-        raise DataError(f"expected rows under the header of {path}, got none")
-    table = pd.DataFrame(rows, columns=names, dtype=object)
-    shown = {"images": images and str(images), **asdict(replace(asked, groups=None))}
-    said = "".join(f", {name}={pick!r}" for name, pick in shown.items() if pick is not None)
-    return _list(table, base, asked, str(path), f"qv.from_csv({str(csv)!r}{said})")
+        picks = (asked.fn_col, asked.label_col, asked.valid_col, asked.groups)
+        by_name = any(isinstance(column, str) for column in picks)
+        first, *others = rows.cells
+        counted = first == [str(i) for i in range(len(first))]  # as pandas names columns
+        counted = counted and any(row[0] == "0" for row in others)
+        header = by_name or counted or not _names_picture(first, cells, direct)
+    rows, names = named(rows, path, header=header)
+    frame = pd.DataFrame(rows.cells, columns=names, dtype=object)
+    table = Table(frame, rows.numbers, str(path), call, str(base), rows.separator)
+    found_by = Call(call.door, {**shown, "header": None, "groups": None})()
+    listing, labels = _list(table, cells, asked, found_by)
+    if beside and asked.valid_col is None and listing.held is None:
+        listing = _with_others(listing, path, asked, labels, images)
+    return listing
 
 
 def list_df(df: pd.DataFrame, *, images: str | Path = ".", **columns: Any) -> Listing:
@@ -133,16 +89,39 @@ def list_df(df: pd.DataFrame, *, images: str | Path = ".", **columns: Any) -> Li
     if not isinstance(df, pd.DataFrame):
         raise TypeError(f"expected a DataFrame, got {type(df).__name__}")
     if not len(df):
-        raise DataError("expected rows in the table, got none")
+        raise DataError("expected rows in the table, got none; look at how it was read or filtered")
     if not df.columns.is_unique:
         twice = df.columns[df.columns.duplicated()][0]
-        raise DataError(f"expected a name of its own for each column, got two {twice!r}")
-    table = pd.DataFrame({col: [_text(value) for value in df[col]] for col in df}, dtype=object)
+        raise DataError(
+            f"expected a name of its own for each column, got two {twice!r}; keep the first:"
+            " qv.from_df(df.loc[:, ~df.columns.duplicated()])"
+        )
+    asked = Columns(**columns)
+    frame = pd.DataFrame({col: [_text(value) for value in df[col]] for col in df}, dtype=object)
     base = images_folder(as_path(images, "images"), Path())
-    return _list(table, base, Columns(**columns), "the table", "")
+    call = Call("qv.from_df(df", {"images": str(images), **asdict(asked)})
+    table = Table(frame, list(df.index), "the table", call, str(images))
+    cells = Cells(base, base, (), asked.suffix, "the table", call, of_frame=True)
+    try:
+        listing, labels = _list(table, cells, asked, "")
+    except DataError as error:
+        if all(isinstance(name, str) for name in df.index[:LOOKED_AT]):
+            way = f"qv.from_df(df.reset_index(), images={str(images)!r})"
+            raise DataError(f"{error}; where the index names the pictures: {way}") from error
+        raise
+    kinds = df[list(labels.columns)].dtypes
+    lost = sum(df[column].isna().sum() for column in labels.columns)
+    if lost and all(str(kind) in ("object", "str", "string") for kind in kinds):
+        warn(
+            f"{lost:,} of {len(df):,} rows of the table have no label, but NaN: pandas takes NA,"
+            " null and None for it; where these are labels, pd.read_csv(..., keep_default_na=False)"
+        )
+    return listing
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value.strip()
     if pd.api.types.is_scalar(value) and pd.isna(value):
         return ""
     is_float = isinstance(value, Real) and not isinstance(value, Integral)
@@ -150,111 +129,118 @@ def _text(value: Any) -> str:
     return str(int(value) if whole else value).strip()
 
 
-def _list(table: pd.DataFrame, base: Path, asked: Columns, name: str, call: str) -> Listing:
-    suffix = asked.suffix
-    fn_col = _pick(table, asked.fn_col, "fn_col", name)
-    valid_col = _pick(table, asked.valid_col, "valid_col", name)
-    groups = _pick(table, asked.groups, "groups", name)
-    ends: Sequence[str] = [end for tries in suffixes(suffix) for end in tries]
+def _tidy(folder: Path) -> Path:
+    return Path(os.path.abspath(folder))
+
+
+def _names_picture(row: Sequence[str], cells: Cells, direct: bool) -> bool:
+    """Say whether a first row is a picture's, and no header."""
+    if any(split_end(cell)[1] for cell in row):
+        return True
+    levels = range(NAME if direct else STEM + 1)  # the index is made only where nothing is found
+    return any(cells.find(cell, level) for level in levels for cell in row)
+
+
+def _list(table: Table, cells: Cells, asked: Columns, found_by: str) -> tuple[Listing, Labels]:
+    fn_col = pick(table, asked.fn_col, "fn_col")
+    valid_col = pick(table, asked.valid_col, "valid_col")
+    groups = pick(table, asked.groups, "groups")
+    label_col = pick(table, asked.label_col, "label_col")
     if fn_col is None:
-        fn_col, ends = _file_column(table, suffix, base, name)
-    label_col = _pick(table, asked.label_col, "label_col", name)
-    if label_col is None:
-        label_col = _label_column(table, {fn_col, valid_col, groups})
-    names: list[str] = []
-    rows: list[int] = []
-    missing: dict[str, str] = {}
-    labelled: dict[str, str] = {}
-    for row, (cell, label) in enumerate(zip(table[fn_col], table[label_col], strict=True)):
-        there = find_cell(cell, ends, base)
-        file = there or base / f"{cell}{suffix or ''}"
-        picture = relative(file, base) or Path(os.path.abspath(file)).as_posix()
-        if labelled.get(picture, label) != label:
-            raise DataError(
-                f"expected one label for each picture in {name}, got {labelled[picture]!r} and"
-                f" {label!r} for {cell}"
-            )
-        if cell and picture not in labelled:
-            names.append(picture)
-            rows.append(row)
-            labelled[picture] = label
-            if not there:
-                missing[picture] = "no such file"
-    if dropped := len(table) - len(rows):
-        warn(f"{dropped:,} of {len(table):,} rows of {name} repeat a row or name no picture")
-    table = table.iloc[rows]
-    left_out = {picture: "no label" for picture in names if not labelled[picture]}
-    left_out |= missing
-    held = None
-    sides = [column for column in table.columns if str(column).casefold() in SPLIT_NAMES]
-    if sides and not {valid_col, fn_col, label_col, groups} & set(sides):
-        warn(f"column {sides[0]!r} of {name} is not used; valid_col={sides[0]!r} splits by it")
-    if valid_col is not None:
-        held, tests = _held(table[valid_col], valid_col, name)
-        left_out |= {p: "a test row" for p, is_test in zip(names, tests, strict=True) if is_test}
-    return Listing(
-        root=base,
-        names=names,
-        labels=["" if picture in left_out else labelled[picture] for picture in names],
-        get_y=TableLabel(base, labelled),
-        left_out=left_out,
-        missing=frozenset(missing),
-        held=held,
-        side=f"column {valid_col!r}",
-        groups=None if groups is None else table[groups].tolist(),
-        found_by=call,
-    )
-
-
-def _pick(table: pd.DataFrame, column: Column | None, option: str, name: str) -> Column | None:
-    """Return a column's own name; numbers count columns from 0 where none is named so."""
-    columns = list(table.columns)
-    expect(column, Hashable, option)
-    if column is None or column in columns:
-        return column
-    if isinstance(column, int) and 0 <= column < len(columns):
-        return columns[column]
-    hint = did_you_mean(str(column), map(str, columns))
-    raise DataError(
-        f"{option}: expected a column of {name}, one of {columns}, got {column!r}{hint}"
-    )
-
-
-def _file_column(
-    table: pd.DataFrame, suffix: str | None, base: Path, name: str
-) -> tuple[Column, Sequence[str]]:
-    """Return the column that names the most pictures, and the suffixes that make it do so."""
-    for ends in suffixes(suffix):
-        hits = {
-            column: sum(bool(find_cell(cell, ends, base)) for cell in table[column].head(LOOKED_AT))
-            for column in table.columns
-        }
-        if any(hits.values()):
-            return max(hits, key=hits.__getitem__), ends
-    raise NamesNoPictures(
-        f"expected a column of {name} that names pictures in {base}, got none in"
-        f" {list(table.columns)}; say where the pictures are with images=, which column names them"
-        " with fn_col=, and what the names end in with suffix='.jpg'"
-    )
-
-
-def _label_column(table: pd.DataFrame, taken: set[Column | None]) -> Column:
-    free = [column for column in table.columns if column not in taken]
-    known = [column for column in free if str(column).casefold() in LABEL_NAMES]
-    if len(known) == 1 or len(free) == 1:
-        return (known or free)[0]
-    raise DataError(f"expected to see which column holds the labels, got {free}; say label_col=")
-
-
-def _held(column: pd.Series, name: Column, table: str) -> tuple[list[bool], list[bool]]:
-    """Read a column that says who is held out; `test` rows are no data where others validate."""
-    words = [str(word).casefold() for word in column]
-    strange = sorted(set(words) - YES - NO)
-    if strange:
-        raise DataError(
-            f"expected yes or no, 1 or 0, true or false, train or valid in column {name!r} of"
-            f" {table}, got {some([repr(word) for word in strange])}"
+        given = [column for column in (label_col, valid_col, groups) if column is not None]
+        rest = table.frame.drop(columns=given) if len(given) < table.frame.shape[1] else table.frame
+        fn_col = file_column(replace(table, frame=rest), cells)
+    labels = label_columns(table, label_col, {fn_col, valid_col, groups})
+    sides = split_columns(table, {fn_col, valid_col, groups, *labels.columns})
+    if sides and valid_col is None:
+        warn(
+            f"{table.column(sides[0])} is not used; {how_to_split(table, sides[0], fn_col, labels)}"
         )
-    has_valid = bool(set(words) & YES - set(TEST_NAMES))
-    tests = [word in TEST_NAMES and has_valid for word in words]
-    return [word in YES for word in words], tests
+    held_out = None if valid_col is None else held(table, valid_col, fn_col, labels)
+    texts = table.frame[fn_col].tolist()
+    files = cells.find_all(texts)
+    root = root_of(texts, files, cells)
+    names, missing = names_below(texts, files, root, cells)
+    texts = [unicodedata.normalize("NFC", text) for text in labels.texts]
+    first = _first_rows(table, names, texts)
+    if dropped := len(names) - len(first):
+        warn(f"{dropped:,} of {len(names):,} rows of {table.name} repeat a row or name no picture")
+    tests: list[str] = []
+    if held_out is not None:
+        tests = [names[i] for i in first if held_out[1][i] and names[i] not in missing]
+        first = [i for i in first if not held_out[1][i]]
+    pictures = [names[i] for i in first]
+    labelled = {names[i]: texts[i] for i in first}
+    left_out = {name: "no label" for name in pictures if not labelled[name]}
+    left_out |= {name: "no such file" for name in pictures if name in missing}
+    listing = Listing(
+        root=root,
+        names=pictures,
+        labels=["" if name in left_out else labelled[name] for name in pictures],
+        get_y=TableLabel(root, labelled),
+        left_out=left_out,
+        missing=frozenset(name for name in pictures if name in missing),
+        held=None if held_out is None else [held_out[0][i] for i in first],
+        side=f"column {valid_col!r}",
+        groups=None if groups is None else [table.frame[groups].iat[i] for i in first],
+        tests=tests,
+        labels_from=labels.said,
+        split_from="" if valid_col is None else table.column(valid_col),
+        found_by=found_by,
+    )
+    return listing, labels
+
+
+def _first_rows(table: Table, names: Sequence[str], labels: Sequence[str]) -> list[int]:
+    """Return the first row of each picture.
+
+    Raises:
+        DataError: Another row gives it another label.
+    """
+    seen: dict[str, int] = {}
+    for row, name in enumerate(names):
+        if name and seen.setdefault(name, row) != row and labels[seen[name]] != labels[row]:
+            other = seen[name]
+            raise several_labels(
+                f"in {table.name}, got {labels[other]!r} and {labels[row]!r} for {name}, rows"
+                f" {table.numbers[other]} and {table.numbers[row]}",
+                "keep one row for each picture",
+            )
+    return [row for row, name in enumerate(names) if name and seen[name] == row]
+
+
+def _with_others(
+    listing: Listing, path: Path, asked: Columns, labels: Labels, images: str | Path | None
+) -> Listing:
+    """Hold out the rows of `valid.csv` beside `train.csv`, or of `test.csv` where there is none.
+
+    A table without labels, or of other labels, is not used, and that is said.
+    """
+    if not TRAIN_TABLE.search(path.stem) or not path.parent.is_dir():
+        return listing
+    there = {p.name.casefold(): p for p in path.parent.iterdir() if p.is_file()}
+    ways = [
+        (TRAIN_TABLE.sub(word, path.name.casefold()), word) for word in (*VALID_NAMES, *TEST_NAMES)
+    ]
+    others = [(there[name], word) for name, word in ways if name in there and there[name] != path]
+    label_col = labels.columns[0] if len(labels.columns) == 1 else None
+    more = {**asdict(asked), "label_col": label_col if isinstance(label_col, str) else None}
+    for other, word in others:
+        is_test = word in TEST_NAMES and listing.held is not None
+        try:
+            second = list_csv(other, images=images, beside=False, **more)
+            known, new = set(listing.labels) - {""}, set(second.labels) - {""}
+            if not new:
+                raise DataError("it has no labels")
+            if new - known:
+                raise DataError(f"its labels {some(sorted(new - known))} are none of {path.name}'s")
+            if len(known) > 1 and len(new) == 1:
+                raise DataError(f"all its labels are {next(iter(new))!r}")
+        except DataError as error:
+            why = str(error)
+            if label_col is not None and f"column of {other}" in why and "label_col:" in why:
+                why = f"it has no column {label_col!r} of labels"
+            warn(f"{other} is not used, neither to train nor to validate: {why}")
+            continue
+        listing = joined(listing, second, other, is_test)
+    return listing

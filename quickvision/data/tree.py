@@ -11,10 +11,15 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 TRAIN, VALID, TEST = "train", "valid", "test"
+# Folders, files and rows of tables are called so; `test` is validated on where it has labels and
+# none else is there.
+TRAIN_NAMES = ("train", "training", "trn", "train_set", "training_set")
+VALID_NAMES = ("valid", "val", "validation", "dev", "valid_set", "val_set", "validation_set")
+TEST_NAMES = ("test", "testing", "tst", "test_set", "holdout", "eval", "evaluation")
 _SIDES = {
-    **dict.fromkeys(("train", "training", "trn"), TRAIN),
-    **dict.fromkeys(("valid", "val", "validation", "validate", "dev"), VALID),
-    **dict.fromkeys(("test", "testing", "tst", "eval", "evaluation", "holdout"), TEST),
+    **dict.fromkeys(TRAIN_NAMES, TRAIN),
+    **dict.fromkeys(VALID_NAMES, VALID),
+    **dict.fromkeys(TEST_NAMES, TEST),
     **dict.fromkeys(("pred", "predict", "prediction", "unlabeled", "unlabelled"), TEST),
 }
 # `trainset`, `test_images`, `Training Set`: what may stand beside such a word.

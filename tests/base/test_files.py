@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from quickvision.base.errors import DataError, RunError
-from quickvision.base.files import cache_folder, read_rows, whole_folder, write_whole
+from quickvision.base.files import cache_folder, csv_rows, read_rows, whole_folder, write_whole
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -48,6 +48,16 @@ def test_rows_are_stripped_text(tmp_path, sep, encoding):
     (tmp_path / "x.csv").write_bytes(text.encode(encoding))
     rows = read_rows(tmp_path / "x.csv")
     assert rows == [["name", f"a {sep} b"], ["ü", "two\nlines"]]
+
+
+def test_lines_are_counted_from_one(tmp_path):
+    rows, lines = csv_rows('a,b\n\n1,"x\ny"\n2,z\n', tmp_path)
+    assert (rows[1], lines) == (["1", "x\ny"], [1, 3, 5])
+
+
+def test_text_in_utf_16(tmp_path):
+    (tmp_path / "x.csv").write_bytes("a;ü\n".encode("utf-16"))
+    assert read_rows(tmp_path / "x.csv") == [["a", "ü"]]
 
 
 def test_one_column(tmp_path):

@@ -87,3 +87,67 @@ def test_a_series_names_by_its_index():
 
 def test_optional_group_that_matches_nothing_is_no_label():
     assert NameLabel(r"^(cat)?\d+\.jpg$")("12.jpg") == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"0": "Blight (CBB)", "1": "Healthy"}',
+        '{"Blight (CBB)": 0, "Healthy": 1}',
+        '["Blight (CBB)", "Healthy"]',
+        '{"0": ["n01", "Blight (CBB)"], "1": ["n02", "Healthy"]}',
+    ],
+)
+def test_names_in_json(tmp_path, text):
+    (tmp_path / "map.json").write_text(text)
+    names = {"0": "Blight (CBB)", "1": "Healthy"}
+    assert read_class_names(tmp_path / "map.json", ["0", "1"]) == names
+    assert read_class_names(tmp_path / "map.json", ["000", "001"])["001"] == "Healthy"
+
+
+def test_imagenets_index_names_codes_too(tmp_path):
+    (tmp_path / "x.json").write_text('{"0": ["n01", "tench"], "1": ["n02", "goldfish"]}')
+    assert read_class_names(tmp_path / "x.json", ["n01", "n02"]) == {
+        "n01": "tench",
+        "n02": "goldfish",
+    }
+
+
+@pytest.mark.parametrize("text", ["{", '{"0": {"name": "a"}}', "3"])
+def test_json_that_holds_no_names(tmp_path, text):
+    (tmp_path / "map.json").write_text(text)
+    with pytest.raises(DataError, match=r"expected .* in .*map\.json, got"):
+        read_class_names(tmp_path / "map.json", ["0", "1"])
+
+
+@pytest.mark.parametrize(
+    ("rows", "names"),
+    [
+        (["n01 tench, Tinca tinca", "n02 goldfish"], ("tench, Tinca tinca", "goldfish")),
+        (["n01\ttench", "n02\tgoldfish"], ("tench", "goldfish")),
+        (["n01: tench", "n02: great fish"], ("tench", "great fish")),
+        (["n01 Acura Integra", "n02 goldfish", "n03 unused one"], ("Acura Integra", "goldfish")),
+    ],
+)
+def test_lines_of_a_code_and_a_name(tmp_path, rows, names):
+    found = read_class_names(written(tmp_path, rows), ["n01", "n02"])
+    assert (found["n01"], found["n02"]) == names
+
+
+def test_two_codes_with_one_name_are_both_named(tmp_path):
+    path = written(tmp_path, ["n01,crane", "n02,crane"])
+    match = r"'crane' twice, for n01 and n02; .*class_names=\{'n01': 'crane \(n01\)', 'n02'"
+    with pytest.raises(DataError, match=match) as error:
+        read_class_names(path, ["n01", "n02"])
+    way = str(error.value).partition("class_names=")[2].partition("}")[0] + "}"
+    assert read_class_names(eval(way), ["n01", "n02"])["n02"] == "crane (n02)"
+
+
+def test_names_of_numbers_that_pandas_wrote():
+    assert read_class_names({"1": "a", "2": "b"}, ["1.0", "2.0"]) == {"1.0": "a", "2.0": "b"}
+
+
+def test_a_missing_name_says_how_to_give_it(tmp_path):
+    path = written(tmp_path, ["n01,tench", "n02,crane"])
+    with pytest.raises(DataError, match=r"none for n03, but for n01, n02; add it, as class_names="):
+        read_class_names(path, ["n01", "n03"])

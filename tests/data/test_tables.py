@@ -75,13 +75,14 @@ def test_a_column_says_who_is_held_out(cars, yes, no):
     assert list(same.valid.items) == list(dls.valid.items)
 
 
-@pytest.mark.filterwarnings("default::quickvision.DataWarning")
-def test_test_rows_beside_valid_rows_are_left_out(cars):
+def test_test_rows_beside_valid_rows_are_a_third_side(cars):
     side = lambda i: ",valid" if i < 6 else ",test" if i < 12 else ",train"  # noqa: E731
     csv = write(cars, ["file,label,split", *rows(more=side)])
-    with pytest.warns(qv.DataWarning, match="left out 6 of 30.*a test row"):
-        dls = qv.from_csv(csv, valid_col="split", size=32, bs=4)
-    assert (len(dls.train_ds), len(dls.valid_ds)) == (18, 6)
+    listing = list_csv(csv, valid_col="split")
+    assert listing.tests == [f"{i:03d}.png" for i in range(6, 12)]
+    assert not set(listing.tests) & set(listing.names)
+    assert (sum(listing.held), len(listing.names), listing.left_out) == (6, 24, {})
+    assert listing.split_from == f"column 'split' of {csv}"
 
 
 def test_a_column_of_groups(cars):
@@ -251,3 +252,46 @@ def test_a_picture_by_its_whole_path(cars, monkeypatch):
     monkeypatch.chdir(cars)
     listing = list_csv(write(cars, rows()), images="images")
     assert listing.get_y("images/000.png") == listing.get_y(cars / "images" / "000.png") == "red"
+
+
+def test_a_listing_says_where_labels_and_split_come_from(cars):
+    csv = write(cars, ["file,label,is_valid", *rows(more=lambda i: f",{i % 2}")])
+    listing = list_csv(csv, valid_col="is_valid")
+    assert listing.labels_from == f"column 'label' of {csv}"
+    assert listing.split_from == f"column 'is_valid' of {csv}"
+    csv = write(cars, rows())
+    assert (list_csv(csv).labels_from, list_csv(csv).split_from) == (
+        f"column number 1 of {csv}",
+        "",
+    )
+
+
+def test_rows_that_cannot_be_read_are_left_out_where_they_are_few(cars):
+    csv = write(cars, ["file,label", *rows(more=lambda i: ",x" if i in (4, 9) else "")])
+    with pytest.raises(qv.DataError, match=r"in row 6, 11; put .*max_bad=0.07\)"):
+        qv.from_csv(csv, size=32)
+    with pytest.warns(qv.DataWarning, match="left out: row 6, 11"):
+        assert len(qv.from_csv(csv, size=32, bs=4, max_bad=0.07).split) == 28
+
+
+def test_a_picture_with_two_rows_of_other_labels_names_the_rows(cars):
+    csv = write(cars, ["file,label", *rows(), "003.png,blue"])
+    with pytest.raises(qv.DataError, match="several labels for a picture: .* rows 5 and 32; keep"):
+        list_csv(csv)
+
+
+def test_labels_in_two_spellings_of_unicode_are_one_class(cars):
+    names = ("caf\u00e9", "cafe\u0301", "tea")
+    listing = list_csv(write(cars, ["file,label", *rows(label=lambda i: names[i % 3])]))
+    assert set(listing.labels) == {"caf\u00e9", "tea"}
+
+
+def test_a_first_row_whose_picture_is_missing_is_no_header(cars):
+    csv = write(cars, ["gone.png,red", *rows()])
+    assert list_csv(csv).left_out == {"gone.png": "no such file"}
+
+
+def test_no_table_beside_is_asked_where_a_column_holds_out(cars):
+    write(cars, ["file,label", *rows()], "valid.csv")
+    csv = write(cars, ["file,label,v", *rows(more=lambda i: f",{i % 2}")], "train.csv")
+    assert sum(list_csv(csv, valid_col="v").held) == 15
