@@ -12,7 +12,8 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from quickvision.base.errors import DataError, some, warn
-from quickvision.data.paths import SUFFIXES, TEST_NAMES, TRAIN_NAMES, VALID_NAMES, find_files
+from quickvision.data.paths import SUFFIXES, find_files
+from quickvision.data.tree import TEST_NAMES, TRAIN_NAMES, VALID_NAMES
 from quickvision.data.wording import Call
 
 # How a cell names its file, the surest way first: as it is; without its end; among all pictures
