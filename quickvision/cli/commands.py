@@ -123,7 +123,7 @@ def compare(
     archs: Annotated[list[str], typer.Argument(help="Models of torchvision or timm.")],
     pattern: Pattern = None,
     weights: Weights = "default",
-    bs: BatchSize = 64,
+    bs: BatchSize = None,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each.")] = 1,
     opt: Opts = None,
     schedule: Schedules = None,

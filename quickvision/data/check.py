@@ -15,6 +15,7 @@ from fastai.data.core import DataLoaders
 from quickvision.base.errors import DataError, DataWarning, as_path, some
 from quickvision.base.files import write_whole
 from quickvision.base.progress import Lines, html_table, line
+from quickvision.data.classes import in_order
 from quickvision.data.findings import Finding, beside, find
 from quickvision.data.holdout import skipped_of, split_of
 from quickvision.data.layouts import find_listing
@@ -189,6 +190,7 @@ def check(
     found.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     kept = pictures[pictures["side"] != ""]
     classes = pd.crosstab(kept["label"], kept["side"]).reindex(columns=["train", "valid"])
+    classes = classes.reindex(in_order(classes.index))
     return DataCheck(
         path=listing.root if isinstance(data, DataLoaders) else Path(data),
         layout=listing.found_by or "DataLoaders",

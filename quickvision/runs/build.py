@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastai.torch_core import default_device
 
-from quickvision.base.errors import did_you_mean
+from quickvision.base.errors import DataWarning, did_you_mean
 from quickvision.base.figures import clocked
 from quickvision.base.progress import line, say
 from quickvision.data.doors import load_data
@@ -55,7 +56,9 @@ def usual_pictures(arch: Arch, pictures: Mapping[str, Any]) -> dict[str, Any]:
     return {**usual, **pictures}
 
 
-def build(spec: Spec, *, timing: dict[str, float], verbose: bool = True) -> tuple[Spec, Learner]:
+def build(
+    spec: Spec, *, timing: dict[str, float], vocab: Sequence[str] = (), verbose: bool = True
+) -> tuple[Spec, Learner]:
     """Build data and learner; the random state is the caller's to set.
 
     All that can be checked without a look at the pictures is checked before that.
@@ -63,6 +66,7 @@ def build(spec: Spec, *, timing: dict[str, float], verbose: bool = True) -> tupl
     Args:
         spec: What was asked for.
         timing: Gets the seconds of "data" and "model".
+        vocab: The classes as the run has had them: their order then is taken, whatever it is today.
         verbose: Say how the pictures are labelled.
 
     Returns:
@@ -85,7 +89,13 @@ def build(spec: Spec, *, timing: dict[str, float], verbose: bool = True) -> tupl
         if options.get("bs") == "auto":
             options["bs"] = FIRST
         with clocked(timing, "data"):
-            data = load_data(data, verbose=verbose, **options)
+            dls = load_data(data, verbose=verbose, **options)
+            if list(dls.vocab) != list(vocab) and sorted(dls.vocab) == sorted(vocab):
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", DataWarning)  # it has been said
+                    dls = load_data(data, verbose=False, **{**options, "vocab": vocab})
+            # Written down though nobody asked for them: other versions have other defaults.
+            spec, data = spec.with_pictures(**{"bs": None, **spec.pictures}), dls
     with clocked(timing, "model"):
         return spec, make_learner(data, wish)
 

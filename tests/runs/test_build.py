@@ -7,7 +7,7 @@ from fastai.data.transforms import Normalize
 from PIL import Image
 
 import quickvision as qv
-from quickvision.data.loaders import CentreCrop
+from quickvision.data.transforms import CentreCrop
 from quickvision.runs.build import asked_for
 
 
