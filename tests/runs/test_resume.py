@@ -169,7 +169,7 @@ def test_a_run_from_before_keeps_its_order_of_classes(tmp_path, picture, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(loaders, "in_order", sorted)
         with pytest.raises(KeyboardInterrupt):
-            qv.train(tmp_path / "d", cbs=Stop("unfrozen", 2), **how)
+            qv.train(tmp_path / "d", cbs=Stop("unfrozen", 1), **how)
     run = tmp_path / "runs" / "d-001"
     assert config.read_config(run).sides.vocab == ("0", "10", "2")
     gone_on = qv.resume(run, cbs=[], verbose=False)
