@@ -11,7 +11,7 @@ from typing import Any
 from quickvision.base.errors import DataError, as_path, some
 from quickvision.data.labels import NameLabel
 from quickvision.data.listing import Listing, list_folder, list_names, valid_folder
-from quickvision.data.paths import find_files, folder, sides
+from quickvision.data.paths import find_files, folder, no_pictures, sides
 from quickvision.data.tables import list_csv
 
 # As data sets on the web are named: `great_pyrenees_12`, `cat.7`, `dog (3)`, `cat12`, `0042_seven`.
@@ -61,9 +61,7 @@ def find_listing(
     root = folder(path)
     walked = names, others = find_files(root)  # once: the others are handed what it found
     if not names:
-        kinds = Counter(Path(name).suffix or "no suffix" for name in others).most_common(3)
-        got = some([f"{n:,} files of {kind}" for kind, n in kinds]) or "none, and no other files"
-        raise DataError(f"expected pictures in {root}, got {got}")
+        raise no_pictures(root, others)
     train, held_out = sides(root, valid_folder(valid))
     top = "" if train == root else f"{train.name}/"
     below = [name[len(top) :] for name in names if name.startswith(top)]

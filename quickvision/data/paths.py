@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import gc
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from quickvision.base.errors import DataError, as_path, did_you_mean
+from quickvision.base.errors import DataError, as_path, did_you_mean, some
+from quickvision.base.files import read_rows
 
 # fastai takes its list from the machine's mime types, where .webp and others are missing. The
 # last line is what cameras and designers leave, which Pillow reads with a plug-in only: such files
@@ -136,11 +138,42 @@ def below(path: str | Path, root: Path) -> str:
 Files = tuple[list[str], list[str]]  # names of pictures, and of other files
 
 
-def find_files(root: Path) -> Files:
+TABLES = (".csv", ".tsv", ".txt")
+
+
+def look(path: str | Path) -> None:
+    """See that there is something to read at a path, in an instant and without numpy or torch.
+
+    The command line asks it before torch is loaded, which takes seconds. It stops at the first
+    picture, and lets pass what it cannot judge at once.
+
+    Raises:
+        DataError: As `find_listing`, in its words: nothing is there; a table that cannot be read,
+            or is empty; or a folder that has neither pictures nor a table.
+    """
+    path = as_path(path, "path")
+    if path.is_file() and path.suffix.lower() in TABLES:
+        read_rows(path)
+        return
+    root = folder(path)
+    found, others = find_files(root, until_one=True)
+    if not found and not any(name.lower().endswith(TABLES) for name in others):
+        raise no_pictures(root, others)
+
+
+def no_pictures(root: Path, others: Sequence[str]) -> DataError:
+    """Make the error of a folder without any picture."""
+    kinds = Counter(Path(name).suffix or "no suffix" for name in others).most_common(3)
+    got = some([f"{n:,} files of {kind}" for kind, n in kinds]) or "none, and no other files"
+    return DataError(f"expected pictures in {root}, got {got}")
+
+
+def find_files(root: Path, *, until_one: bool = False) -> Files:
     """Walk `root` for pictures (by their suffix), and for other files.
 
     Hidden files and folders (`.ipynb_checkpoints`, `._name.jpg`) and `__MACOSX` are not looked
-    into. Links are followed, each folder once.
+    into. Links are followed, each folder once. With `until_one` it ends with the first folder that
+    has a picture.
 
     Returns:
         The names of both, their paths below `root` with `/`, in one order on every machine: a
@@ -149,7 +182,7 @@ def find_files(root: Path) -> Files:
     found: list[str] = []
     others: list[str] = []
     seen, waiting = set(), [""]
-    while waiting:
+    while waiting and not (until_one and found):
         prefix = waiting.pop()
         here = os.path.join(root, prefix)
         real = os.path.realpath(here)
