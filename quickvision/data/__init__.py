@@ -4,13 +4,16 @@ Knows no model, and never writes into the folder of pictures.
 
     options    what every door takes, checked at once
     paths      which files are pictures, which folders are the two sides
+    rgb        any Pillow image to upright 8-bit RGB; what is black and white in deep ones
     pictures   one file opened: upright RGB, from its resized copy where there is one
     splits     the arithmetic of holding out
     labels     what paths say of labels; names for classes that are numbers
     classes    what class names say: their order, look-alikes, what a mirror makes wrong
     scan       what is in each file, remembered; which are unfit, and why
     listing    what a door found: names, labels, what is fixed about the split
-    findings   what can be wrong, finding by finding; pictures that are there twice
+    twins      pictures that are there twice: to the byte, nearly, turned
+    findings   what can be wrong, finding by finding
+    cautions   what is said before training starts
     holdout    who is held out, in whatever way it is said; `split.csv`
     tables     a CSV file or a DataFrame, and the files that its cells name
     layouts    look at a path, say how it is labelled

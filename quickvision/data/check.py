@@ -26,6 +26,7 @@ from quickvision.data.scan import Facts
 
 SEVERITIES = ("error", "warning", "note")
 COLOURS = {"error": "#b3261e", "warning": "#8a5a00", "note": "#5f6368"}  # dark enough to read
+HIDDEN = ["error", "digest", "thumb", "colours", "alpha", "low", "top"]  # from users
 EXAMPLES = 3  # that are shown; all are in the table and in the JSON
 
 
@@ -185,7 +186,7 @@ def check(
         advice = "all their pictures are left out: not a class any more"
         finding = "classes without a usable picture"
         found.append(Finding("warning", finding, len(lost), advice, lost))
-    found += find(pictures, listing.root, size=asked.side, max_bad=max_bad)
+    found += find(pictures, listing.root, size=asked.side, max_bad=max_bad, levels=asked.levels)
     found += beside(listing)
     found.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     kept = pictures[pictures["side"] != ""]
@@ -195,7 +196,7 @@ def check(
         path=listing.root if isinstance(data, DataLoaders) else Path(data),
         layout=listing.found_by or "DataLoaders",
         findings=pd.DataFrame(found, columns=Finding._fields),
-        pictures=pictures.drop(columns=["error", "digest", "thumb", "colours", "alpha"]),
+        pictures=pictures.drop(columns=HIDDEN),
         classes=classes.fillna(0).astype(int),
     )
 

@@ -61,6 +61,11 @@ def from_folder(path: str | Path, **kwargs: Any) -> DataLoaders:  # noqa: D417
             another thing (left and right, digits, letters), a `DataWarning` names `flip=False`.
         vocab: The classes in the order of the model's outputs; by default they are sorted, as
             numbers where they are numbered (`class_2` before `class_10`).
+        levels: The two values that are black and white in pictures of more than 8 bits, as
+            `(0, 4095)`. By default the same for the whole data set: black is 0 (or the least value,
+            where some are below), white the most that 8, 10, 12, 14 or 16 bits can hold, the fewest
+            that hold all values (of floats also 1). "file" decides for each file anew, and so does
+            `check=False`, which looks at none before: 16 bits are 16 bits then.
         balance: For uneven classes: "weights" weighs the loss by one over a class's size (any
             fastai `Learner` on these loaders takes it over); "oversample" repeats pictures of the
             smaller classes until all are as large as the largest, so that an epoch grows.

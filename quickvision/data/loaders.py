@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -17,17 +17,24 @@ from fastai.losses import CrossEntropyLossFlat
 from fastai.torch_core import default_device, no_random
 
 from quickvision.base.errors import DataError, as_path, some, warn
-from quickvision.base.figures import UNEVEN, imbalance
 from quickvision.base.files import cache_folder
 from quickvision.base.processes import world_size
-from quickvision.data.classes import in_order, look_alikes, mirrored
+from quickvision.data import cautions
+from quickvision.data.classes import in_order
 from quickvision.data.holdout import SKIPPED_COLUMNS, hold_out
 from quickvision.data.labels import read_class_names
 from quickvision.data.listing import Listing
 from quickvision.data.options import Options, too_many
 from quickvision.data.paths import to_paths
-from quickvision.data.pictures import Opener, make_copies
-from quickvision.data.scan import Facts, scan, unfit
+from quickvision.data.pictures import Levels, Opener, make_copies
+from quickvision.data.scan import (
+    BANDS,
+    Facts,
+    common_levels,
+    scan,
+    unfit,
+    way_out_of_bands,
+)
 from quickvision.data.transforms import (
     CentreCrop as CentreCrop,  # models that were exported before look for it here
 )
@@ -55,17 +62,20 @@ def load(listing: Listing, options: Options) -> DataLoaders:
     listing, reasons = found.listing, found.reasons
     _say_what_is_left_out(listing, reasons, options.max_bad)
     split = found.split()
-    del found  # its facts take a kilobyte a file
+    levels = found.levels
+    used = [(name, seen) for name, seen in found.facts.items() if name not in reasons]
+    cautions.of_pictures(used, levels, asked=options.levels is not None)
+    del found, used  # its facts take a kilobyte a file
     in_valid = split["valid"].to_numpy(dtype=bool)
     names, labels = split["path"].to_numpy(), split["label"].to_numpy()
     train, valid = names[~in_valid].tolist(), names[in_valid].tolist()
     counts = Counter(labels[~in_valid].tolist())
-    _warn_of_uneven(counts, options.balance)
-    _warn_of_names(counts, options)
+    cautions.of_uneven(counts, options.balance)
+    cautions.of_names(counts, options)
     if options.balance == "oversample":
         train = _oversampled(train, labels[~in_valid].tolist(), counts)
     with no_random(options.seed, reproducible=False):
-        dls = _dataloaders(listing, train, valid, counts, options)
+        dls = _dataloaders(listing, train, valid, counts, replace(options, levels=levels))
     dls.skipped = pd.DataFrame(reasons.items(), columns=SKIPPED_COLUMNS)
     dls.split = split
     return dls
@@ -86,6 +96,15 @@ class Examined:
     options: Options
     facts: Mapping[str, Facts]
     reasons: Mapping[str, str]
+
+    @property
+    def levels(self) -> Levels | None:
+        """What is black and white in pictures of more than 8 bits; None: each file decides."""
+        asked = self.options.levels
+        if isinstance(asked, tuple):
+            return asked
+        used = (seen for name, seen in self.facts.items() if name not in self.reasons)
+        return None if asked == "file" else common_levels(used)
 
     def split(self) -> pd.DataFrame:
         """Say of each picture that can be used on which side it is; see `hold_out`."""
@@ -123,14 +142,18 @@ def _say_what_is_left_out(listing: Listing, reasons: Mapping[str, str], max_bad:
     shown = some([f"{name} ({reason})" for name, reason in reasons.items()])
     bad = [name for name in reasons if name not in listing.left_out or name in listing.missing]
     n = len(listing.names)
+    bands = any(why.startswith(BANDS) for why in reasons.values())
+    way = f"; {way_out_of_bands(listing.root)}" if bands else ""
     if len(reasons) == n:
-        raise DataError(f"expected pictures in {listing.root} that can be read, got none: {shown}")
+        raise DataError(
+            f"expected pictures in {listing.root} that can be read, got none: {shown}{way}"
+        )
     if too_many(len(bad), n, max_bad):
         shown = some([f"{name} ({reasons[name]})" for name in bad])
         raise DataError(
             f"expected at most {max_bad:.0%} bad files in {listing.root}, got {len(bad):,}"
             f" of {n:,}: {shown}; mend them, or go on without them with"
-            f" max_bad={-(-len(bad) * 100 // n) / 100:g}"
+            f" max_bad={-(-len(bad) * 100 // n) / 100:g}{way}"
         )
     lost = set(filter(None, listing.labels)) - {
         label
@@ -139,33 +162,7 @@ def _say_what_is_left_out(listing: Listing, reasons: Mapping[str, str], max_bad:
     }
     if lost:
         warn(f"no picture of {some(sorted(lost))} can be used: not a class any more")
-    warn(f"left out {len(reasons):,} of {n:,} pictures: {shown}; see dls.skipped")
-
-
-def _warn_of_uneven(counts: Mapping[str, int], balance: str | None) -> None:
-    times = imbalance(counts)
-    if times > UNEVEN and balance is None:
-        large, small = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
-        warn(
-            f"uneven classes: {counts[large]:,} training pictures of {large}, {counts[small]:,} of"
-            f" {small} ({times:.0f} times); read macro-F1 beside accuracy, and try"
-            " balance='weights' or 'oversample'"
-        )
-
-
-def _warn_of_names(labels: Collection[str], options: Options) -> None:
-    """Say what the classes' names alone give away."""
-    for group in look_alikes(labels):
-        warn(
-            f"the classes {' and '.join(map(repr, group))} differ in case, blanks or accents"
-            " alone; where they are one, give them one name in folders or table"
-        )
-    flips = options.flip and options.augment != "none" and options.batch_tfms is None
-    if flips and (wrong := mirrored(labels)):
-        warn(
-            f"mirrored pictures seem wrong for the classes {some(wrong)}, and training mirrors"
-            " half of them: flip=False turns that off"
-        )
+    warn(f"left out {len(reasons):,} of {n:,} pictures: {shown}; see dls.skipped{way}")
 
 
 def _oversampled(names: list[str], labels: list[str], counts: Mapping[str, int]) -> list[str]:
@@ -200,17 +197,19 @@ def _dataloaders(
         on_device = torch.tensor(weights, dtype=torch.float32, device=default_device())
         categorize.loss_func = CrossEntropyLossFlat(weight=on_device)
     at_least = needed_side(item_tfms)
+    levels = options.levels if isinstance(options.levels, tuple) else None
     folder = _copies_folder(options.cache, listing.root)
     if folder is not None:
         if at_least is None:
             raise ValueError("cache: goes with item_tfms that start with Resize, got others")
-        make_copies(to_paths(listing.root, [*dict.fromkeys(train), *valid]), at_least, folder)
+        several = to_paths(listing.root, [*dict.fromkeys(train), *valid])
+        make_copies(several, at_least, folder, levels)
     items = to_paths(listing.root, train + valid)
     workers = _workers(len(items)) if options.num_workers is None else options.num_workers
     kept = items if options.cache == "auto" and not workers and len(items) <= FEW else ()
     dsets = Datasets(
         items,
-        tfms=[[Opener(at_least, folder, kept)], [listing.get_y, categorize]],
+        tfms=[[Opener(at_least, folder, kept, levels)], [listing.get_y, categorize]],
         splits=(slice(0, len(train)), slice(len(train), len(items))),
     )
     bs, drop_last = _batches(options.bs, len(train))

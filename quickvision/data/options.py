@@ -45,6 +45,7 @@ class Options:
     augment: str = option("default", "How pictures are changed in training.", words=AUGMENTS)
     flip: bool = option(True, "Mirror half of the training pictures.")
     vocab: Sequence[str] | None = None
+    levels: tuple[float, float] | str | None = None
     balance: str | None = option(None, "What to do for uneven classes.", words=BALANCES)
     check: bool = True
     max_bad: float = option(0.05, "Fraction of bad files that is allowed.", low=0, high=1)
@@ -86,6 +87,15 @@ class Options:
             several = given if isinstance(given, list | tuple) else [given]
             if given is not None and not all(map(callable, several)):
                 raise TypeError(f"{name}: expected fastai transforms, in a list, got {given!r}")
+        levels = self.levels
+        if not (levels is None or levels == "file"):
+            pair = isinstance(levels, list | tuple) and len(levels) == 2
+            if not pair or not all(isinstance(v, Real) for v in levels) or levels[0] >= levels[1]:  # type: ignore[operator]
+                raise ValueError(
+                    "levels: expected the values that are black and white, as (0, 4095), 'file'"
+                    f" or None, got {levels!r}"
+                )
+            object.__setattr__(self, "levels", (float(levels[0]), float(levels[1])))
         vocab = self.vocab
         if vocab is not None:
             if isinstance(vocab, str) or not all(isinstance(label, str) for label in vocab):

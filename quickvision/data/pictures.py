@@ -10,9 +10,7 @@ import contextlib
 import hashlib
 import io
 import os
-import struct
 import time
-import zlib
 from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,55 +19,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from fastai.data.core import Transform
+from fastai.data.core import DataLoaders, Transform
 from fastai.vision.core import PILImage
-from PIL import ExifTags, Image, ImageOps
+from PIL import Image
 
 from quickvision.base.errors import DataError, RunError
 from quickvision.base.progress import mapped
-
-# What Pillow raises on broken files: most are OSError, a damaged header can be any of the others.
-BROKEN = (
-    *(OSError, SyntaxError, ValueError, EOFError, KeyError, TypeError, IndexError, MemoryError),
-    *(struct.error, zlib.error, Image.DecompressionBombError),
-)
+from quickvision.data.rgb import BROKEN, Levels, to_rgb
 
 
-def orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1 (upright) to 8; 1 where there is none or it is damaged."""
-    try:
-        turn = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except BROKEN:
-        return 1
-    return turn if isinstance(turn, int) and 1 <= turn <= 8 else 1
-
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Bring any Pillow image to upright 8-bit RGB; one that is so already comes back as it is.
-
-    The EXIF turn is applied, unless the EXIF block is damaged; transparency is laid on white.
-    16-bit grey is scaled to 8 bits (and not clipped, as Pillow does). Pictures of 32-bit numbers do
-    not say what white is: it is taken to be 255 or 65535, for floats also 1, the smallest of these
-    that no pixel exceeds.
-    """
-    if orientation(image) != 1:
-        try:
-            image = ImageOps.exif_transpose(image)
-        except BROKEN:
-            image = image.copy()
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        values = np.asarray(image, dtype=np.float32)
-        whites = {"I": (255, 65535), "F": (1, 255, 65535)}.get(image.mode, (65535,))
-        top = float(values.max(initial=0))
-        scale = 255 / next((white for white in whites if top <= white), 65535)
-        image = Image.fromarray((values * scale).round().clip(0, 255).astype(np.uint8))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def open_rgb(path: str | Path, *, at_least: int | None = None) -> Image.Image:
+def open_rgb(
+    path: str | Path, *, at_least: int | None = None, levels: Levels | None = None
+) -> Image.Image:
     """Open a picture file as upright RGB, a JPEG no larger than it has to be.
 
     Args:
@@ -77,6 +38,7 @@ def open_rgb(path: str | Path, *, at_least: int | None = None) -> Image.Image:
         at_least: Pixels that neither side may go below, unless the file has fewer; None decodes in
             full. A JPEG is decoded at a half, a quarter or an eighth of its size where that is
             enough, which for a phone's 12 megapixels takes a tenth of the time.
+        levels: As in `to_rgb`.
 
     Raises:
         DataError: The file cannot be read.
@@ -86,7 +48,7 @@ def open_rgb(path: str | Path, *, at_least: int | None = None) -> Image.Image:
             if at_least:
                 image.draft(None, (at_least, at_least))
             image.load()
-            return to_rgb(image)
+            return to_rgb(image, levels)
     except BROKEN as error:
         raise DataError(f"expected a picture that can be read, got {path}: {error}") from error
 
@@ -95,23 +57,26 @@ class Picture(PILImage):
     """fastai's `PILImage`, opened with `open_rgb`; a bad file's error names the file."""
 
     @classmethod
-    def create(cls, fn: Any, *, at_least: int | None = None, **kwargs: Any) -> Picture:
+    def create(
+        cls, fn: Any, *, at_least: int | None = None, levels: Levels | None = None, **kwargs: Any
+    ) -> Picture:
         """Open a path, bytes or a Pillow image; arrays and tensors as fastai does.
 
         Args:
             fn: What to open; a Pillow image stays as it is.
             at_least: For a path: as in `open_rgb`.
+            levels: As in `to_rgb`.
             **kwargs: For arrays and tensors: go to fastai.
 
         Raises:
             DataError: The file cannot be read.
         """
         if isinstance(fn, str | Path):
-            return cls(open_rgb(fn, at_least=at_least))
+            return cls(open_rgb(fn, at_least=at_least, levels=levels))
         if isinstance(fn, bytes):
-            return cls(to_rgb(Image.open(io.BytesIO(fn))))
+            return cls(to_rgb(Image.open(io.BytesIO(fn)), levels))
         if isinstance(fn, Image.Image):
-            return cls(to_rgb(fn.copy()))
+            return cls(to_rgb(fn.copy(), levels))
         return super().create(fn, **kwargs)
 
 
@@ -134,7 +99,10 @@ class Opener(Transform):
         folder: Where the copies are, or None.
         kept: Pictures that stay in memory, as they were decoded, once they have been opened: not
             resized, because resizing twice is another picture.
+        levels: What is black and white in pictures of more than 8 bits; see `to_rgb`.
     """
+
+    levels: Levels | None = None  # of openers that were exported before there was one
 
     input_types = (Path, str, bytes, Image.Image, np.ndarray, torch.Tensor)  # for `learn.predict`
 
@@ -143,9 +111,11 @@ class Opener(Transform):
         at_least: int | None = None,
         folder: Path | None = None,
         kept: Collection[str | Path] = (),
+        levels: Levels | None = None,
     ) -> None:
         super().__init__()
         self.at_least, self.folder, self.kept = at_least, folder, frozenset(kept)
+        self.levels = levels
         self.memory: dict[Any, Picture] = {}
         self.room = IN_MEMORY
 
@@ -187,7 +157,7 @@ class Opener(Transform):
     def encodes(self, item):  # type: ignore[no-untyped-def]  # fastai dispatches on annotations
         """Open a path (or bytes, a Pillow image, an array, a tensor, as `Picture.create`)."""
         if not isinstance(item, str | Path):
-            return Picture.create(item)
+            return Picture.create(item, **self._scaled(item))
         if item not in self.kept:
             return self._read(item)
         key = (item, *_version(item))
@@ -199,14 +169,28 @@ class Opener(Transform):
             self.room -= 3 * picture.width * picture.height
         return picture
 
+    def _scaled(self, item: Any) -> dict[str, Any]:
+        """Say what is white, to what is opened here; arrays and tensors are fastai's."""
+        ours = isinstance(item, str | Path | bytes | Image.Image)
+        return {"levels": self.levels} if ours else {}
+
     def _read(self, item: str | Path) -> Picture:
         if self.folder is not None and self.at_least is not None:
-            copy = copy_path(item, self.at_least, self.folder)
+            copy = copy_path(item, self.at_least, self.folder, self.levels)
             with contextlib.suppress(*BROKEN):
                 with Image.open(copy or "") as image:
                     image.load()
                 return Picture(image)  # ours: upright and RGB already
-        return Picture.create(item, at_least=self.at_least)
+        return Picture.create(item, at_least=self.at_least, levels=self.levels)
+
+
+def levels_in(dls: DataLoaders) -> Levels | None:
+    """Return what is black and white in the deep pictures of our own `DataLoaders`."""
+    for tfms in getattr(dls.train_ds, "tls", ()):
+        for tfm in tfms.tfms.fs:
+            if isinstance(tfm, Opener):
+                return tfm.levels
+    return None
 
 
 def _version(file: str | Path) -> tuple[int, int]:
@@ -218,7 +202,9 @@ def _version(file: str | Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def copy_path(file: str | Path, at_least: int, folder: Path) -> Path | None:
+def copy_path(
+    file: str | Path, at_least: int, folder: Path, levels: Levels | None = None
+) -> Path | None:
     """Return where a file's copy is or would be; None where the file is not there.
 
     The name tells the path, the size and the time of change apart, so that a changed picture has
@@ -229,6 +215,8 @@ def copy_path(file: str | Path, at_least: int, folder: Path) -> Path | None:
         return None
     digest = hashlib.blake2b(os.fsencode(os.path.abspath(file)), digest_size=16, key=VERSION)
     digest.update(b"\0%d %d %d" % (size, changed, at_least))
+    if levels is not None:
+        digest.update(repr(levels).encode())
     name = digest.hexdigest()
     lossy = os.path.splitext(file)[1].lower() in LOSSY
     return folder / name[:2] / f"{name}{'.jpg' if lossy else '.png'}"
@@ -259,7 +247,9 @@ def _copies_save(files: Sequence[str | Path], at_least: int) -> tuple[float, flo
     return (mean(pixels), mean(saved)) if pixels else (0.0, 0.0)
 
 
-def make_copies(files: Sequence[Path], at_least: int, folder: Path) -> None:
+def make_copies(
+    files: Sequence[Path], at_least: int, folder: Path, levels: Levels | None = None
+) -> None:
     """Make the copies that are not there yet, in parallel, with a bar where it takes long.
 
     A copy's shorter side has `at_least` pixels, upright, RGB: a JPEG of quality 95 where the
@@ -270,13 +260,13 @@ def make_copies(files: Sequence[Path], at_least: int, folder: Path) -> None:
         RunError: They cannot be written.
         DataError: A picture cannot be read.
     """
-    copied = partial(_make_copy, at_least=at_least, folder=folder)
+    copied = partial(_make_copy, at_least=at_least, folder=folder, levels=levels)
     for _ in mapped(copied, files, "resizing pictures"):
         pass
 
 
-def _make_copy(file: Path, at_least: int, folder: Path) -> None:
-    copy = copy_path(file, at_least, folder)
+def _make_copy(file: Path, at_least: int, folder: Path, levels: Levels | None) -> None:
+    copy = copy_path(file, at_least, folder, levels)
     if copy is None:
         raise DataError(f"expected a picture, got nothing at {file}")
     if copy.exists():
@@ -284,7 +274,7 @@ def _make_copy(file: Path, at_least: int, folder: Path) -> None:
     with contextlib.suppress(*BROKEN), Image.open(file) as head:
         if min(head.size) <= at_least:
             return
-    image = open_rgb(file, at_least=at_least)
+    image = open_rgb(file, at_least=at_least, levels=levels)
     scale = at_least / min(image.size)
     width, height = (max(at_least, round(side * scale)) for side in image.size)
     image = image.resize((width, height), Image.Resampling.BILINEAR)

@@ -17,6 +17,7 @@ from quickvision.base.figures import clocked
 from quickvision.base.progress import line, say
 from quickvision.data.doors import load_data
 from quickvision.data.options import Options
+from quickvision.data.pictures import levels_in
 from quickvision.models.compute import check_precision
 from quickvision.models.learner import LEARNER_OPTIONS, check_options, make_learner
 from quickvision.models.zoo import Arch
@@ -95,7 +96,9 @@ def build(
                     warnings.simplefilter("ignore", DataWarning)  # it has been said
                     dls = load_data(data, verbose=False, **{**options, "vocab": vocab})
             # Written down though nobody asked for them: other versions have other defaults.
-            spec, data = spec.with_pictures(**{"bs": None, **spec.pictures}), dls
+            found = {"bs": None, "levels": levels_in(dls)}
+            asked = {name: value for name, value in spec.pictures.items() if value is not None}
+            spec, data = spec.with_pictures(**{**found, **asked}), dls
     with clocked(timing, "model"):
         return spec, make_learner(data, wish)
 

@@ -27,7 +27,7 @@ from quickvision.runs.options import RunConfig
 
 NAME = "config.json"
 # What options of pictures were before they had the default of today: a run goes on as it began.
-WAS = {"bs": 64}
+WAS = {"bs": 64, "levels": "file"}
 _PACKAGES = ("torch", "torchvision", "fastai", "timm", "numpy", "pillow")
 
 
