@@ -11,7 +11,9 @@ Knows no model, and never writes into the folder of pictures.
     classes    what class names say: their order, look-alikes, what a mirror makes wrong
     scan       what is in each file, remembered; which are unfit, and why
     listing    what a door found: names, labels, what is fixed about the split
+    series     names that belong together: frames of a track, copies of one picture
     twins      pictures that are there twice: to the byte, nearly, turned
+    leaks      pictures that are on both sides, or in two classes
     findings   what can be wrong, finding by finding
     cautions   what is said before training starts
     holdout    who is held out, in whatever way it is said; `split.csv`

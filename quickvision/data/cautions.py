@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from quickvision.base.errors import some, warn
 from quickvision.base.figures import UNEVEN, imbalance
 from quickvision.data.classes import look_alikes, mirrored
 from quickvision.data.findings import depth
+from quickvision.data.leaks import Split, leaks
 from quickvision.data.options import Options
 from quickvision.data.rgb import Levels
 
@@ -38,6 +42,12 @@ def of_names(labels: Collection[str], options: Options) -> None:
             f"mirrored pictures seem wrong for the classes {some(wrong)}, and training mirrors"
             " half of them: flip=False turns that off"
         )
+
+
+def of_leaks(used: pd.DataFrame, root: Path, split: Split) -> None:
+    """Say which pictures are on both sides, in the words of `check`; see `findings.leaks`."""
+    for finding in leaks(used, root, split):
+        warn(f"{finding.finding}: {finding.n:,}; {finding.advice}; as {some(finding.examples)}")
 
 
 def of_pictures(named: Sequence[tuple[str, Any]], levels: Levels | None, *, asked: bool) -> None:

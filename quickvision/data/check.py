@@ -16,11 +16,12 @@ from quickvision.base.errors import DataError, DataWarning, as_path, some
 from quickvision.base.files import write_whole
 from quickvision.base.progress import Lines, html_table, line
 from quickvision.data.classes import in_order
-from quickvision.data.findings import Finding, beside, find
+from quickvision.data.findings import beside, find
 from quickvision.data.holdout import skipped_of, split_of
 from quickvision.data.layouts import find_listing
+from quickvision.data.leaks import Finding
 from quickvision.data.listing import Listing
-from quickvision.data.loaders import Examined, examine
+from quickvision.data.loaders import Examined, examine, split_by
 from quickvision.data.options import Options, Size
 from quickvision.data.scan import Facts
 
@@ -186,7 +187,14 @@ def check(
         advice = "all their pictures are left out: not a class any more"
         finding = "classes without a usable picture"
         found.append(Finding("warning", finding, len(lost), advice, lost))
-    found += find(pictures, listing.root, size=asked.side, max_bad=max_bad, levels=asked.levels)
+    found += find(
+        pictures,
+        listing.root,
+        size=asked.side,
+        max_bad=max_bad,
+        levels=asked.levels,
+        split=split_by(listing, asked),
+    )
     found += beside(listing)
     found.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     kept = pictures[pictures["side"] != ""]

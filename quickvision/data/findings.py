@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 from PIL import Image
 
 from quickvision.base.errors import some
 from quickvision.base.figures import UNEVEN, imbalance
+from quickvision.data.leaks import Finding, Split, series, turned_twins, twins
 from quickvision.data.listing import Listing
 from quickvision.data.options import too_many
 from quickvision.data.rgb import WHITES, Levels, is_deep
@@ -19,10 +20,8 @@ from quickvision.data.scan import (
     FAINT,
     common_levels,
     contrast,
-    grey_pixels,
     way_out_of_bands,
 )
-from quickvision.data.twins import near_groups, same_groups
 
 FEW = 10  # pictures of a class, below which no figure of it means much
 CROPPED = 0.6  # share of a picture that a centre crop keeps, below which it is said
@@ -44,24 +43,6 @@ UNREADABLE = {
 }
 
 
-class Finding(NamedTuple):
-    """One thing that was found.
-
-    Attributes:
-        severity: `error` (training would be misled), `warning` (look at it) or `note` (handled).
-        finding: What it is, in a few words.
-        n: Files, or classes where it is about classes.
-        advice: What to do, or what is done about it.
-        examples: The files, or the classes.
-    """
-
-    severity: str
-    finding: str
-    n: int
-    advice: str
-    examples: tuple[str, ...]
-
-
 def find(
     pictures: pd.DataFrame,
     root: Path,
@@ -69,6 +50,7 @@ def find(
     size: int,
     max_bad: float = 0.05,
     levels: Levels | str | None = None,
+    split: Split | None = None,
 ) -> Iterator[Finding]:
     """Go through all that can be seen from the table.
 
@@ -79,11 +61,14 @@ def find(
         size: Pixels of the training pictures.
         max_bad: Fraction of unreadable files above which they are an error.
         levels: What is black and white in pictures of more than 8 bits, where it was asked for.
+        split: Who says how pictures are held out.
     """
     yield from _left_out(pictures, root, max_bad)
     used = pictures[pictures["side"] != ""]
     yield from _classes(used)
-    yield from _twins(used, root)
+    yield from twins(used, root)
+    yield from turned_twins(used, root)
+    yield from series(used, split or Split())
     yield from _shapes(used, size)
     named = list(zip(used["path"], used.itertuples(), strict=True))
     asked = levels is not None
@@ -165,42 +150,6 @@ def _classes(used: pd.DataFrame) -> Iterator[Finding]:
         ends = (f"{train.index[0]}: {train.iloc[0]:,}", f"{train.index[-1]}: {train.iloc[-1]:,}")
         advice = f"{times:.0f} times: read macro-F1, and try balance='weights' or 'oversample'"
         yield Finding("warning", "uneven classes", len(train), advice, ends)
-
-
-def _twins(used: pd.DataFrame, root: Path) -> Iterator[Finding]:
-    """Look for pictures that are there twice, to the byte and then nearly."""
-    digests = used["digest"].tolist()
-    first = used.drop_duplicates("digest")
-    files = [root / name for name in first["path"]]
-    alike = near_groups(first["thumb"].tolist(), lambda i: grey_pixels(files[i]))
-    near = [first.iloc[group] for group in alike]
-    same = [used.iloc[group] for group in same_groups(digests)]
-    for kind, groups, worst, mild in (
-        ("the same picture", same, "error", "warning"),
-        ("nearly the same picture", near, "warning", "note"),
-    ):
-        labels, sides, rest = [], [], []
-        for group in groups:
-            if group["label"].nunique() > 1:
-                labels.append(group)
-            if group["side"].nunique() > 1:
-                sides.append(group)
-            elif group["label"].nunique() == 1:
-                rest.append(group)
-        advice = "one of the labels is wrong: mend it, or take both out"
-        yield from _grouped(worst, f"{kind} with different labels", labels, advice)
-        advice = "the figures flatter: take one of each out, or keep them together with groups="
-        yield from _grouped(worst, f"{kind} on both sides", sides, advice)
-        yield from _grouped(mild, f"{kind} more than once", rest, "counts more than others do")
-
-
-def _grouped(
-    severity: str, finding: str, groups: list[pd.DataFrame], advice: str
-) -> Iterator[Finding]:
-    if groups:
-        n = sum(len(group) for group in groups)
-        examples = tuple(" = ".join(str(path) for path in group["path"]) for group in groups)
-        yield Finding(severity, finding, n, advice, examples)
 
 
 def _shapes(used: pd.DataFrame, size: int) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 from fastai.data.core import DataLoaders, Datasets
@@ -22,7 +23,8 @@ from quickvision.base.processes import world_size
 from quickvision.data import cautions
 from quickvision.data.classes import in_order
 from quickvision.data.holdout import SKIPPED_COLUMNS, hold_out
-from quickvision.data.labels import read_class_names
+from quickvision.data.labels import NamedLabel, TableLabel, read_class_names
+from quickvision.data.leaks import Split
 from quickvision.data.listing import Listing
 from quickvision.data.options import Options, too_many
 from quickvision.data.paths import to_paths
@@ -31,6 +33,7 @@ from quickvision.data.scan import (
     BANDS,
     Facts,
     common_levels,
+    digests,
     scan,
     unfit,
     way_out_of_bands,
@@ -64,6 +67,7 @@ def load(listing: Listing, options: Options) -> DataLoaders:
     split = found.split()
     levels = found.levels
     used = [(name, seen) for name, seen in found.facts.items() if name not in reasons]
+    cautions.of_leaks(_looked_at(split, found), listing.root, split_by(listing, options))
     cautions.of_pictures(used, levels, asked=options.levels is not None)
     del found, used  # its facts take a kilobyte a file
     in_valid = split["valid"].to_numpy(dtype=bool)
@@ -163,6 +167,24 @@ def _say_what_is_left_out(listing: Listing, reasons: Mapping[str, str], max_bad:
     if lost:
         warn(f"no picture of {some(sorted(lost))} can be used: not a class any more")
     warn(f"left out {len(reasons):,} of {n:,} pictures: {shown}; see dls.skipped{way}")
+
+
+def split_by(listing: Listing, options: Options) -> Split:
+    """Say who decides about the split, and whether labels come from a table."""
+    get_y = listing.get_y.label if isinstance(listing.get_y, NamedLabel) else listing.get_y
+    fixed = listing.held is not None or not isinstance(options.valid, float)
+    return Split(fixed=fixed, table=isinstance(get_y, TableLabel))
+
+
+def _looked_at(split: pd.DataFrame, found: Examined) -> pd.DataFrame:
+    """Put what is known of the pictures beside who is held out."""
+    side = np.where(split["valid"].to_numpy(dtype=bool), "valid", "train")
+    table = split[["path", "label"]].assign(side=side)
+    if not found.facts:
+        return table.assign(digest=digests(to_paths(found.listing.root, split["path"].tolist())))
+    seen = [found.facts[name] for name in split["path"]]
+    columns = ("digest", "thumb", "width", "height")
+    return table.assign(**{name: [getattr(facts, name) for facts in seen] for name in columns})
 
 
 def _oversampled(names: list[str], labels: list[str], counts: Mapping[str, int]) -> list[str]:

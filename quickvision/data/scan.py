@@ -181,14 +181,39 @@ def contrast(facts: Sequence[Facts], levels: Levels | None) -> float:
     return float(np.median(spans)) if spans else 255.0
 
 
-def grey_pixels(path: str | Path) -> np.ndarray | None:
-    """Return a picture at 32 x 32 pixels, upright, in grey: float32 [1024]; None if it is bad."""
+def grey_pixels(path: str | Path, *, whole: bool = False) -> np.ndarray | None:
+    """Return a picture at 32 x 32 pixels, upright, in grey: float32 [1024]; None if it is bad.
+
+    With `whole` a JPEG is decoded in full: at a quarter of its size the last row and column may
+    stand for fewer pixels, so that a turned copy is another picture.
+    """
     try:
-        image = open_rgb(path, at_least=DRAFT[0])
+        image = open_rgb(path, at_least=None if whole else DRAFT[0])
     except DataError:
         return None
     small = image.convert("L").resize((32, 32), Image.Resampling.BILINEAR)
     return np.asarray(small, dtype=np.float32).ravel()
+
+
+def digests(files: Sequence[Path]) -> list[bytes]:
+    """Hash the files that may be copies of each other, which are those of equal size.
+
+    Returns:
+        A hash for each; empty where no other file has this size, or it cannot be read.
+    """
+    sizes: list[int] = []
+    for file in files:
+        try:
+            sizes.append(os.stat(file).st_size)
+        except OSError:
+            sizes.append(0)
+    often = Counter(sizes)
+    found = [b""] * len(files)
+    for i, (file, size) in enumerate(zip(files, sizes, strict=True)):
+        if size and often[size] > 1:
+            with contextlib.suppress(OSError), open(file, "rb") as opened:
+                found[i] = _digest(opened)
+    return found
 
 
 def _digest(file: IO[bytes]) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -66,7 +66,12 @@ def near_groups(
     if not pairs:
         return []
     left, right = np.array(pairs).T
-    graph = coo_array((np.ones(len(pairs)), (left, right)), shape=(len(thumbs), len(thumbs)))
+    return _joined(left, right, len(thumbs))
+
+
+def _joined(left: np.ndarray, right: np.ndarray, n: int) -> list[list[int]]:
+    """Group what is connected by pairs."""
+    graph = coo_array((np.ones(len(left)), (left, right)), shape=(n, n))
     _, group = connected_components(graph, directed=False)
     return same_groups(int(g) + 1 for g in group)
 
@@ -81,3 +86,86 @@ def _unit(values: np.ndarray) -> np.ndarray:
 
 def _seen(pixels: np.ndarray | None) -> np.ndarray | None:
     return None if pixels is None else _unit(pixels[None])[0]
+
+
+def _turned(squares: np.ndarray, *, quarters: int, mirror: bool) -> np.ndarray:
+    """Turn squares [n, side, side, ...] by quarters, and mirror them."""
+    turned = np.rot90(squares, quarters, axes=(1, 2))
+    return turned[:, :, ::-1] if mirror else turned
+
+
+# At 32 x 32, in grey, decoded in full. Turned and mirrored copies of 80 photos, saved as JPEG at 50
+# to 90: from 0.9992. Two different ones of 1,797 scanned digits, of which a mirrored 8 is nearly an
+# 8 and a turned 6 a 9: up to 0.9942; of 766 photos no two come as far as this look.
+TURNED = 0.998
+
+# The seven ways to turn a square, besides leaving it: quarter turns, mirrored or not.
+TURNS: tuple[Callable[[np.ndarray], np.ndarray], ...] = tuple(
+    partial(_turned, quarters=quarters, mirror=mirror)
+    for mirror in (False, True)
+    for quarters in range(4)
+    if quarters or mirror
+)
+
+
+def turned_groups(
+    thumbs: Sequence[bytes], look: Callable[[int], np.ndarray | None], held: Sequence[bool]
+) -> list[list[int]]:
+    """Group pictures with turned or mirrored copies of them on the other side.
+
+    Args:
+        thumbs: As in `near_groups`; square.
+        look: As in `near_groups`; JPEGs must be decoded in full.
+        held: True for each picture that is held out.
+
+    Returns:
+        The places of each group. Time grows with the product of the two sides' sizes.
+    """
+    return _across(thumbs, look, held, TURNS, TURNED)
+
+
+def near_across(
+    thumbs: Sequence[bytes], look: Callable[[int], np.ndarray | None], held: Sequence[bool]
+) -> list[list[int]]:
+    """Group pictures as `near_groups` does, those alone that are near one on the other side."""
+    return _across(thumbs, look, held, (partial(_turned, quarters=0, mirror=False),), SAME)
+
+
+def _across(
+    thumbs: Sequence[bytes],
+    look: Callable[[int], np.ndarray | None],
+    held: Sequence[bool],
+    turns: Sequence[Callable[[np.ndarray], np.ndarray]],
+    same: float,
+) -> list[list[int]]:
+    """Compare each held-out picture, in these ways, with each that is trained on."""
+    apart = np.array(held, dtype=bool)
+    if apart.all() or not apart.any():
+        return []
+    side = round((len(thumbs[0]) / 3) ** 0.5)
+    pixels = np.frombuffer(b"".join(thumbs), dtype=np.uint8).reshape(-1, side, side, 3)
+    light = pixels.mean(axis=(1, 2, 3))
+    order = np.argsort(light, kind="stable")  # like pictures are near each other
+    train, valid = order[~apart[order]], order[apart[order]]
+    plain = _unit(pixels[train].reshape(len(train), -1).astype(np.float32))
+    seen = lru_cache(maxsize=None)(lambda i: _seen(look(i)))
+    pairs = set()
+    step = max(1, min(256, CELLS // len(train)))
+    for turn in turns:
+        others = _unit(turn(pixels[valid]).reshape(len(valid), -1).astype(np.float32))
+        for start in range(0, len(valid), step):
+            part = valid[start : start + step]
+            first = int(np.searchsorted(light[train], light[part[0]] - LIGHTER, "left"))
+            last = int(np.searchsorted(light[train], light[part[-1]] + LIGHTER, "right"))
+            alike = others[start : start + step] @ plain[first:last].T >= ALIKE
+            for row, col in zip(*np.nonzero(alike), strict=True):
+                i, j = int(train[first + col]), int(part[row])
+                one, other = seen(i), seen(j)
+                if one is not None and other is not None:
+                    turned = turn(other.reshape(1, 32, 32)).ravel()
+                    if abs(light[i] - light[j]) <= LIGHTER and float(one @ turned) >= same:
+                        pairs.add((i, j))
+    if not pairs:
+        return []
+    left, right = np.array(sorted(pairs)).T
+    return _joined(left, right, len(thumbs))
