@@ -123,6 +123,12 @@ SECONDS = 2.0  # that a door takes at most to look for copies that are not the s
 MOST = 6_000_000  # pairs across the sides that it compares, in eight ways, in about that time
 
 
+def few_enough(used: pd.DataFrame) -> bool:
+    """Say whether a door has the time to look for near and turned copies."""
+    n_valid = int((used["side"] == "valid").sum())
+    return n_valid * (len(used) - n_valid) <= MOST
+
+
 def leaks(used: pd.DataFrame, root: Path, split: Split) -> Iterator[Finding]:
     """Say before training starts what else only `check` would: pictures that are on both sides.
 
@@ -132,14 +138,14 @@ def leaks(used: pd.DataFrame, root: Path, split: Split) -> Iterator[Finding]:
         root: The folder that the paths are below.
         split: Who says how pictures are held out.
     """
-    same = [used.iloc[group] for group in same_groups(used["digest"].tolist())]
+    digests = used["digest"].tolist() if "digest" in used else []
+    same = [used.iloc[group] for group in same_groups(digests)]
     labels = [group for group in same if group["label"].nunique() > 1]
     sides = [group for group in same if group["side"].nunique() > 1]
     advice = "one of the labels is wrong: mend it, or take both out"
     yield from _grouped("error", "the same picture with different labels", labels, advice)
     yield from _grouped("error", "the same picture on both sides", sides, FLATTER)
-    n_valid = int((used["side"] == "valid").sum())
-    if "thumb" in used and n_valid * (len(used) - n_valid) <= MOST:
+    if "thumb" in used and few_enough(used):
         end = time.perf_counter() + SECONDS
         with suppress(TimeoutError):  # `check` takes its time
             yield from _near_leaks(used, root, end)

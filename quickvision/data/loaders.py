@@ -24,7 +24,7 @@ from quickvision.data import cautions
 from quickvision.data.classes import in_order
 from quickvision.data.holdout import SKIPPED_COLUMNS, hold_out
 from quickvision.data.labels import NamedLabel, TableLabel, read_class_names
-from quickvision.data.leaks import Split
+from quickvision.data.leaks import Split, few_enough
 from quickvision.data.listing import Listing
 from quickvision.data.options import Options, too_many
 from quickvision.data.paths import to_paths
@@ -169,6 +169,9 @@ def _say_what_is_left_out(listing: Listing, reasons: Mapping[str, str], max_bad:
     warn(f"left out {len(reasons):,} of {n:,} pictures: {shown}; see dls.skipped{way}")
 
 
+UNSEEN = 20_000  # pictures that are compared to the byte without `check`: a fifth of a second
+
+
 def split_by(listing: Listing, options: Options) -> Split:
     """Say who decides about the split, and whether labels come from a table."""
     get_y = listing.get_y.label if isinstance(listing.get_y, NamedLabel) else listing.get_y
@@ -180,10 +183,13 @@ def _looked_at(split: pd.DataFrame, found: Examined) -> pd.DataFrame:
     """Put what is known of the pictures beside who is held out."""
     side = np.where(split["valid"].to_numpy(dtype=bool), "valid", "train")
     table = split[["path", "label"]].assign(side=side)
+    names = split["path"].tolist()
     if not found.facts:
-        return table.assign(digest=digests(to_paths(found.listing.root, split["path"].tolist())))
-    seen = [found.facts[name] for name in split["path"]]
-    columns = ("digest", "thumb", "width", "height")
+        if len(names) > UNSEEN:
+            return table
+        return table.assign(digest=digests(to_paths(found.listing.root, names)))
+    seen = [found.facts[name] for name in names]
+    columns = ("digest", *(("thumb", "width", "height") if few_enough(table) else ()))
     return table.assign(**{name: [getattr(facts, name) for facts in seen] for name in columns})
 
 

@@ -11,6 +11,7 @@ import hashlib
 import os
 import sqlite3
 import threading
+import time
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -199,18 +200,17 @@ def digests(files: Sequence[Path]) -> list[bytes]:
     """Hash the files that may be copies of each other, which are those of equal size.
 
     Returns:
-        A hash for each; empty where no other file has this size, or it cannot be read.
+        A hash for each; empty where no other has this size, or two seconds are over.
     """
-    sizes: list[int] = []
-    for file in files:
-        try:
-            sizes.append(os.stat(file).st_size)
-        except OSError:
-            sizes.append(0)
+    end = time.perf_counter() + 2
+    sizes = [0] * len(files)
+    for i, file in enumerate(files):
+        with contextlib.suppress(OSError):
+            sizes[i] = os.stat(file).st_size
     often = Counter(sizes)
     found = [b""] * len(files)
     for i, (file, size) in enumerate(zip(files, sizes, strict=True)):
-        if size and often[size] > 1:
+        if size and often[size] > 1 and time.perf_counter() < end:
             with contextlib.suppress(OSError), open(file, "rb") as opened:
                 found[i] = _digest(opened)
     return found

@@ -29,6 +29,7 @@ NO_GROUP = re.compile(
     re.IGNORECASE,
 )
 SEPARATOR = r"[-_. ]"
+SAMPLE, RUN = 2_000, 50  # names that are looked at at least, in runs: what belongs together is near
 
 
 class Series(NamedTuple):
@@ -57,8 +58,12 @@ def find_series(names: Sequence[str], labels: Sequence[str], held: Sequence[bool
     """
     if not names or any("\\" in name for name in names[:100]):
         return None
-    files = [name.rpartition("/")[2] for name in names]
-    for what, pattern in _candidates(names, files, labels):
+    step = RUN * max(1, len(names) // SAMPLE)
+    starts = range(0, len(names), step)
+    some = [i for start in starts for i in range(start, min(start + RUN, len(names)))]
+    few = [names[i] for i in some]
+    files = [name.rpartition("/")[2] for name in few]
+    for what, pattern in _candidates(few, files, [labels[i] for i in some]):
         keys = _keys(pattern, names)
         if not all(keys):
             continue
@@ -93,10 +98,11 @@ def _by_word(
     names: Sequence[str], files: Sequence[str], labels: Sequence[str]
 ) -> Iterator[tuple[str, str]]:
     """Find `patient12` in a name, or in the same folder of each path."""
+    plain = [name.casefold() for name in names]
     count = rf"{SEPARATOR}?[A-Za-z]?\d+"
     for word in WORDS:
         found = rf"(?<![A-Za-z]){word}{count}"
-        if sum(word in name.casefold() for name in names) < len(names) / 2:
+        if sum(word in name for name in plain) < len(names) / 2:
             continue
         seen = re.compile(found, re.IGNORECASE)
         if sum(bool(seen.search(file)) for file in files) >= len(files) / 2:
