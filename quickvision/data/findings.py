@@ -11,6 +11,7 @@ from PIL import Image
 
 from quickvision.base.errors import some
 from quickvision.base.figures import UNEVEN, imbalance
+from quickvision.data.classes import look_alikes
 from quickvision.data.leaks import Finding, Split, series, turned_twins, twins
 from quickvision.data.listing import Listing
 from quickvision.data.options import too_many
@@ -145,6 +146,10 @@ def _classes(used: pd.DataFrame) -> Iterator[Finding]:
     if few := [str(label) for label in counts.index[counts < FEW]]:
         advice = f"fewer than {FEW} pictures each: add some, or expect little of these"
         yield Finding("warning", "small classes", len(few), advice, tuple(few))
+    if alike := look_alikes(counts.index):
+        names = tuple(" = ".join(map(repr, group)) for group in alike)
+        advice = "where they are one class, give them one name in folders or table"
+        yield Finding("warning", "class names that look alike", len(names), advice, names)
     times = imbalance(train.to_dict())
     if times > UNEVEN:
         ends = (f"{train.index[0]}: {train.iloc[0]:,}", f"{train.index[-1]}: {train.iloc[-1]:,}")

@@ -445,6 +445,7 @@ def test_class_names_that_look_alike_are_said(tmp_path):
         dark(tmp_path, label, 4)
     with pytest.warns(qv.DataWarning, match=r"'Cat' and 'cat ' differ in case, blanks"):
         qv.from_folder(tmp_path, size=8, bs=4)
+    assert "class names that look alike" in set(qv.check(tmp_path, size=8).findings["finding"])
 
 
 def test_where_names_say_that_mirroring_is_wrong_flip_false_is_named(tmp_path):
