@@ -369,7 +369,7 @@ def test_validation_sees_the_middle_at_the_size_that_was_asked_for(framed):
 def dark(root, label, n):
     for i in range(n):
         (root / label).mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (8, 8), (i, 40, 0)).save(root / label / f"{i}.png")
+        Image.new("RGB", (8, 8), (i, 140, sum(map(ord, label)) % 100)).save(root / label / f"{i}.png")
 
 
 @pytest.mark.parametrize(
