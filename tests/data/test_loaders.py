@@ -369,7 +369,8 @@ def test_validation_sees_the_middle_at_the_size_that_was_asked_for(framed):
 def dark(root, label, n):
     for i in range(n):
         (root / label).mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (8, 8), (i, 140, sum(map(ord, label)) % 100)).save(root / label / f"{i}.png")
+        colour = (i, 140, sum(map(ord, label)) % 100)  # each class has its own
+        Image.new("RGB", (8, 8), colour).save(root / label / f"{i}.png")
 
 
 @pytest.mark.parametrize(
