@@ -81,7 +81,7 @@ def test_imports_point_down(file):
             assert other in MAY[folder].split(), f"{folder} may not ask {other}"
             assert asked_name in faces(other), f"{other}/{asked_name} is {other}'s own business"
             if folder == "cli" and other != "base":  # the front door loads what does the work
-                assert asked_name in ("options", "labels")
+                assert asked_name in ("options", "labels", "paths")
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -12,6 +12,7 @@ from typing import Any
 
 from quickvision.base.errors import did_you_mean
 
+AUGMENTS = ("none", "light", "default")
 BALANCES = ("weights", "oversample")
 HEADS = ("fastai", "linear")
 INTERPOLATIONS = ("bilinear", "bicubic", "lanczos", "nearest")

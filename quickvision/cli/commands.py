@@ -28,6 +28,7 @@ from quickvision.cli.parameters import (
     takes,
 )
 from quickvision.data.options import Options
+from quickvision.data.paths import look
 from quickvision.models.options import ModelOptions
 from quickvision.runs.options import RunConfig
 
@@ -74,6 +75,7 @@ def check(
     **options: Any,
 ) -> None:
     """Look for what would mislead training; exit 1 if something does."""
+    look(path)
     found = quickvision.check(path, pat=pattern, size=size, **options)
     typer.echo(found.to_json() if as_json else str(found))
     raise typer.Exit(0 if found.ok else 1)
@@ -93,6 +95,7 @@ def train(
     **options: Any,
 ) -> None:
     """Train on pictures: frozen, then unfrozen, then a report."""
+    look(path)
     _checked(options)
     if options["gradual"] and weights is None:
         raise typer.BadParameter("--gradual goes with weights, got --weights none")
@@ -123,7 +126,7 @@ def compare(
     archs: Annotated[list[str], typer.Argument(help="Models of torchvision or timm.")],
     pattern: Pattern = None,
     weights: Weights = "default",
-    bs: BatchSize = 64,
+    bs: BatchSize = None,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each.")] = 1,
     opt: Opts = None,
     schedule: Schedules = None,
@@ -131,6 +134,7 @@ def compare(
     **options: Any,
 ) -> None:
     """Train several models on the same split, and say which differ; go on where it was cut."""
+    look(path)
     _checked(options)
     if len({*archs}) < len(archs):
         raise typer.BadParameter(f"expected each model once, got {' '.join(archs)}")

@@ -118,7 +118,9 @@ def _rate(text: str) -> float | str:
     return rate
 
 
-def _batch(text: str) -> int | str:
+def _batch(text: str | None) -> int | str | None:
+    if text is None:
+        return None
     if text != "auto" and not (text.isdecimal() and int(text) > 1):
         raise typer.BadParameter(f"expected 'auto' or a whole number from 2, got {text!r}")
     return text if text == "auto" else int(text)
@@ -139,7 +141,10 @@ def _among(known: tuple[str, ...]) -> Callable[[list[str] | None], list[str] | N
 # Where text becomes something else: its type, its default, and what Typer is told besides.
 _SPELLED: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "budget": (str, None, {"callback": _refused_by(to_seconds)}),
-    "bs": (str, "64", {"callback": _batch, "help": "Pictures in a batch; 'auto': what fits."}),
+    "bs": (
+        *(str, None),
+        {"callback": _batch, "help": "Pictures in a batch; 'auto': what fits. By default 64."},
+    ),
     "cache": (bool, False, {"callback": lambda on: on or "auto"}),
     "class_names": (Path, None, {}),
     "lr": (str, "find", {"callback": _rate}),
@@ -164,7 +169,7 @@ Weights = Annotated[
     ),
 ]
 Size = Annotated[int, typer.Option(min=2, help="Pixels of a side.")]
-BatchSize = Annotated[int, typer.Option(min=2, help="Pictures in a batch.")]
+BatchSize = Annotated[int | None, typer.Option(min=2, help="Pictures in a batch.")]
 Gpus = Annotated[int | None, typer.Option(min=1, help="GPUs to train on, a process each.")]
 Opts = Annotated[
     list[str] | None,

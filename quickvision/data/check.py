@@ -15,17 +15,20 @@ from fastai.data.core import DataLoaders
 from quickvision.base.errors import DataError, DataWarning, as_path, some
 from quickvision.base.files import write_whole
 from quickvision.base.progress import Lines, html_table, line
-from quickvision.data.findings import Finding, beside, find
+from quickvision.data.classes import in_order
+from quickvision.data.findings import beside, find
 from quickvision.data.holdout import skipped_of, split_of
 from quickvision.data.layouts import find_listing
+from quickvision.data.leaks import Finding
 from quickvision.data.listing import Listing
-from quickvision.data.loaders import Examined, examine
+from quickvision.data.loaders import Examined, examine, split_by
 from quickvision.data.options import Options, Size
 from quickvision.data.scan import Facts
 from quickvision.data.understood import understood, understood_of
 
 SEVERITIES = ("error", "warning", "note")
 COLOURS = {"error": "#b3261e", "warning": "#8a5a00", "note": "#5f6368"}  # dark enough to read
+HIDDEN = ["error", "digest", "thumb", "colours", "alpha", "low", "top"]  # from users
 EXAMPLES = 3  # that are shown; all are in the table and in the JSON
 
 
@@ -193,16 +196,24 @@ def check(
         advice = "all their pictures are left out: not a class any more"
         finding = "classes without a usable picture"
         found.append(Finding("warning", finding, len(lost), advice, lost))
-    found += find(pictures, listing.root, size=asked.side, max_bad=max_bad)
+    found += find(
+        pictures,
+        listing.root,
+        size=asked.side,
+        max_bad=max_bad,
+        levels=asked.levels,
+        split=split_by(listing, asked),
+    )
     found += beside(listing)
     found.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     kept = pictures[pictures["side"] != ""]
     classes = pd.crosstab(kept["label"], kept["side"]).reindex(columns=["train", "valid"])
+    classes = classes.reindex(in_order(classes.index))
     return DataCheck(
         path=listing.root if isinstance(data, DataLoaders) else Path(data),
         layout=listing.found_by or "DataLoaders",
         findings=pd.DataFrame(found, columns=Finding._fields),
-        pictures=pictures.drop(columns=["error", "digest", "thumb", "colours", "alpha"]),
+        pictures=pictures.drop(columns=HIDDEN),
         classes=classes.fillna(0).astype(int),
         understood=lines,
     )

@@ -51,19 +51,34 @@ def from_folder(path: str | Path, **kwargs: Any) -> DataLoaders:  # noqa: D417
         interpolation: How pictures are resized: "bilinear", "bicubic", "lanczos" or "nearest".
         crop_pct: Share of a resized picture's sides that validation looks at, its middle: what
             `model_settings(arch)` says is what the weights are used to. 1 looks at all of it.
-        bs: Pictures in a batch. Lowered, with a `DataWarning`, where there are fewer training
-            pictures, because fastai would train on nothing.
+        bs: Pictures in a batch. By default 64, or a quarter of the training pictures where there
+            are fewer than 128; of fewer than 256 none is left out of an epoch then. A number is
+            lowered, with a `DataWarning`, where there are fewer training pictures than it, because
+            fastai would train on nothing; that it makes one step an epoch is said, too.
         seed: Seed of the split and of the shuffling. The global random state stays as it was. The
             split depends on it and on the pictures' names alone.
         item_tfms: fastai item transforms; by default `Resize`, an eighth larger than `size` where a
             batch transform brings pictures to their size, as `aug_transforms(size=size)` does.
-        batch_tfms: fastai batch transforms; by default `aug_transforms(size=size)`.
+        batch_tfms: fastai batch transforms; by default what `augment` and `flip` say.
+        augment: How pictures are changed in training, anew each time: "default",
+            `aug_transforms(size=size)`; "light", with half of its zoom and lighting, and not turned
+            or warped; "none", only resized, the middle of each.
+        flip: Mirror half of the training pictures. Where class names say that a mirrored picture is
+            another thing (left and right, digits, letters), a `DataWarning` names `flip=False`.
+        vocab: The classes in the order of the model's outputs; by default they are sorted, as
+            numbers where they are numbered (`class_2` before `class_10`).
+        levels: The two values that are black and white in pictures of more than 8 bits, as
+            `(0, 4095)`. By default the same for the whole data set: black is 0 (or the least value,
+            where some are below), white the most that 8, 10, 12, 14 or 16 bits can hold, the fewest
+            that hold all values (of floats also 1). "file" decides for each file anew, and so does
+            `check=False`, which looks at none before: 16 bits are 16 bits then.
         balance: For uneven classes: "weights" weighs the loss by one over a class's size (any
             fastai `Learner` on these loaders takes it over); "oversample" repeats pictures of the
             smaller classes until all are as large as the largest, so that an epoch grows.
         check: Read every file once first (what is known of files that have not changed is kept in
             our cache folder). Files that cannot be decoded, and a lone drawing among photos (a
-            "not found" placeholder), are left out with a `DataWarning`.
+            "not found" placeholder), are left out with a `DataWarning`. Pictures that are on both
+            sides are said; without it the same files alone, of up to 20,000 pictures.
         max_bad: Stop where a larger fraction of the files cannot be read or is missing; a single
             one never stops. 0 allows none.
         cache: "auto" keeps up to a gigabyte of decoded pictures in memory, where there are up to

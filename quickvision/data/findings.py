@@ -2,96 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
-import numpy as np
 import pandas as pd
 from PIL import Image
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from quickvision.base.errors import some
 from quickvision.base.figures import UNEVEN, imbalance
+from quickvision.data.classes import look_alikes
+from quickvision.data.leaks import Finding, Split, series, turned_twins, twins
 from quickvision.data.listing import Listing
 from quickvision.data.options import too_many
-from quickvision.data.scan import grey_pixels
-
-# Correlations, measured on 767 photos and on 300 scanned digits with black borders. Copies that
-# were saved again (JPEG at 50, PNG), halved, brought to 64 pixels or made a tenth lighter: from
-# 0.993 at 9 x 8 pixels and from 0.993 at 32 x 32. Two different photos: up to 0.950 and 0.848; two
-# different digits: up to 0.998 and 0.990, which is why a hash or a tiny picture alone will not do.
-ALIKE = 0.99  # at 9 x 8 pixels, in colour: worth a closer look
-SAME = 0.992  # at 32 x 32, in grey
-LIGHTER = 20.0  # levels of 255 that two such pictures may be apart on average
-CELLS = 20_000_000  # pairs that are compared at once: 80 MB
-
-
-def same_groups(keys: Iterable[Hashable]) -> list[list[int]]:
-    """Return the places of equal keys, where there are two or more; empty keys are left out."""
-    places: dict[Hashable, list[int]] = {}
-    for i, key in enumerate(keys):
-        if key:
-            places.setdefault(key, []).append(i)
-    return [group for group in places.values() if len(group) > 1]
-
-
-def near_groups(
-    thumbs: Sequence[bytes], look: Callable[[int], np.ndarray | None]
-) -> list[list[int]]:
-    """Group pictures that are nearly the same: saved again, resized, made lighter; not cropped.
-
-    Args:
-        thumbs: RGB bytes of 9 x 8 pixels each, as `scan.Facts` has them; all different. Those of a
-            single colour are like no other.
-        look: Takes a place in `thumbs`, returns that picture's 32 x 32 grey pixels (float [1024]),
-            or None. It is called once for each picture that has a candidate.
-
-    Returns:
-        The places in `thumbs` of each group of two or more, in their order. Time grows with the
-        square of their number: 10,000 take about a second, 100,000 about a minute.
-    """
-    if len(thumbs) < 2:
-        return []
-    pixels = np.frombuffer(b"".join(thumbs), dtype=np.uint8).reshape(len(thumbs), -1)
-    order = np.argsort(pixels.mean(axis=1), kind="stable")  # like pictures are near each other
-    plain = pixels[order].astype(np.float32)
-    light = plain.mean(axis=1)
-    unit = _unit(plain)
-    seen = lru_cache(maxsize=None)(lambda i: _seen(look(i)))
-    pairs: list[tuple[int, int]] = []
-    start = 0
-    while start < len(order):
-        stop = start + max(1, CELLS // len(order))
-        last = int(np.searchsorted(light, light[min(stop, len(order)) - 1] + LIGHTER, "right"))
-        rows, cols = np.nonzero(unit[start:stop] @ unit[start:last].T >= ALIKE)
-        for row, col in zip(rows + start, cols + start, strict=True):
-            if row < col and light[col] - light[row] <= LIGHTER:
-                one, other = seen(int(order[row])), seen(int(order[col]))
-                if one is not None and other is not None and float(one @ other) >= SAME:
-                    pairs.append((int(order[row]), int(order[col])))
-        start = stop
-    if not pairs:
-        return []
-    left, right = np.array(pairs).T
-    graph = coo_array((np.ones(len(pairs)), (left, right)), shape=(len(thumbs), len(thumbs)))
-    _, group = connected_components(graph, directed=False)
-    return same_groups(int(g) + 1 for g in group)
-
-
-def _unit(values: np.ndarray) -> np.ndarray:
-    """Centre each row and bring it to length 1, so that products are correlations."""
-    centred = values - values.mean(axis=1, keepdims=True)
-    length = np.linalg.norm(centred, axis=1, keepdims=True)
-    flat = length < values.shape[1] ** 0.5  # less than one level of contrast
-    return np.where(flat, 0, centred / np.maximum(length, 1e-6)).astype(np.float32)
-
-
-def _seen(pixels: np.ndarray | None) -> np.ndarray | None:
-    return None if pixels is None else _unit(pixels[None])[0]
-
+from quickvision.data.rgb import WHITES, Levels, is_deep
+from quickvision.data.scan import (
+    BANDS,
+    FAINT,
+    common_levels,
+    contrast,
+    way_out_of_bands,
+)
 
 FEW = 10  # pictures of a class, below which no figure of it means much
 CROPPED = 0.6  # share of a picture that a centre crop keeps, below which it is said
@@ -101,6 +32,7 @@ LARGER = 4  # times the training size
 UNREADABLE = {
     "empty": "empty files",
     "not a picture": "files that are no picture",
+    BANDS: "pictures of more than four bands",
     "truncated": "truncated files",
     "damaged": "damaged files",
     "too large": "files too large to open safely",
@@ -112,26 +44,14 @@ UNREADABLE = {
 }
 
 
-class Finding(NamedTuple):
-    """One thing that was found.
-
-    Attributes:
-        severity: `error` (training would be misled), `warning` (look at it) or `note` (handled).
-        finding: What it is, in a few words.
-        n: Files, or classes where it is about classes.
-        advice: What to do, or what is done about it.
-        examples: The files, or the classes.
-    """
-
-    severity: str
-    finding: str
-    n: int
-    advice: str
-    examples: tuple[str, ...]
-
-
 def find(
-    pictures: pd.DataFrame, root: Path, *, size: int, max_bad: float = 0.05
+    pictures: pd.DataFrame,
+    root: Path,
+    *,
+    size: int,
+    max_bad: float = 0.05,
+    levels: Levels | str | None = None,
+    split: Split | None = None,
 ) -> Iterator[Finding]:
     """Go through all that can be seen from the table.
 
@@ -141,13 +61,23 @@ def find(
         root: The folder that the paths are below; twins are looked at once more.
         size: Pixels of the training pictures.
         max_bad: Fraction of unreadable files above which they are an error.
+        levels: What is black and white in pictures of more than 8 bits, where it was asked for.
+        split: Who says how pictures are held out.
     """
-    yield from _left_out(pictures, max_bad)
+    yield from _left_out(pictures, root, max_bad)
     used = pictures[pictures["side"] != ""]
     yield from _classes(used)
-    yield from _twins(used, root)
+    yield from twins(used, root)
+    yield from turned_twins(used, root)
+    yield from series(used, split or Split())
     yield from _shapes(used, size)
-    yield from _kinds(used)
+    named = list(zip(used["path"], used.itertuples(), strict=True))
+    asked = levels is not None
+    if levels is None:
+        levels = common_levels(seen for _, seen in named)
+    found = levels if isinstance(levels, tuple) else None
+    yield from depth(named, found, asked)
+    yield from _kinds(used, found)
 
 
 def _of(severity: str, finding: str, rows: pd.DataFrame, advice: str) -> Iterator[Finding]:
@@ -156,7 +86,43 @@ def _of(severity: str, finding: str, rows: pd.DataFrame, advice: str) -> Iterato
         yield Finding(severity, finding, len(rows), advice, paths)
 
 
-def _left_out(pictures: pd.DataFrame, max_bad: float) -> Iterator[Finding]:
+def depth(
+    named: Sequence[tuple[str, Any]], levels: Levels | None, asked: bool
+) -> Iterator[Finding]:
+    """Say where pictures are less, or more, than they seem.
+
+    Args:
+        named: Names of the pictures that are used, with what was seen in them (`scan.Facts`).
+        levels: What is black and white in those of more than 8 bits.
+        asked: The user has said so.
+    """
+    deep = tuple(str(name) for name, seen in named if is_deep(seen.mode))
+    if deep and levels and not asked and (levels[0] < 0 or levels[1] > WHITES[-1]):
+        advice = f"{levels[0]:g} is black and {levels[1]:g} white: say others with levels=(0, 4095)"
+        yield Finding("warning", "values below 0 or above 65535", len(deep), advice, deep)
+    seen_levels = contrast([seen for _, seen in named], levels)
+    if seen_levels < FAINT:
+        advice = (
+            f"half of them use {seen_levels:.0f} of 255 grey levels or fewer once they have 8 bits:"
+        )
+        advice += (
+            " say what is black and white with levels=(0, 4095)"
+            if deep
+            else (
+                " save them as 8-bit PNG, scaled to 0-255 (12 bits in 16-bit colours lose the rest)"
+            )
+        )
+        names = tuple(str(name) for name, _ in named)
+        yield Finding("warning", "pictures of hardly any contrast", len(names), advice, names)
+    several = [(str(name), seen.format) for name, seen in named if seen.frames > 1]
+    for finding, is_tiff in (("files of several pages", True), ("animations", False)):
+        names = tuple(name for name, form in several if (form == "TIFF") == is_tiff)
+        if names:
+            advice = "only the first picture of each is used"
+            yield Finding("warning", finding, len(names), advice, names)
+
+
+def _left_out(pictures: pd.DataFrame, root: Path, max_bad: float) -> Iterator[Finding]:
     out = pictures[pictures["reason"] != ""]
     kinds = out["reason"].str.partition(":")[0] if len(out) else out["reason"]
     bad = out[~kinds.isin(["no label", "not in a class folder", "a test row"])]
@@ -164,7 +130,8 @@ def _left_out(pictures: pd.DataFrame, max_bad: float) -> Iterator[Finding]:
         advice = f"more than {max_bad:.0%} cannot be used: mend them, or allow them with max_bad="
         yield from _of("error", "too many bad files", bad, advice)
     for kind, finding in UNREADABLE.items():
-        yield from _of("warning", finding, out[kinds == kind], "left out of training")
+        way = f"; {way_out_of_bands(root)}" if kind == BANDS else ""
+        yield from _of("warning", finding, out[kinds == kind], f"left out of training{way}")
 
 
 def _classes(used: pd.DataFrame) -> Iterator[Finding]:
@@ -179,47 +146,15 @@ def _classes(used: pd.DataFrame) -> Iterator[Finding]:
     if few := [str(label) for label in counts.index[counts < FEW]]:
         advice = f"fewer than {FEW} pictures each: add some, or expect little of these"
         yield Finding("warning", "small classes", len(few), advice, tuple(few))
+    if alike := look_alikes(counts.index):
+        names = tuple(" = ".join(map(repr, group)) for group in alike)
+        advice = "where they are one class, give them one name in folders or table"
+        yield Finding("warning", "class names that look alike", len(names), advice, names)
     times = imbalance(train.to_dict())
     if times > UNEVEN:
         ends = (f"{train.index[0]}: {train.iloc[0]:,}", f"{train.index[-1]}: {train.iloc[-1]:,}")
         advice = f"{times:.0f} times: read macro-F1, and try balance='weights' or 'oversample'"
         yield Finding("warning", "uneven classes", len(train), advice, ends)
-
-
-def _twins(used: pd.DataFrame, root: Path) -> Iterator[Finding]:
-    """Look for pictures that are there twice, to the byte and then nearly."""
-    digests = used["digest"].tolist()
-    first = used.drop_duplicates("digest")
-    files = [root / name for name in first["path"]]
-    alike = near_groups(first["thumb"].tolist(), lambda i: grey_pixels(files[i]))
-    near = [first.iloc[group] for group in alike]
-    same = [used.iloc[group] for group in same_groups(digests)]
-    for kind, groups, worst, mild in (
-        ("the same picture", same, "error", "warning"),
-        ("nearly the same picture", near, "warning", "note"),
-    ):
-        labels, sides, rest = [], [], []
-        for group in groups:
-            if group["label"].nunique() > 1:
-                labels.append(group)
-            if group["side"].nunique() > 1:
-                sides.append(group)
-            elif group["label"].nunique() == 1:
-                rest.append(group)
-        advice = "one of the labels is wrong: mend it, or take both out"
-        yield from _grouped(worst, f"{kind} with different labels", labels, advice)
-        advice = "the figures flatter: take one of each out, or keep them together with groups="
-        yield from _grouped(worst, f"{kind} on both sides", sides, advice)
-        yield from _grouped(mild, f"{kind} more than once", rest, "counts more than others do")
-
-
-def _grouped(
-    severity: str, finding: str, groups: list[pd.DataFrame], advice: str
-) -> Iterator[Finding]:
-    if groups:
-        n = sum(len(group) for group in groups)
-        examples = tuple(" = ".join(str(path) for path in group["path"]) for group in groups)
-        yield Finding(severity, finding, n, advice, examples)
 
 
 def _shapes(used: pd.DataFrame, size: int) -> Iterator[Finding]:
@@ -239,7 +174,7 @@ def _shapes(used: pd.DataFrame, size: int) -> Iterator[Finding]:
     yield from _of("note", "pictures far larger than needed", used[short > LARGER * size], advice)
 
 
-def _kinds(used: pd.DataFrame) -> Iterator[Finding]:
+def _kinds(used: pd.DataFrame, levels: Levels | None) -> Iterator[Finding]:
     known = Image.registered_extensions()
     formats = used["format"].replace("MPO", "JPEG")  # a phone's JPEG with a second picture in it
     by_name = pd.Series([known.get(Path(p).suffix.lower()) for p in used["path"]], used.index)
@@ -247,12 +182,12 @@ def _kinds(used: pd.DataFrame) -> Iterator[Finding]:
     names = some(sorted(set(wrong["format"])))
     yield from _of("note", "wrong suffixes", wrong, f"read as what they are: {names}")
     mode = used["mode"]
-    animated = used[used["frames"] > 1]
-    yield from _of("warning", "animations", animated, "only the first picture of each is used")
     yield from _of("note", "turned by EXIF", used[used["turn"] != 1], "turned upright when read")
     yield from _of("note", "transparent", used[used["alpha"].astype(bool)], "laid on white")
     deep = used[mode.str.startswith(("I", "F"))]
-    yield from _of("note", "16 bits or more", deep, "scaled to 8 bits")
+    which = f": {levels[0]:g} is black, {levels[1]:g} is white" if levels else ", each by itself"
+    advice = f"scaled to 8 bits{which}"
+    yield from _of("note", "16 bits or more", deep, advice)
     yield from _of("note", "CMYK", used[mode == "CMYK"], "converted to RGB")
     yield from _of("note", "with a palette", used[mode == "P"], "converted to RGB")
     grey = used[mode.isin(["1", "L", "LA"])]

@@ -5,57 +5,44 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from fastai.data.core import DataLoaders, Datasets
-from fastai.data.transforms import Categorize, IntToFloatTensor, ToTensor, Transform
+from fastai.data.transforms import Categorize, IntToFloatTensor, ToTensor
 from fastai.losses import CrossEntropyLossFlat
 from fastai.torch_core import default_device, no_random
-from fastai.vision.augment import FlipItem, PadMode, RandomResizedCrop, Resize, aug_transforms
-from fastai.vision.core import TensorImage
-from PIL import Image
 
 from quickvision.base.errors import DataError, as_path, some, warn
-from quickvision.base.figures import UNEVEN, imbalance
 from quickvision.base.files import cache_folder
+from quickvision.base.processes import world_size
+from quickvision.data import cautions
+from quickvision.data.classes import in_order
 from quickvision.data.holdout import SKIPPED_COLUMNS, hold_out
-from quickvision.data.labels import read_class_names
+from quickvision.data.labels import NamedLabel, TableLabel, read_class_names
+from quickvision.data.leaks import Split, few_enough
 from quickvision.data.listing import Listing
 from quickvision.data.options import Options, too_many
 from quickvision.data.paths import to_paths
-from quickvision.data.pictures import Opener, make_copies
-from quickvision.data.scan import Facts, scan, unfit
+from quickvision.data.pictures import Levels, Opener, make_copies
+from quickvision.data.scan import (
+    BANDS,
+    Facts,
+    common_levels,
+    digests,
+    scan,
+    unfit,
+    way_out_of_bands,
+)
+from quickvision.data.transforms import (
+    CentreCrop as CentreCrop,  # models that were exported before look for it here
+)
+from quickvision.data.transforms import as_list, needed_side, our_transforms
 from quickvision.data.understood import understood
-
-
-class CentreCrop(Transform):
-    """Cut the middle out of a batch of validation pictures; training pictures stay whole.
-
-    fastai's item transforms resize; the rest of the pipeline brings the middle to its size.
-
-    Args:
-        crop_pct: Share of each side that is kept, in (0, 1].
-    """
-
-    order, split_idx = 1, 1
-
-    def __init__(self, crop_pct: float) -> None:
-        super().__init__()
-        self.crop_pct = crop_pct
-
-    def encodes(self, x: TensorImage) -> TensorImage:
-        """Cut float or uint8 [n, channels, height, width]."""
-        height, width = x.shape[-2:]
-        h, w = round(height * self.crop_pct), round(width * self.crop_pct)
-        top, left = (height - h) // 2, (width - w) // 2
-        return x[..., top : top + h, left : left + w]
-
 
 FEW = 4_000  # pictures that may all fit into `pictures.IN_MEMORY`
 
@@ -79,16 +66,21 @@ def load(listing: Listing, options: Options) -> DataLoaders:
     listing, reasons = found.listing, found.reasons
     _say_what_is_left_out(listing, reasons, options.max_bad)
     split = found.split()
-    del found  # its facts take a kilobyte a file
+    levels = found.levels
+    used = [(name, seen) for name, seen in found.facts.items() if name not in reasons]
+    cautions.of_leaks(_looked_at(split, found), listing.root, split_by(listing, options))
+    cautions.of_pictures(used, levels, asked=options.levels is not None)
+    del found, used  # its facts take a kilobyte a file
     in_valid = split["valid"].to_numpy(dtype=bool)
     names, labels = split["path"].to_numpy(), split["label"].to_numpy()
     train, valid = names[~in_valid].tolist(), names[in_valid].tolist()
     counts = Counter(labels[~in_valid].tolist())
-    _warn_of_uneven(counts, options.balance)
+    cautions.of_uneven(counts, options.balance)
+    cautions.of_names(counts, options)
     if options.balance == "oversample":
         train = _oversampled(train, labels[~in_valid].tolist(), counts)
     with no_random(options.seed, reproducible=False):
-        dls = _dataloaders(listing, train, valid, counts, options)
+        dls = _dataloaders(listing, train, valid, counts, replace(options, levels=levels))
     dls.skipped = pd.DataFrame(reasons.items(), columns=SKIPPED_COLUMNS)
     dls.split = split
     dls.test_files = to_paths(listing.root, listing.tests)
@@ -111,6 +103,15 @@ class Examined:
     options: Options
     facts: Mapping[str, Facts]
     reasons: Mapping[str, str]
+
+    @property
+    def levels(self) -> Levels | None:
+        """What is black and white in pictures of more than 8 bits; None: each file decides."""
+        asked = self.options.levels
+        if isinstance(asked, tuple):
+            return asked
+        used = (seen for name, seen in self.facts.items() if name not in self.reasons)
+        return None if asked == "file" else common_levels(used)
 
     def split(self) -> pd.DataFrame:
         """Say of each picture that can be used on which side it is; see `hold_out`."""
@@ -148,14 +149,18 @@ def _say_what_is_left_out(listing: Listing, reasons: Mapping[str, str], max_bad:
     shown = some([f"{name} ({reason})" for name, reason in reasons.items()])
     bad = [name for name in reasons if name not in listing.left_out or name in listing.missing]
     n = len(listing.names)
+    bands = any(why.startswith(BANDS) for why in reasons.values())
+    way = f"; {way_out_of_bands(listing.root)}" if bands else ""
     if len(reasons) == n:
-        raise DataError(f"expected pictures in {listing.root} that can be read, got none: {shown}")
+        raise DataError(
+            f"expected pictures in {listing.root} that can be read, got none: {shown}{way}"
+        )
     if too_many(len(bad), n, max_bad):
         shown = some([f"{name} ({reasons[name]})" for name in bad])
         raise DataError(
             f"expected at most {max_bad:.0%} bad files in {listing.root}, got {len(bad):,}"
             f" of {n:,}: {shown}; mend them, or go on without them with"
-            f" max_bad={-(-len(bad) * 100 // n) / 100:g}"
+            f" max_bad={-(-len(bad) * 100 // n) / 100:g}{way}"
         )
     lost = set(filter(None, listing.labels)) - {
         label
@@ -164,18 +169,31 @@ def _say_what_is_left_out(listing: Listing, reasons: Mapping[str, str], max_bad:
     }
     if lost:
         warn(f"no picture of {some(sorted(lost))} can be used: not a class any more")
-    warn(f"left out {len(reasons):,} of {n:,} pictures: {shown}; see dls.skipped")
+    warn(f"left out {len(reasons):,} of {n:,} pictures: {shown}; see dls.skipped{way}")
 
 
-def _warn_of_uneven(counts: Mapping[str, int], balance: str | None) -> None:
-    times = imbalance(counts)
-    if times > UNEVEN and balance is None:
-        large, small = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
-        warn(
-            f"uneven classes: {counts[large]:,} training pictures of {large}, {counts[small]:,} of"
-            f" {small} ({times:.0f} times); read macro-F1 beside accuracy, and try"
-            " balance='weights' or 'oversample'"
-        )
+UNSEEN = 20_000  # pictures that are compared to the byte without `check`: a fifth of a second
+
+
+def split_by(listing: Listing, options: Options) -> Split:
+    """Say who decides about the split, and whether labels come from a table."""
+    get_y = listing.get_y.label if isinstance(listing.get_y, NamedLabel) else listing.get_y
+    fixed = listing.held is not None or not isinstance(options.valid, float)
+    return Split(fixed=fixed, table=isinstance(get_y, TableLabel))
+
+
+def _looked_at(split: pd.DataFrame, found: Examined) -> pd.DataFrame:
+    """Put what is known of the pictures beside who is held out."""
+    side = np.where(split["valid"].to_numpy(dtype=bool), "valid", "train")
+    table = split[["path", "label"]].assign(side=side)
+    names = split["path"].tolist()
+    if not found.facts:
+        if len(names) > UNSEEN:
+            return table
+        return table.assign(digest=digests(to_paths(found.listing.root, names)))
+    seen = [found.facts[name] for name in names]
+    columns = ("digest", *(("thumb", "width", "height") if few_enough(table) else ()))
+    return table.assign(**{name: [getattr(facts, name) for facts in seen] for name in columns})
 
 
 def _oversampled(names: list[str], labels: list[str], counts: Mapping[str, int]) -> list[str]:
@@ -202,76 +220,39 @@ def _dataloaders(
     It is built on `Datasets`, with slices for the two sides: `DataBlock` prints all files into a
     string that it throws away, and goes through lists of indices thirty times.
     """
-    batch_tfms = options.batch_tfms
-    if batch_tfms is None:
-        middle = [CentreCrop(options.crop_pct)] if options.crop_pct < 1 else []
-        batch_tfms = [*middle, *aug_transforms(size=options.size)]
-    item_tfms = options.item_tfms
-    if item_tfms is None:  # `aug_transforms()` leaves a picture as large as it gets it
-        cropped = any(getattr(tfm, "size", None) is not None for tfm in _as_list(batch_tfms))
-        item_tfms = _resize(options, larger=cropped)
-    categorize = Categorize(vocab=sorted(counts))
+    item_tfms, batch_tfms = our_transforms(options)
+    vocab = _vocab(counts, options.vocab)
+    categorize = Categorize(vocab=vocab, sort=False)
     if options.balance == "weights":  # as scikit-learn's "balanced"
-        weights = [sum(counts.values()) / len(counts) / counts[label] for label in sorted(counts)]
+        weights = [sum(counts.values()) / len(counts) / counts[label] for label in vocab]
         on_device = torch.tensor(weights, dtype=torch.float32, device=default_device())
         categorize.loss_func = CrossEntropyLossFlat(weight=on_device)
     at_least = needed_side(item_tfms)
+    levels = options.levels if isinstance(options.levels, tuple) else None
     folder = _copies_folder(options.cache, listing.root)
     if folder is not None:
         if at_least is None:
             raise ValueError("cache: goes with item_tfms that start with Resize, got others")
-        make_copies(to_paths(listing.root, [*dict.fromkeys(train), *valid]), at_least, folder)
+        several = to_paths(listing.root, [*dict.fromkeys(train), *valid])
+        make_copies(several, at_least, folder, levels)
     items = to_paths(listing.root, train + valid)
     workers = _workers(len(items)) if options.num_workers is None else options.num_workers
     kept = items if options.cache == "auto" and not workers and len(items) <= FEW else ()
     dsets = Datasets(
         items,
-        tfms=[[Opener(at_least, folder, kept)], [listing.get_y, categorize]],
+        tfms=[[Opener(at_least, folder, kept, levels)], [listing.get_y, categorize]],
         splits=(slice(0, len(train)), slice(len(train), len(items))),
     )
+    bs, drop_last = _batches(options.bs, len(train))
     return dsets.dataloaders(
         path=listing.root,
-        bs=_batch_size(options.bs, len(train)),
-        after_item=[ToTensor, *_as_list(item_tfms)],
-        after_batch=[IntToFloatTensor, *_as_list(batch_tfms)],
+        bs=bs,
+        drop_last=drop_last,
+        after_item=[ToTensor, *as_list(item_tfms)],
+        after_batch=[IntToFloatTensor, *as_list(batch_tfms)],
         num_workers=workers,
         pin_memory=default_device().type == "cuda",
     )
-
-
-def _as_list(tfms: Any) -> list[Any]:
-    return list(tfms) if isinstance(tfms, Iterable) else [tfms]
-
-
-def _resize(options: Options, *, larger: bool) -> Resize:
-    """To `size`; or an eighth larger, so that turning has something to bring in at the edges."""
-    sides = options.size if isinstance(options.size, tuple) else (options.size, options.size)
-    height, width = (
-        max(side + side // 8, round(side / options.crop_pct)) if larger else side for side in sides
-    )
-    by = Image.Resampling[options.interpolation.upper()]
-    nearest = Image.Resampling.NEAREST  # for masks; fastai wants both
-    return Resize(
-        (height, width), method=options.resize, pad_mode=PadMode.Zeros, resamples=(by, nearest)
-    )
-
-
-def needed_side(item_tfms: Any) -> int | None:
-    """Return the pixels that neither side of a decoded picture may go below.
-
-    Known for `Resize` and `RandomResizedCrop`, alone or with flips; else None, decode in full.
-    """
-    tfms = [tfm for tfm in _as_list(item_tfms) if not isinstance(tfm, FlipItem)]
-    if len(tfms) != 1:
-        return None
-    if isinstance(tfms[0], Resize):
-        return max(tfms[0].size)
-    if isinstance(tfms[0], RandomResizedCrop):
-        crop = tfms[0]
-        narrowest = min(*crop.ratio, *(1 / ratio for ratio in crop.ratio))
-        enlarged = max((crop.min_scale * narrowest) ** -0.5, 1 + crop.val_xtra)
-        return int(np.ceil(max(crop.size) * enlarged)) + 8  # fastai rounds up to eights
-    return None
 
 
 def _copies_folder(cache: bool | str | Path, root: Path) -> Path | None:
@@ -283,12 +264,48 @@ def _copies_folder(cache: bool | str | Path, root: Path) -> Path | None:
     return folder
 
 
-def _batch_size(bs: int, n_train: int) -> int:
-    if bs <= n_train:
-        return bs
-    lowered = max(2, n_train // 4)
-    warn(f"bs lowered from {bs} to {lowered}: there are only {n_train} training pictures")
-    return lowered
+def _vocab(counts: Iterable[str], asked: Sequence[str] | None) -> list[str]:
+    """Return the classes in the order of the model's outputs."""
+    found = in_order(counts)
+    if asked is None:
+        return found
+    if sorted(asked) != sorted(found):
+        lost, more = sorted({*found} - {*asked}), sorted({*asked} - {*found})
+        got = f"none of {some(lost)}" if lost else f"also {some(more)}" if more else "one twice"
+        raise DataError(f"vocab: expected each of the {len(found)} classes once, got {got}")
+    return list(asked)
+
+
+BS = 64  # pictures of a batch by default
+STEPS = 4  # of an epoch at least, where there are fewer pictures than two such batches
+
+
+def _batches(bs: int | None, n_train: int) -> tuple[int, bool]:
+    """Return the pictures of a batch, and whether an epoch leaves out what fills no last one.
+
+    By default nothing is left out below four batches, where it would be much. A last batch of a
+    single picture always is: batch norm cannot train on one.
+    """
+    if bs is None:
+        if n_train >= STEPS * BS:
+            return BS, True
+        bs = BS if n_train >= 2 * BS else max(2, -(-n_train // STEPS))
+        if bs < BS and n_train % bs == 1:
+            bs += 1
+        return bs, -(-n_train // world_size()) % bs == 1
+    if bs > n_train:
+        lowered = max(2, n_train // 4)
+        warn(f"bs lowered from {bs} to {lowered}: there are only {n_train} training pictures")
+        return lowered, True
+    steps, left = divmod(n_train, bs)
+    if steps == 1 or left > n_train / 4:
+        out = f", and leaves {left} of them out" if left else ""
+        better = _batches(None, n_train)[0]
+        warn(
+            f"bs={bs} makes {steps} step{'s' if steps > 1 else ''} an epoch of {n_train} training"
+            f" pictures{out}; without bs= it would be {-(-n_train // better)} steps of {better}"
+        )
+    return bs, True
 
 
 def _workers(n_files: int) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from quickvision.base.choices import (
+    AUGMENTS,
     BALANCES,
     INTERPOLATIONS,
     RESIZES,
@@ -38,10 +39,14 @@ class Options:
     resize: str = option("crop", "How pictures come to that shape.", words=RESIZES)
     interpolation: str = option("bilinear", words=INTERPOLATIONS)
     crop_pct: float = 1.0
-    bs: int = option(64, "Pictures in a batch.", low=2)
+    bs: int | None = option(None, "Pictures in a batch.", low=2)
     seed: int = option(42, "Seed of split, head and augmentation.", low=0, high=2**63 - 1)
     item_tfms: Any = None
     batch_tfms: Any = None
+    augment: str = option("default", "How pictures are changed in training.", words=AUGMENTS)
+    flip: bool = option(True, "Mirror half of the training pictures.")
+    vocab: Sequence[str] | None = None
+    levels: tuple[float, float] | str | None = None
     balance: str | None = option(None, "What to do for uneven classes.", words=BALANCES)
     check: bool = True
     max_bad: float = option(0.05, "Fraction of bad files that is allowed.", low=0, high=1)
@@ -72,6 +77,12 @@ class Options:
             )
         if self.resize != "crop" and self.item_tfms is not None:
             raise ValueError("resize: goes with the item_tfms of our own, and item_tfms= is given")
+        changed = {"augment": self.augment != "default", "flip": not self.flip}
+        for name in (name for name, other in changed.items() if other):
+            if self.batch_tfms is not None:
+                raise ValueError(
+                    f"{name}: goes with the batch_tfms of our own, and batch_tfms= is given"
+                )
         fraction("crop_pct", self.crop_pct, 0.875, zero=False, one=True)
         fraction("max_bad", self.max_bad, 0.05, zero=True, one=True)
         folder = isinstance(self.cache, str) and self.cache.strip()
@@ -81,6 +92,20 @@ class Options:
             several = given if isinstance(given, list | tuple) else [given]
             if given is not None and not all(map(callable, several)):
                 raise TypeError(f"{name}: expected fastai transforms, in a list, got {given!r}")
+        levels = self.levels
+        if not (levels is None or levels == "file"):
+            pair = isinstance(levels, list | tuple) and len(levels) == 2
+            if not pair or not all(isinstance(v, Real) for v in levels) or levels[0] >= levels[1]:  # type: ignore[operator]
+                raise ValueError(
+                    "levels: expected the values that are black and white, as (0, 4095), 'file'"
+                    f" or None, got {levels!r}"
+                )
+            object.__setattr__(self, "levels", (float(levels[0]), float(levels[1])))
+        vocab = self.vocab
+        if vocab is not None:
+            if isinstance(vocab, str) or not all(isinstance(label, str) for label in vocab):
+                raise TypeError(f"vocab: expected the names of the classes, got {vocab!r}")
+            object.__setattr__(self, "vocab", list(vocab))
         named, kinds = self.class_names, (str, Path, Sequence, Mapping)
         series = hasattr(named, "to_dict") and not hasattr(named, "columns")  # pandas loads slowly
         if not (named is None or isinstance(named, kinds) or series):

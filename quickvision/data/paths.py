@@ -86,6 +86,9 @@ def below(path: str | Path, root: Path) -> str:
     return relative(path, root) or Path(path).as_posix()
 
 
+TABLES = (".csv", ".tsv", ".txt")
+
+
 class Files(NamedTuple):
     """What lies below a folder: names, their paths below it with `/`.
 
@@ -107,12 +110,33 @@ _NO_DATA = frozenset(
 )
 
 
-def find_files(root: Path) -> Files:
+def look(path: str | Path) -> None:
+    """See that there is something to read at a path, in an instant and without numpy or torch.
+
+    The command line asks it before torch is loaded, which takes seconds. It stops at the first
+    picture, and lets pass what it cannot judge at once.
+
+    Raises:
+        DataError: As `find_listing`, in its words: nothing is there; an empty table; or a folder
+            that has neither pictures nor a table.
+    """
+    path = as_path(path, "path")
+    if path.is_file() and path.suffix.lower() not in SUFFIXES:
+        if not path.stat().st_size:
+            raise DataError(f"expected rows in {path}, got an empty file")
+        return
+    files = find_files(folder(path), until_one=True)
+    if not files.names and not any(name.lower().endswith(TABLES) for name in files.others):
+        raise no_pictures(path, files)
+
+
+def find_files(root: Path, *, until_one: bool = False) -> Files:
     """Walk `root` for pictures (by their suffix), for other files, and for empty folders.
 
     Hidden files and folders (`.ipynb_checkpoints`, `._name.jpg`), those of systems and tools
     (`__MACOSX`, `@eaDir`) and those of quickvision's own runs are not looked into. Links are
-    followed, each folder once, under its own name where it has one here.
+    followed, each folder once, under its own name where it has one here. With `until_one` it ends
+    with the first folder that has a picture.
 
     Returns:
         Names in one order on every machine: a folder's own files, then its folders, then links.
@@ -121,7 +145,7 @@ def find_files(root: Path) -> Files:
     seen: set[str] = set()
     links: list[str] = []
     waiting = [""]
-    while waiting or links:
+    while (waiting or links) and not (until_one and files.names):
         prefix = waiting.pop() if waiting else links.pop(0)
         here = os.path.join(root, prefix)
         real = os.path.realpath(here)

@@ -10,9 +10,7 @@ import contextlib
 import hashlib
 import io
 import os
-import struct
 import time
-import zlib
 from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,56 +19,19 @@ from typing import IO, Any
 
 import numpy as np
 import torch
-from fastai.data.core import Transform
+from fastai.data.core import DataLoaders, Transform
 from fastai.vision.core import PILImage
-from PIL import ExifTags, Image, ImageOps
+from PIL import Image
 
 from quickvision.base.errors import DataError, RunError
 from quickvision.base.progress import mapped
 from quickvision.data.arrays import from_array
-
-# What Pillow raises on broken files: most are OSError, a damaged header can be any of the others.
-BROKEN = (
-    *(OSError, SyntaxError, ValueError, EOFError, KeyError, TypeError, IndexError, MemoryError),
-    *(struct.error, zlib.error, Image.DecompressionBombError),
-)
+from quickvision.data.rgb import BROKEN, Levels, to_rgb
 
 
-def orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1 (upright) to 8; 1 where there is none or it is damaged."""
-    try:
-        turn = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except BROKEN:
-        return 1
-    return turn if isinstance(turn, int) and 1 <= turn <= 8 else 1
-
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Bring any Pillow image to upright 8-bit RGB; one that is so already comes back as it is.
-
-    The EXIF turn is applied, unless the EXIF block is damaged; transparency is laid on white.
-    16-bit grey is scaled to 8 bits (and not clipped, as Pillow does). Pictures of 32-bit numbers do
-    not say what white is: it is taken to be 255 or 65535, for floats also 1, the smallest of these
-    that no pixel exceeds.
-    """
-    if orientation(image) != 1:
-        try:
-            image = ImageOps.exif_transpose(image)
-        except BROKEN:
-            image = image.copy()
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        values = np.asarray(image, dtype=np.float32)
-        whites = {"I": (255, 65535), "F": (1, 255, 65535)}.get(image.mode, (65535,))
-        top = float(values.max(initial=0))
-        scale = 255 / next((white for white in whites if top <= white), 65535)
-        image = Image.fromarray((values * scale).round().clip(0, 255).astype(np.uint8))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def open_rgb(path: str | Path | IO[bytes], *, at_least: int | None = None) -> Image.Image:
+def open_rgb(
+    path: str | Path | IO[bytes], *, at_least: int | None = None, levels: Levels | None = None
+) -> Image.Image:
     """Open a picture file as upright RGB, a JPEG no larger than it has to be.
 
     Args:
@@ -78,6 +39,7 @@ def open_rgb(path: str | Path | IO[bytes], *, at_least: int | None = None) -> Im
         at_least: Pixels that neither side may go below, unless the file has fewer; None decodes in
             full. A JPEG is decoded at a half, a quarter or an eighth of its size where that is
             enough, which for a phone's 12 megapixels takes a tenth of the time.
+        levels: As in `to_rgb`.
 
     Raises:
         DataError: The file cannot be read.
@@ -87,7 +49,7 @@ def open_rgb(path: str | Path | IO[bytes], *, at_least: int | None = None) -> Im
             if at_least:
                 image.draft(None, (at_least, at_least))
             image.load()
-            return to_rgb(image)
+            return to_rgb(image, levels)
     except BROKEN as error:
         name = path if isinstance(path, str | Path) else f"the bytes of {_named(path)}"
         raise DataError(f"expected a picture that can be read, got {name}: {error}") from error
@@ -102,12 +64,15 @@ class Picture(PILImage):
     """fastai's `PILImage`, opened with `open_rgb`; a bad file's error names the file."""
 
     @classmethod
-    def create(cls, fn: Any, *, at_least: int | None = None, **kwargs: Any) -> Picture:
+    def create(
+        cls, fn: Any, *, at_least: int | None = None, levels: Levels | None = None, **kwargs: Any
+    ) -> Picture:
         """Open a path, bytes, an open file, a Pillow image, an array or a tensor.
 
         Args:
             fn: What to open; a Pillow image stays as it is; arrays are as in `from_array`.
             at_least: For a path: as in `open_rgb`.
+            levels: As in `to_rgb`.
             **kwargs: For anything else: go to fastai.
 
         Raises:
@@ -116,16 +81,16 @@ class Picture(PILImage):
             ValueError: An array has another shape than a picture.
         """
         if isinstance(fn, str | Path):
-            return cls(open_rgb(fn, at_least=at_least))
+            return cls(open_rgb(fn, at_least=at_least, levels=levels))
         if isinstance(fn, bytes):
-            return cls(open_rgb(io.BytesIO(fn)))
+            return cls(open_rgb(io.BytesIO(fn), levels=levels))
         if hasattr(fn, "read"):
-            return cls(open_rgb(fn))
+            return cls(open_rgb(fn, levels=levels))
         if isinstance(fn, np.ndarray | torch.Tensor):
-            return cls(to_rgb(from_array(fn)))
+            return cls(to_rgb(from_array(fn), levels))
         if isinstance(fn, Image.Image):
             try:
-                return cls(to_rgb(fn.copy()))
+                return cls(to_rgb(fn.copy(), levels))
             except BROKEN as error:
                 raise DataError(f"expected a picture that can be read, got {error}") from error
         return super().create(fn, **kwargs)
@@ -150,7 +115,10 @@ class Opener(Transform):
         folder: Where the copies are, or None.
         kept: Pictures that stay in memory, as they were decoded, once they have been opened: not
             resized, because resizing twice is another picture.
+        levels: What is black and white in pictures of more than 8 bits; see `to_rgb`.
     """
+
+    levels: Levels | None = None  # of openers that were exported before there was one
 
     input_types = (Path, str, bytes, Image.Image, np.ndarray, torch.Tensor)  # for `learn.predict`
 
@@ -159,9 +127,11 @@ class Opener(Transform):
         at_least: int | None = None,
         folder: Path | None = None,
         kept: Collection[str | Path] = (),
+        levels: Levels | None = None,
     ) -> None:
         super().__init__()
         self.at_least, self.folder, self.kept = at_least, folder, frozenset(kept)
+        self.levels = levels
         self.memory: dict[Any, Picture] = {}
         self.room = IN_MEMORY
 
@@ -204,7 +174,7 @@ class Opener(Transform):
     def encodes(self, item):  # type: ignore[no-untyped-def]  # fastai dispatches on annotations
         """Open a path (or bytes, a Pillow image, an array, a tensor, as `Picture.create`)."""
         if not isinstance(item, str | Path):
-            return Picture.create(item)
+            return Picture.create(item, **self._scaled(item))
         if item not in self.kept:
             return self._read(item)
         key = (item, *_version(item))
@@ -216,14 +186,28 @@ class Opener(Transform):
             self.room -= 3 * picture.width * picture.height
         return picture
 
+    def _scaled(self, item: Any) -> dict[str, Any]:
+        """Say what is white, to what is opened here; arrays and tensors are fastai's."""
+        ours = isinstance(item, str | Path | bytes | Image.Image)
+        return {"levels": self.levels} if ours else {}
+
     def _read(self, item: str | Path) -> Picture:
         if self.folder is not None and self.at_least is not None:
-            copy = copy_path(item, self.at_least, self.folder)
+            copy = copy_path(item, self.at_least, self.folder, self.levels)
             with contextlib.suppress(*BROKEN):
                 with Image.open(copy or "") as image:
                     image.load()
                 return Picture(image)  # ours: upright and RGB already
-        return Picture.create(item, at_least=self.at_least)
+        return Picture.create(item, at_least=self.at_least, levels=self.levels)
+
+
+def levels_in(dls: DataLoaders) -> Levels | None:
+    """Return what is black and white in the deep pictures of our own `DataLoaders`."""
+    for tfms in getattr(dls.train_ds, "tls", ()):
+        for tfm in tfms.tfms.fs:
+            if isinstance(tfm, Opener):
+                return tfm.levels
+    return None
 
 
 def _version(file: str | Path) -> tuple[int, int]:
@@ -235,7 +219,9 @@ def _version(file: str | Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def copy_path(file: str | Path, at_least: int, folder: Path) -> Path | None:
+def copy_path(
+    file: str | Path, at_least: int, folder: Path, levels: Levels | None = None
+) -> Path | None:
     """Return where a file's copy is or would be; None where the file is not there.
 
     The name tells the path, the size and the time of change apart, so that a changed picture has
@@ -246,6 +232,8 @@ def copy_path(file: str | Path, at_least: int, folder: Path) -> Path | None:
         return None
     digest = hashlib.blake2b(os.fsencode(os.path.abspath(file)), digest_size=16, key=VERSION)
     digest.update(b"\0%d %d %d" % (size, changed, at_least))
+    if levels is not None:
+        digest.update(repr(levels).encode())
     name = digest.hexdigest()
     lossy = os.path.splitext(file)[1].lower() in LOSSY
     return folder / name[:2] / f"{name}{'.jpg' if lossy else '.png'}"
@@ -276,7 +264,9 @@ def _copies_save(files: Sequence[str | Path], at_least: int) -> tuple[float, flo
     return (mean(pixels), mean(saved)) if pixels else (0.0, 0.0)
 
 
-def make_copies(files: Sequence[Path], at_least: int, folder: Path) -> None:
+def make_copies(
+    files: Sequence[Path], at_least: int, folder: Path, levels: Levels | None = None
+) -> None:
     """Make the copies that are not there yet, in parallel, with a bar where it takes long.
 
     A copy's shorter side has `at_least` pixels, upright, RGB: a JPEG of quality 95 where the
@@ -287,13 +277,13 @@ def make_copies(files: Sequence[Path], at_least: int, folder: Path) -> None:
         RunError: They cannot be written.
         DataError: A picture cannot be read.
     """
-    copied = partial(_make_copy, at_least=at_least, folder=folder)
+    copied = partial(_make_copy, at_least=at_least, folder=folder, levels=levels)
     for _ in mapped(copied, files, "resizing pictures"):
         pass
 
 
-def _make_copy(file: Path, at_least: int, folder: Path) -> None:
-    copy = copy_path(file, at_least, folder)
+def _make_copy(file: Path, at_least: int, folder: Path, levels: Levels | None) -> None:
+    copy = copy_path(file, at_least, folder, levels)
     if copy is None:
         raise DataError(f"expected a picture, got nothing at {file}")
     if copy.exists():
@@ -301,7 +291,7 @@ def _make_copy(file: Path, at_least: int, folder: Path) -> None:
     with contextlib.suppress(*BROKEN), Image.open(file) as head:
         if min(head.size) <= at_least:
             return
-    image = open_rgb(file, at_least=at_least)
+    image = open_rgb(file, at_least=at_least, levels=levels)
     scale = at_least / min(image.size)
     width, height = (max(at_least, round(side * scale)) for side in image.size)
     image = image.resize((width, height), Image.Resampling.BILINEAR)

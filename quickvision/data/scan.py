@@ -11,22 +11,31 @@ import hashlib
 import os
 import sqlite3
 import threading
+import time
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from quickvision.base.errors import DataError
 from quickvision.base.files import cache_folder
 from quickvision.base.progress import mapped
-from quickvision.data.pictures import BROKEN, open_rgb, orientation, to_rgb
+from quickvision.data.pictures import open_rgb
+from quickvision.data.rgb import (
+    BROKEN,
+    Levels,
+    is_deep,
+    levels_of,
+    orientation,
+    to_rgb,
+)
 
 PLACEHOLDER_COLOURS = 64  # a drawing; photos that are stored with a palette use nearly all 256
-THUMB = (9, 8)  # pixels, width and height
+THUMB = (9, 9)  # pixels, width and height: square, so that it can be turned
 DRAFT = (64, 64)  # pixels that a JPEG is decoded to at least
 BIG = 25_000_000  # pixels; larger ones are decoded one at a time, to keep memory flat
 _big = threading.Lock()
@@ -46,7 +55,9 @@ class Facts(NamedTuple):
         colours: Number of colours where the picture has a palette of at most 256, else 0.
         alpha: Has transparency.
         digest: Hash of the file's bytes.
-        thumb: The upright picture at 9 x 8 pixels, RGB bytes, row by row.
+        thumb: The upright picture at 9 x 9 pixels, RGB bytes, row by row.
+        low: Least value: as stored where there are more than 8 bits, else of 255.
+        top: Largest value.
     """
 
     error: str = ""
@@ -60,6 +71,8 @@ class Facts(NamedTuple):
     alpha: bool = False
     digest: bytes = b""
     thumb: bytes = b""
+    low: float = 0.0
+    top: float = 0.0
 
 
 def probe(path: Path) -> Facts:
@@ -74,6 +87,8 @@ def probe(path: Path) -> Facts:
             with Image.open(file) as image:
                 return _look(image, _digest(file))
     except Image.UnidentifiedImageError:
+        if bands := _bands(path):
+            return Facts(error=f"{BANDS}: {bands} bands, where pictures have 1 to 4")
         return Facts(error="not a picture: no format that can be read here, save it as JPEG or PNG")
     except Image.DecompressionBombError as error:
         return Facts(error=f"too large: {error}")
@@ -91,20 +106,114 @@ def _look(image: Image.Image, digest: bytes) -> Facts:
         image.load()
         colours = len(image.getcolors(256) or []) if mode == "P" else 0
         # Bilinear, and not the box filter, whose pixels jump with the size that it starts from.
-        thumb = to_rgb(image).resize(THUMB, Image.Resampling.BILINEAR)
+        low, top = _ends(image) if is_deep(mode) else (0.0, 0.0)
+        rgb = to_rgb(image, levels_of(low, top, mode))
+        if not is_deep(mode):
+            ends = rgb.getextrema()
+            low, top = float(min(e[0] for e in ends)), float(max(e[1] for e in ends))  # type: ignore[index]
+        thumb = rgb.resize(THUMB, Image.Resampling.BILINEAR)
     kind = ("", image.format or "", mode, width, height)
     seen = (orientation(image), frames, colours, image.has_transparency_data)
-    return Facts(*kind, *seen, digest, thumb.tobytes())
+    return Facts(*kind, *seen, digest, thumb.tobytes(), low, top)
 
 
-def grey_pixels(path: str | Path) -> np.ndarray | None:
-    """Return a picture at 32 x 32 pixels, upright, in grey: float32 [1024]; None if it is bad."""
+def _ends(image: Image.Image) -> tuple[float, float]:
+    """Return the least and the largest value of a deep picture, of those that are numbers."""
+    values = np.asarray(image)
+    values = values[np.isfinite(values)]
+    return (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+
+
+BANDS = "too many bands"
+
+
+def way_out_of_bands(root: Path) -> str:
+    """Return the lines that make pictures of three of many bands."""
+    return f"""make pictures of three of their bands, in another folder:
+    import tifffile  # pip install tifffile
+    from pathlib import Path
+    from PIL import Image
+    root, white = Path({str(root)!r}), 3000  # the value that is to be white
+    for path in [*root.rglob("*.tif"), *root.rglob("*.tiff")]:
+        three = tifffile.imread(path)[..., [3, 2, 1]]  # red, green, blue, counted from 0
+        new = Path(f"{{root}}_rgb") / path.relative_to(root).with_suffix(".png")
+        new.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((three * (255 / white)).clip(0, 255).astype("uint8")).save(new)"""
+
+
+def _bands(path: Path) -> int:
+    """Return how many bands a TIFF has that Pillow cannot open; 0 where that is not known."""
+    with contextlib.suppress(*BROKEN), open(path, "rb") as file:
+        tags = TiffImagePlugin.ImageFileDirectory_v2(file.read(8))
+        file.seek(tags.next)
+        tags.load(file)
+        bands = int(tags.get(TiffImagePlugin.SAMPLESPERPIXEL, 1))
+        return bands if bands > 4 else 0
+    return 0
+
+
+def common_levels(facts: Iterable[Facts]) -> Levels | None:
+    """Return what is black and white in all deep pictures of a data set; None where there are none.
+
+    One scale for all of them: a dark picture among light ones stays dark.
+    """
+    deep = [seen for seen in facts if not seen.error and is_deep(seen.mode)]
+    if not deep:
+        return None
+    low, top = min(seen.low for seen in deep), max(seen.top for seen in deep)
+    return levels_of(low, top, "F" if any(seen.mode == "F" for seen in deep) else "I")
+
+
+FAINT = 24.0  # of 256 levels, below which there is next to nothing to see
+
+
+def contrast(facts: Sequence[Facts], levels: Levels | None) -> float:
+    """Return the levels, of 255, between the darkest and lightest spot of the middle picture.
+
+    Half of the pictures have no more. 16-bit colours are cut to 8 by Pillow: 12 bits in them leave
+    15 of the 255.
+    """
+    spans = []
+    for seen in facts:
+        black, white = (levels or (0.0, 65535.0)) if is_deep(seen.mode) else (0.0, 255.0)
+        low, top = (min(max(end, black), white) for end in (seen.low, seen.top))
+        if not seen.error:
+            spans.append((top - low) * 255 / max(white - black, 1e-6))
+    return float(np.median(spans)) if spans else 255.0
+
+
+def grey_pixels(path: str | Path, *, whole: bool = False) -> np.ndarray | None:
+    """Return a picture at 32 x 32 pixels, upright, in grey: float32 [1024]; None if it is bad.
+
+    With `whole` a JPEG is decoded in full: at a quarter of its size the last row and column may
+    stand for fewer pixels, so that a turned copy is another picture.
+    """
     try:
-        image = open_rgb(path, at_least=DRAFT[0])
+        image = open_rgb(path, at_least=None if whole else DRAFT[0])
     except DataError:
         return None
     small = image.convert("L").resize((32, 32), Image.Resampling.BILINEAR)
     return np.asarray(small, dtype=np.float32).ravel()
+
+
+def digests(files: Sequence[Path]) -> list[bytes]:
+    """Hash the files that may be copies of each other, which are those of equal size.
+
+    Returns:
+        A hash for each; empty where no other has this size, or two seconds are over.
+    """
+    end = time.perf_counter() + 2
+    sizes = [0] * len(files)
+    for i, file in enumerate(files):
+        with contextlib.suppress(OSError):
+            sizes[i] = os.stat(file).st_size
+    often = Counter(sizes)
+    found = [b""] * len(files)
+    for i, (file, size) in enumerate(zip(files, sizes, strict=True)):
+        if size and often[size] > 1 and time.perf_counter() < end:
+            with contextlib.suppress(OSError), open(file, "rb") as opened:
+                found[i] = _digest(opened)
+    return found
 
 
 def _digest(file: IO[bytes]) -> bytes:
@@ -163,7 +272,7 @@ def unfit(facts: Mapping[str, Facts]) -> dict[str, str]:
     return reasons
 
 
-TABLE = "facts_1"  # raise the number when `probe` sees more, or sees it otherwise
+TABLE = "facts_2"  # raise the number when `probe` sees more, or sees it otherwise
 COLUMNS = ("path", "size", "changed", *Facts._fields[1:])
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ from fastai.data.core import DataLoaders
 from fastai.learner import L, Learner
 from fastai.torch_core import default_device, no_random, to_device
 
-from quickvision.base.errors import did_you_mean
+from quickvision.base.errors import DataWarning, did_you_mean
 from quickvision.base.figures import clocked
 from quickvision.base.progress import line, say
 from quickvision.data.doors import load_data
 from quickvision.data.options import Options
+from quickvision.data.pictures import levels_in
 from quickvision.models.compute import autocast, check_precision, device_of, half_precision
 from quickvision.models.learner import LEARNER_OPTIONS, check_options, make_learner
 from quickvision.models.zoo import Arch
@@ -58,7 +60,9 @@ def usual_pictures(arch: Arch, pictures: Mapping[str, Any]) -> dict[str, Any]:
     return {**usual, **pictures}
 
 
-def build(spec: Spec, *, timing: dict[str, float], verbose: bool = True) -> tuple[Spec, Learner]:
+def build(
+    spec: Spec, *, timing: dict[str, float], vocab: Sequence[str] = (), verbose: bool = True
+) -> tuple[Spec, Learner]:
     """Build data and learner; the random state is the caller's to set.
 
     All that can be checked without a look at the pictures is checked before that.
@@ -66,6 +70,7 @@ def build(spec: Spec, *, timing: dict[str, float], verbose: bool = True) -> tupl
     Args:
         spec: What was asked for.
         timing: Gets the seconds of "data" and "model".
+        vocab: The classes as the run has had them: their order then is taken, whatever it is today.
         verbose: Say how the pictures are labelled.
 
     Returns:
@@ -88,7 +93,15 @@ def build(spec: Spec, *, timing: dict[str, float], verbose: bool = True) -> tupl
         if options.get("bs") == "auto":
             options["bs"] = FIRST
         with clocked(timing, "data"):
-            data = load_data(data, verbose=verbose, **options)
+            dls = load_data(data, verbose=verbose, **options)
+            if list(dls.vocab) != list(vocab) and sorted(dls.vocab) == sorted(vocab):
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", DataWarning)  # it has been said
+                    dls = load_data(data, verbose=False, **{**options, "vocab": vocab})
+            # Written down though nobody asked for them: other versions have other defaults.
+            found = {"bs": None, "levels": levels_in(dls)}
+            asked = {name: value for name, value in spec.pictures.items() if value is not None}
+            spec, data = spec.with_pictures(**{**found, **asked}), dls
     with clocked(timing, "model"):
         return spec, make_learner(data, wish)
 

@@ -26,6 +26,8 @@ from quickvision.data.holdout import split_of
 from quickvision.runs.options import RunConfig
 
 NAME = "config.json"
+# What options of pictures were before they had the default of today: a run goes on as it began.
+WAS = {"bs": 64, "levels": "file"}
 _PACKAGES = ("torch", "torchvision", "fastai", "timm", "numpy", "pillow")
 
 
@@ -140,7 +142,7 @@ def read_config(path: Path) -> Written:
                 arch=found.get("arch"),
                 weights=found.get("weights"),
                 model=dict(found["model"]),
-                pictures=dict(found["pictures"]),
+                pictures={**(WAS if found.get("data") else {}), **found["pictures"]},
                 train=RunConfig(**found["train"]),
             ),
             lacking=tuple(str(name) for name in found["lacking"]),

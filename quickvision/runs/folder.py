@@ -7,6 +7,7 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -70,8 +71,14 @@ def check_same(path: Path, sides: Sides, dls: DataLoaders) -> None:
     Raises:
         RunError: They are others; what has come and gone is named.
     """
-    if Sides.of(dls) == sides:
+    now_there = Sides.of(dls)
+    if now_there == sides:
         return
+    if replace(now_there, vocab=sides.vocab) == sides and {*now_there.vocab} == {*sides.vocab}:
+        raise RunError(
+            f"expected the classes in the order of {path}, which its weights have learned, got"
+            f" {some(now_there.vocab)}; build the DataLoaders with vocab={list(sides.vocab)}"
+        )
     text = f"{len(dls.train_ds):,} to train on instead of {sides.n_train:,}"
     if (path / "split.csv").is_file() and (split := split_of(dls)) is not None:
         was = {row[0] for row in read_rows(path / "split.csv", errors="surrogateescape")[1:]}

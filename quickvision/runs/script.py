@@ -20,6 +20,7 @@ from quickvision.base.errors import DataError
 from quickvision.base.figures import is_uneven
 from quickvision.base.processes import world_size
 from quickvision.data import pictures as opened
+from quickvision.data.transforms import LIGHT
 from quickvision.models import body, compute, head, losses, optimisers, zoo
 from quickvision.runs.checkpoints import Stage
 from quickvision.runs.config import Spec
@@ -87,8 +88,16 @@ def _template() -> Template:
     jinja.filters["repr"] = repr
     rooms = (body, compute, features, fit, schedules)
     jinja.globals |= {room.__name__.rpartition(".")[2]: room for room in rooms}
-    ours: list[Any] = [opener_of, item_code, batch_code, in_one_call, new_head, learner_code]
-    ours += [fold_code, has_activation]
+    ours: list[Any] = [
+        opener_of,
+        item_code,
+        batch_code,
+        category_code,
+        in_one_call,
+        new_head,
+        learner_code,
+    ]
+    ours += [learner_code, fold_code, has_activation]
     jinja.globals |= {function.__name__: function for function in ours}
     return jinja.get_template("script.py.jinja")
 
@@ -124,18 +133,24 @@ def has_activation(learn: Learner) -> bool:
 
 def item_code(dls: DataLoaders, pictures: Mapping[str, Any]) -> str:
     """Write the transform of each picture, if it is the door's own."""
-    resize = next((tfm for tfm in dls.after_item.fs if type(tfm).__name__ == "Resize"), None)
+    kinds = ("Resize", "MiddleResize")
+    resize = next((tfm for tfm in dls.after_item.fs if type(tfm).__name__ in kinds), None)
     if pictures.get("item_tfms") is not None or resize is None:
         return "..."
     by, nearest = map(int, resize.resamples)
     how = f"method={resize.method!r}, pad_mode={resize.pad_mode!r}, resamples=({by}, {nearest})"
-    return f"Resize({tuple(resize.size)}, {how})"
+    return f"{type(resize).__name__}({tuple(resize.size)}, {how})"
 
 
 def batch_code(dls: DataLoaders, pictures: Mapping[str, Any]) -> list[str]:
     """Write the transforms of a batch: the door's own or yours, and the weights' statistics."""
     middle = ["CentreCrop()"] if pictures.get("crop_pct", 1.0) < 1 else []
-    tfms = [*middle, f"*aug_transforms(size={pictures.get('size', 224)!r})"]
+    options = [] if pictures.get("flip", True) else ["do_flip=False"]
+    if pictures.get("augment") == "light":
+        options += [f"{name}={value!r}" for name, value in LIGHT.items()]
+    changed = ", ".join([*options, f"size={pictures.get('size', 224)!r}"])
+    plain = pictures.get("augment") == "none"
+    tfms = [*middle, *([] if plain else [f"*aug_transforms({changed})"])]
     if pictures.get("batch_tfms") is not None:
         tfms = ["*..."]
     return tfms + [
@@ -143,6 +158,12 @@ def batch_code(dls: DataLoaders, pictures: Mapping[str, Any]) -> list[str]:
         for tfm in dls.after_batch.fs
         if type(tfm).__name__ == "Normalize"
     ]
+
+
+def category_code(dls: DataLoaders) -> str:
+    """Write the block of the labels, with the classes where fastai would sort them otherwise."""
+    vocab = [str(label) for label in dls.vocab]
+    return "CategoryBlock" if vocab == sorted(vocab) else f"CategoryBlock({vocab!r}, sort=False)"
 
 
 def in_one_call(arch: zoo.Arch, weights: Any, model: Mapping[str, Any]) -> bool:

@@ -203,10 +203,13 @@ def resume(
         launch(["resume", str(path), *more], gpus, verbose=verbose)
         verbose = before = False
     timing: dict[str, float] = {}
+    vocab = written.sides.vocab
     with _alone(path), no_random(spec.train.seed, reproducible=False):
         by_first(partial(tidy, path))
         checkpoint = by_first(partial(load_checkpoint, path / FOLDER, before=before))
-        spec, learn = first_then_others(partial(build, spec, timing=timing, verbose=verbose))
+        spec, learn = first_then_others(
+            partial(build, spec, timing=timing, vocab=vocab, verbose=verbose)
+        )
         check_same(path, written.sides, learn.dls)
         check_loss(learn, spec.train, cbs)
         at = checkpoint.progress if checkpoint else Progress()

@@ -271,7 +271,9 @@ def count_batches(learn: Learner) -> int:
     if torch.device(learn.dls.device or "cpu").type == "cpu":
         keep_freed_memory()
     dl = learn.dls.train
-    n = -(-dl.n // world_size()) // dl.bs if world_size() > 1 else len(dl)
+    part = -(-dl.n // world_size())
+    several = part // dl.bs if dl.drop_last else -(-part // dl.bs)
+    n = several if world_size() > 1 else len(dl)
     if n == 0:
         each = f" in each of {world_size()} processes" if world_size() > 1 else ""
         raise DataError(

@@ -167,9 +167,9 @@ def test_names_that_are_no_text_survive(tmp_path, picture):
             odd = os.fsdecode(os.fsencode(tmp_path / "odd" / label) + b"/\xff%d.png" % i)
             Path(odd).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(picture(tmp_path / "x.png", seed=i), odd)
-    dls = qv.from_folder(tmp_path / "odd", **SMALL)
+    dls = qv.from_folder(tmp_path / "odd", **SMALL | {"bs": 2})
     path = qv.save_split(dls, tmp_path / "split.csv")
-    assert held(qv.from_folder(tmp_path / "odd", valid=path, **SMALL)) == held(dls)
+    assert held(qv.from_folder(tmp_path / "odd", valid=path, **SMALL | {"bs": 2})) == held(dls)
     assert qv.check(tmp_path / "odd", size=32).save(tmp_path / "check.json").exists()
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections import Counter
 from pathlib import Path
 
@@ -27,8 +28,8 @@ from PIL import Image
 import quickvision as qv
 from quickvision.data import loaders
 from quickvision.data.labels import FolderLabel
-from quickvision.data.loaders import CentreCrop, needed_side
 from quickvision.data.pictures import copy_path
+from quickvision.data.transforms import CentreCrop, needed_side
 
 SMALL = {"size": 32, "bs": 4}
 
@@ -363,3 +364,98 @@ def test_validation_sees_the_middle_at_the_size_that_was_asked_for(framed):
     assert whole.shape == middle.shape == (2, 3, 64, 64)
     assert whole.min() < 0.2
     assert middle.min() > 0.9
+
+
+def dark(root, label, n):
+    for i in range(n):
+        (root / label).mkdir(parents=True, exist_ok=True)
+        colour = (i, 140, sum(map(ord, label)) % 100)  # each class has its own
+        Image.new("RGB", (8, 8), colour).save(root / label / f"{i}.png")
+
+
+@pytest.mark.parametrize(
+    ("n", "sizes"),
+    [
+        (3, [3]),
+        (5, [3, 2]),
+        (20, [5] * 4),
+        (63, [16, 16, 16, 15]),
+        (64, [16] * 4),
+        (101, [26, 26, 26, 23]),
+        (127, [32, 32, 32, 31]),
+        (128, [64, 64]),
+        (129, [64, 64]),  # batch norm cannot train on a single picture
+        (191, [64, 64, 63]),
+        (256, [64] * 4),
+        (300, [64] * 4),
+    ],
+)
+def test_by_default_an_epoch_has_several_steps_and_leaves_little_out(n, sizes):
+    bs, drop_last = loaders._batches(None, n)
+    full, rest = divmod(n, bs)
+    assert [bs] * full + ([rest] if rest and not drop_last else []) == sizes
+
+
+def test_a_small_data_set_is_trained_on_whole(tmp_path):
+    for label in ("ants", "bees"):
+        dark(tmp_path, label, 40)
+    dls = qv.from_folder(tmp_path, size=8, cache=False, augment="none")
+    assert [len(x) for x, _ in dls.train] == [16, 16, 16, 16]
+
+
+@pytest.mark.parametrize(
+    ("bs", "n", "said"),
+    [
+        (64, 100, "bs=64 makes 1 step an epoch of 100 training pictures, and leaves 36 of them"),
+        (64, 64, "bs=64 makes 1 step an epoch of 64 training pictures; without bs="),
+        (50, 149, "and leaves 49 of them out"),
+        (64, 40, "bs lowered from 64 to 10"),
+    ],
+)
+def test_a_batch_size_that_wastes_pictures_is_said(bs, n, said):
+    with pytest.warns(qv.DataWarning, match=said):
+        loaders._batches(bs, n)
+
+
+def test_numbered_classes_come_in_the_order_of_numbers(tmp_path):
+    for label in map(str, range(12)):
+        dark(tmp_path, label, 3)
+    dls = qv.from_folder(tmp_path, size=8, bs=4, balance="weights")
+    assert list(dls.vocab) == [str(i) for i in range(12)]
+    path = dls.train_ds.items[0]
+    assert int(dls.train_ds[0][1]) == int(path.parent.name)
+    assert qv.check(tmp_path, size=8).classes.index.tolist() == [str(i) for i in range(12)]
+
+
+def test_vocab_gives_the_order_of_the_classes(class_folders):
+    order = ["red", "blue", "green"]
+    dls = qv.from_folder(class_folders, size=32, bs=4, vocab=order)
+    assert list(dls.vocab) == order
+    assert order[int(dls.train_ds[0][1])] == dls.train_ds.items[0].parent.name
+    for wrong, said in (
+        (["red", "blue"], "none of green"),
+        ([*order, "pink"], "also pink"),
+        ([*order, "red"], "one twice"),
+    ):
+        with pytest.raises(qv.DataError, match=f"vocab: expected each of the 3 .*{said}"):
+            qv.from_folder(class_folders, size=32, bs=4, vocab=wrong)
+
+
+def test_class_names_that_look_alike_are_said(tmp_path):
+    for label in ("Cat", "cat ", "dog"):
+        dark(tmp_path, label, 4)
+    with pytest.warns(qv.DataWarning, match=r"'Cat' and 'cat ' differ in case, blanks"):
+        qv.from_folder(tmp_path, size=8, bs=4)
+    assert "class names that look alike" in set(qv.check(tmp_path, size=8).findings["finding"])
+
+
+def test_where_names_say_that_mirroring_is_wrong_flip_false_is_named(tmp_path):
+    for label in ("turn_left", "turn_right"):
+        dark(tmp_path, label, 6)
+    with pytest.warns(qv.DataWarning, match=r"turn_left, turn_right.*flip=False"):
+        qv.from_folder(tmp_path, size=8, bs=4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        qv.from_folder(tmp_path, size=8, bs=4, flip=False)
+        qv.from_folder(tmp_path, size=8, bs=4, augment="none")
+        qv.from_folder(tmp_path, size=8, bs=4, batch_tfms=[])

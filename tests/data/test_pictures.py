@@ -210,7 +210,7 @@ def test_a_damaged_exif_block_turns_nothing_and_stops_nothing(tmp_path, monkeypa
     def damaged(image):
         raise struct.error("required argument is not an integer")
 
-    monkeypatch.setattr("quickvision.data.pictures.ImageOps.exif_transpose", damaged)
+    monkeypatch.setattr("quickvision.data.rgb.ImageOps.exif_transpose", damaged)
     assert Picture.create(tmp_path / "x.jpg").size == (9, 6)
 
 

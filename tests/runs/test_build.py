@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 import quickvision as qv
-from quickvision.data.loaders import CentreCrop
+from quickvision.data.transforms import CentreCrop
 from quickvision.runs.build import asked_for, check_loss
 from quickvision.runs.options import RunConfig
 
@@ -46,6 +46,7 @@ def test_options_that_do_not_go_with_the_data(class_folders, tiny_net, tmp_path)
         qv.train(3, out=tmp_path)
 
 
+@pytest.mark.filterwarnings("ignore:.*the same picture")  # all of them are
 def test_train_takes_size_interpolation_and_crop_from_the_model(framed, tiny_net, tmp_path):
     quick = {"frozen_epochs": 0, "unfrozen_epochs": 1, "lr": 1e-3, "weights": None}
     quick |= {"out": tmp_path / "runs", "verbose": False, "bs": 4}

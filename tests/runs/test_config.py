@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from old_run import write_old_run
 
 import quickvision as qv
+from quickvision.runs.config import read_config
 
 
 @pytest.mark.parametrize(
@@ -81,3 +83,16 @@ def test_the_folder_has_all_that_is_needed_to_go_on(stopped):
     assert pd.read_csv(stopped / "log.csv")["stage"].tolist() == ["frozen", "frozen", "unfrozen"]
     assert len(qv.resume(stopped, verbose=False).history) == 4
     assert (stopped / "predictions.npz").exists()
+
+
+def test_a_run_from_before_goes_on_with_the_batches_of_its_day(tmp_path, class_folders):
+    """Its checkpoint counts steps of 64, or of what that was lowered to."""
+    folder = write_old_run(tmp_path / "old", class_folders)
+    file = folder / "config.json"
+    written = json.loads(file.read_text())
+    assert read_config(folder).spec.pictures["bs"] == 6
+    del written["pictures"]["bs"]
+    file.write_text(json.dumps(written))
+    assert read_config(folder).spec.pictures["bs"] == 64
+    file.write_text(json.dumps(written | {"pictures": {"bs": None}}))
+    assert read_config(folder).spec.pictures["bs"] is None

@@ -284,3 +284,28 @@ def test_it_says_where_it_goes_on(stopped, capsys):
     assert re.search(r"resumed +.*colours-001, after unfrozen epoch 1\n", said)
     assert "unfrozen 2/2" in said
     assert "frozen 1/2" not in said.replace("unfrozen", "")
+
+
+def test_a_run_from_before_keeps_its_order_of_classes(tmp_path, picture, monkeypatch):
+    """Numbers were sorted as text once: its weights know 10 as the second class."""
+    from quickvision.data import loaders
+    from quickvision.runs import config
+    from quickvision.runs.folder import check_same
+
+    for i in (0, 2, 10):
+        for n in range(6):
+            picture(tmp_path / "d" / str(i) / f"{n}.png", "red", seed=10 * i + n)
+    how = {"arch": "timm/test_resnet", "weights": None, "size": 32, "verbose": False}
+    how |= {"frozen_epochs": 0, "unfrozen_epochs": 2, "lr": 1e-3, "out": tmp_path / "runs"}
+    with monkeypatch.context() as patch:
+        patch.setattr(loaders, "in_order", sorted)
+        with pytest.raises(KeyboardInterrupt):
+            qv.train(tmp_path / "d", cbs=Stop("unfrozen", 1), **how)
+    run = tmp_path / "runs" / "d-001"
+    assert config.read_config(run).sides.vocab == ("0", "10", "2")
+    gone_on = qv.resume(run, cbs=[], verbose=False)
+    assert list(gone_on.learn.dls.vocab) == ["0", "10", "2"]
+    dls = qv.from_folder(tmp_path / "d", size=32)
+    assert list(dls.vocab) == ["0", "2", "10"]
+    with pytest.raises(qv.RunError, match=r"in the order of .*vocab=\['0', '10', '2'\]"):
+        check_same(run, config.read_config(run).sides, dls)

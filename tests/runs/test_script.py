@@ -58,6 +58,11 @@ CASES = {
     "the middle of the pictures, bicubic": {"crop_pct": 0.8, "interpolation": "bicubic"},
     "nothing pretrained": {"weights": None, "patience": 1, "schedule": "plateau"},
     "fastai's resnet, from nothing": {"arch": "resnet18", "weights": None, "frozen_epochs": 1},
+    "batches of the default, changed a little, not mirrored": {
+        "bs": None, "augment": "light", "flip": False,
+    },
+    "only resized, of which the middle": {"augment": "none", "crop_pct": 0.8},
+    "classes in an order of their own": {"vocab": ["red", "blue", "green"]},
     "a group for each stage": {"layer_groups": None},
     "weights on the classes of the data": {"balance": "weights"},
     "slices of rates": {"lr": slice(1e-3, 4e-3), "lr_unfrozen": slice(1e-4, 1e-3)},

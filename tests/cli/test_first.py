@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import quickvision as qv
+
+CODE = """
+import json, sys
+from quickvision.cli import main
+sys.argv = ["quickvision", *json.loads(sys.argv[1])]
+code = 0
+try:
+    main()
+except SystemExit as done:
+    code = done.code
+print(json.dumps([code, "torch" in sys.modules, "numpy" in sys.modules]))
+"""
+
+
+def answered(*arguments, cwd):
+    said = subprocess.run(
+        [sys.executable, "-c", CODE, json.dumps([*map(str, arguments)])],
+        cwd=cwd, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return said.stderr, *json.loads(said.stdout.splitlines()[-1])
+
+
+@pytest.fixture
+def nothing(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    (tmp_path / "deep" / "er" / "notes.pdf").write_text("x")
+    (tmp_path / "empty.csv").write_text("")
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", ["train", "check", "compare"])
+@pytest.mark.parametrize("path", ["nope", "nope.csv", "empty", "deep", "empty.csv"])
+def test_where_there_is_nothing_the_librarys_words_come_before_torch(
+    nothing, monkeypatch, command, path
+):
+    more = ["resnet18"] if command == "compare" else []
+    text, code, *loaded = answered(command, path, *more, cwd=nothing)
+    assert (code, loaded) == (1, [False, False])
+    monkeypatch.chdir(nothing)
+    with pytest.raises(qv.DataError) as error:
+        qv.load_data(path)
+    assert text.strip() == f"error: {error.value}"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", ".", "--siz", "3"],
+        ["train", ".", "--resize", "crp"],
+        ["train", "--size", "32", "nope"],
+        ["train", ".", "--augment", "lite"],
+        ["check", ".", "--valid", "2"],
+    ],
+)
+def test_what_is_misspelled_is_said_before_torch(nothing, picture, arguments):
+    picture(nothing / "ants" / "1.png")
+    text, code, torch, _ = answered(*arguments, cwd=nothing)
+    assert code in (1, 2)
+    assert text
+    assert not torch
+
+
+def test_the_look_for_a_picture_ends_at_the_first(tmp_path, picture, monkeypatch):
+    from quickvision.data import paths
+
+    for i in range(30):
+        picture(tmp_path / f"{i:02d}" / "1.png")
+    looked_at, is_folder = [], paths._is_folder
+    monkeypatch.setattr(paths, "_is_folder", lambda e: looked_at.append(e.path) or is_folder(e))
+    paths.look(tmp_path)
+    assert len(looked_at) == 31  # the folders at the top, and one file
+
+
+def test_a_table_without_pictures_beside_it_is_left_to_the_library(tmp_path):
+    from quickvision.data import paths
+
+    (tmp_path / "labels.csv").write_text("file,label\n/elsewhere/1.png,a\n")
+    paths.look(tmp_path)
