@@ -89,7 +89,16 @@ def warn(text: str) -> None:
     level, frame = 2, sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_OURS):
         level, frame = level + 1, frame.f_back
-    warnings.warn(text, DataWarning, stacklevel=level)
+    warnings.warn(printable(text), DataWarning, stacklevel=level)
+
+
+def printable(text: str) -> str:
+    r"""Replace what is no text: a file's name may be any bytes, and not every stream takes them.
+
+    >>> printable("a\\udcff.png")
+    'a?.png'
+    """
+    return text.encode("utf-8", "replace").decode()
 
 
 def _short(value: object) -> str:

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from tqdm.std import tqdm
 
+from quickvision.base.errors import printable
 from quickvision.base.processes import rank
 
 T = TypeVar("T")
@@ -53,7 +54,7 @@ def html_table(rows: Iterable[tuple[str, str]]) -> str:
 def say(text: str, *, verbose: bool = True) -> None:
     """Print one line at once, above a bar if one is running; the first process alone does."""
     if verbose and rank() == 0:
-        tqdm.write(text, file=sys.stdout)
+        tqdm.write(printable(text), file=sys.stdout)
         sys.stdout.flush()
 
 

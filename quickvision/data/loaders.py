@@ -38,9 +38,6 @@ from quickvision.data.scan import (
     unfit,
     way_out_of_bands,
 )
-from quickvision.data.transforms import (
-    CentreCrop as CentreCrop,  # models that were exported before look for it here
-)
 from quickvision.data.transforms import as_list, needed_side, our_transforms
 from quickvision.data.understood import understood
 

@@ -222,6 +222,10 @@ def _same_kinds(look: Look) -> Sides | None:
                 f" or, if they are classes: {look.classes_call()}"
             )
         return None
+    if all(is_id(kind) or kind.isdecimal() for kind in common) and not any(
+        is_id(base(kid)) or base(kid).isdecimal() or side_of(base(kid)) for kid in tops
+    ):
+        return None  # patients or tracks of each class
     if all(is_part(base(kid)) for kid in tops):
         rest = [kid for kid in look.kids if kid not in tops]
         return look.sides({look.tree.entered(kid): TRAIN for kid in tops}, unused=rest)

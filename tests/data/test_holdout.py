@@ -10,6 +10,9 @@ import pytest
 import quickvision as qv
 from quickvision.data.holdout import skipped_of, split_of
 
+# Pictures of one seed are one picture, whatever their class.
+pytestmark = pytest.mark.filterwarnings("ignore:the same picture:quickvision.DataWarning")
+
 SMALL = {"size": 32, "bs": 4}
 PAT = r"^(.+)_\d+"
 

@@ -6,6 +6,9 @@ import quickvision as qv
 from quickvision.data import paths
 from quickvision.data.layouts import find_listing
 
+# Pictures of one seed are one picture, whatever their class.
+pytestmark = pytest.mark.filterwarnings("ignore:the same picture:quickvision.DataWarning")
+
 SMALL = {"size": 32, "bs": 4}
 
 

@@ -12,6 +12,9 @@ from quickvision.data.pictures import Opener, levels_in
 from quickvision.data.rgb import levels_of, to_rgb
 from quickvision.data.scan import way_out_of_bands
 
+# Pictures of one seed are one picture, whatever their class.
+pytestmark = pytest.mark.filterwarnings("ignore:the same picture:quickvision.DataWarning")
+
 
 @pytest.fixture
 def deep(tmp_path):

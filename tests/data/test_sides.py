@@ -68,6 +68,8 @@ def test_sides_by_what_lies_in_them(tmp_path, names, right):
         files("cats", "dogs", kinds=("images",)),
         flat(*map(str, range(12))),
         files("0", "1", kinds=("left", "right")),
+        files("ants", "bees", kinds=("patient_1", "patient_2", "patient_3")),
+        files("ants", "bees", kinds=("001", "002", "003")),
     ],
 )
 def test_classes_stay_classes(tmp_path, names):

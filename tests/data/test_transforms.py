@@ -7,6 +7,9 @@ from PIL import Image
 
 import quickvision as qv
 
+# Pictures of one seed are one picture, whatever their class.
+pytestmark = pytest.mark.filterwarnings("ignore::quickvision.DataWarning")
+
 
 @pytest.fixture
 def wide(tmp_path):
