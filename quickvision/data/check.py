@@ -94,11 +94,10 @@ class DataCheck:
         found = [
             f"{counted[s]} {s}{'s' if counted[s] > 1 else ''}" for s in SEVERITIES if s in counted
         ]
-        lines = {
+        lines = dict(self.understood) or {
             "layout": self.layout,
             "classes": f"{len(self.classes)}: {some(self.classes.index, limit=5)}",
             "pictures": f"{n_train:,} to train, {n_valid:,} to validate",
-            **self.understood,
         }
         lines["pictures"] = f"{len(self.pictures):,}{out}: {lines['pictures']}"
         return Lines(lines, found=", ".join(found) or "nothing to mend")
