@@ -43,10 +43,11 @@ def test_copies_are_the_same_files(tmp_path, picture):
 
 
 def test_the_calls_that_are_proposed_work(tmp_path, picture, monkeypatch):
-    """Two readings of the same folders, as they are printed, pasted."""
-    monkeypatch.chdir(tmp_path)
+    """Two readings of the same folders, as they are printed, pasted; also below a namesake."""
+    (tmp_path / "root" / "x").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "root" / "x")
     for i, name in enumerate(NAMES):
-        picture(tmp_path / "root" / name, seed=i)
+        picture(Path("root") / name, seed=i)
     call = {"size": 32, "bs": 2}
     door = {name: lambda *a, _n=name, **k: getattr(qv, _n)(*a, **k, **call) for name in qv.__all__}
     outer = eval(look().classes_call(), door)
