@@ -111,9 +111,17 @@ class Look:
         said = "".join(f", {name}={value!r}" for name, value in options.items())
         return f"from_folder({str(self.root / folder)!r}{said})"
 
-    def classes_call(self) -> str:
-        """Write the call that takes the folders in `top` for classes, whatever their names."""
-        return f"from_name_re({str(self.root / self.top)!r}, r'{self._first_folder()}')"
+    def classes_call(self, without: Sequence[str] = ()) -> str:
+        """Write the call that takes the folders in `top` for classes, whatever their names.
+
+        Args:
+            without: Folders in `top` that are none.
+        """
+        pattern = self._first_folder()
+        if without:
+            none = "|".join(re.escape(base(folder)) for folder in without)
+            pattern = pattern.replace("([^/]+)/", f"(?!(?:{none})/)([^/]+)/")
+        return f"from_name_re({str(self.root / self.top)!r}, r'{pattern}')"
 
     def inner_call(self, groups: bool = False) -> str:
         """Write the call that takes the innermost folders for classes."""

@@ -55,3 +55,6 @@ def test_the_calls_that_are_proposed_work(tmp_path, picture, monkeypatch):
     inner = eval(look().inner_call(), door)
     assert list(inner.vocab) == ["a", "b"]
     assert list(eval(look().call("d/"), door).vocab) == ["a", "b"]
+    for i in range(4):
+        picture(Path("root") / "test" / f"{i}.png", seed=90 + i)
+    assert list(eval(look().classes_call(["test/"]), door).vocab) == ["d", "e"]
