@@ -23,7 +23,14 @@ from quickvision.base.choices import whole
 from quickvision.base.errors import DataError, expect
 from quickvision.base.memory import keep_freed_memory
 from quickvision.base.progress import counted
-from quickvision.models.compute import autocast, device_of, folded, half_precision, one_picture
+from quickvision.models.compute import (
+    autocast,
+    device_of,
+    evaluating,
+    folded,
+    half_precision,
+    one_picture,
+)
 
 Chunk = list[Future[torch.Tensor]]
 
@@ -79,13 +86,9 @@ class Predictor:
         self._alone = threading.Lock()  # transforms of a batch keep a state
         if self._device.type == "cpu":
             keep_freed_memory()
-        mode = learn.model.training
         x = one_picture(valid)
-        try:
-            model = learn.model.to(self._device).eval()
+        with evaluating(learn.model.to(self._device)) as model:
             self._model = folded(model, x)
-        finally:
-            learn.model.train(mode)
 
     def predict(self, picture: Any) -> Prediction:
         """Predict one picture.
