@@ -11,12 +11,13 @@ import pytest
 import torch
 from fastai.callback.core import Callback
 from fastai.callback.progress import ProgressCallback
+from fastai.torch_core import no_random
 from torch import nn
 
 import quickvision as qv
 from quickvision.runs.build import check_loss
 from quickvision.runs.options import RunConfig
-from quickvision.training.trials import largest_batch, measure_pace
+from quickvision.training.trials import _trial, largest_batch, measure_pace
 
 
 @dataclass
@@ -71,10 +72,17 @@ def apart(request, learn):
     return learn
 
 
+def try_a_batch(learn):
+    """As `largest_batch` does it on a GPU."""
+    with no_random(reproducible=False):
+        assert _trial(learn)(8)
+
+
 LOOKS = {
     "find_lr": lambda learn: qv.find_lr(learn, num_it=20),
     "measure_pace": measure_pace,
     "largest_batch": largest_batch,
+    "a batch that is tried": lambda learn: try_a_batch(learn),
     "get_preds": qv.get_preds,
     "of what it trained on": lambda learn: qv.get_preds(learn, ds_idx=0),
     "of a loader": lambda learn: qv.get_preds(learn, dl=learn.dls.valid),

@@ -8,7 +8,7 @@ from functools import partial
 import pandas as pd
 import pytest
 from fastai.data.external import URLs
-from made import NAMES, Site, packed, save_annotations, save_names
+from made import NAMES, Site, packed, save_annotations, save_names, tree
 
 import quickvision as qv
 from quickvision.base.files import cache_folder
@@ -120,6 +120,14 @@ class TestCars:
         assert (root / "names.csv").read_text().splitlines() == NAMES
         first = fastai_home / "data" / "stanford-cars" / "cars_train" / "00000.jpg"
         assert (root / "train" / "00000.jpg").samefile(first)
+
+    def test_the_photos_stay_as_they_are(self, photos):
+        before = tree(photos)
+        root = cars.write_numbered(photos, photos / "devkit")
+        times = {p: p.stat().st_mtime_ns for p in root.rglob("*")}
+        assert cars.write_numbered(photos, photos / "devkit") == root
+        assert {p: p.stat().st_mtime_ns for p in root.rglob("*")} == times
+        assert tree(photos) == before
 
     def test_our_door_reads_them(self, published):
         root = qv.fetch_data("cars")
