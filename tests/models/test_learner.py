@@ -78,6 +78,7 @@ def test_a_second_learner_does_not_keep_the_first_ones_statistics(dls, tiny_net,
 
 
 def test_the_copy_keeps_what_was_left_out_and_the_order(dls):
+    dls.train.rng.random()  # not where a new loader begins
     learn = qv.cnn_learner(dls, "timm/test_resnet", weights=None)
     assert learn.dls.skipped is dls.skipped
     assert learn.dls.vocab == dls.vocab
