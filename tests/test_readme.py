@@ -77,6 +77,7 @@ def blocks(language):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:mirrored pictures seem wrong")  # digits stand in for pets
 def test_the_python_blocks_run_one_after_the_other(here):
     names: dict[str, object] = {}
     assert len(blocks("python")) == 8

@@ -95,7 +95,7 @@ def warn(text: str) -> None:
 def printable(text: str) -> str:
     r"""Replace what is no text: a file's name may be any bytes, and not every stream takes them.
 
-    >>> printable("a\\udcff.png")
+    >>> printable("a\udcff.png")
     'a?.png'
     """
     return text.encode("utf-8", "replace").decode()

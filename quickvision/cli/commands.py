@@ -95,7 +95,8 @@ def train(
     **options: Any,
 ) -> None:
     """Train on pictures: frozen, then unfrozen, then a report."""
-    look(path)
+    if "RANK" not in os.environ:  # of several processes the first says it
+        look(path)
     _checked(options)
     if options["gradual"] and weights is None:
         raise typer.BadParameter("--gradual goes with weights, got --weights none")

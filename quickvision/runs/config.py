@@ -149,7 +149,7 @@ def read_config(path: Path) -> Written:
             sides=Sides(
                 index(found["n_train"]),
                 index(found["n_valid"]),
-                tuple(found["vocab"]),
+                tuple(str(name) for name in found["vocab"]),
                 found["split_sha256"],
             ),
         )

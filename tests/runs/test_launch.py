@@ -28,6 +28,7 @@ def test_from_a_notebook(class_folders, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:bs=20 makes 1 step:quickvision.DataWarning")
 def test_what_the_processes_say_of_an_error_is_passed_on(class_folders, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))

@@ -59,11 +59,13 @@ SETS = {
     },
     "a loss that weighs": {
         "loss": "focal", "class_weights": "balanced", "opt": "lamb", "layer_groups": 2,
+        "augment": "none", "levels": "file",
     },
     "a loss of one's own": {"loss": own_loss, "opt": "larc", "balance": "oversample"},
     "smoothed labels": {
         "label_smoothing": 0.1, "opt": "qhadam", "balance": "weights", "groups": r"_(\d+)\.png$",
-        "lr_unfrozen": slice(1e-4, 1e-2),
+        "lr_unfrozen": slice(1e-4, 1e-2), "augment": "light", "flip": False,
+        "vocab": ["red", "green", "blue"],
     },
     "other pictures": {
         "opt": "adagrad", "class_names": {"red": "rot", "green": "grün", "blue": "blau"},
