@@ -11,7 +11,7 @@ from quickvision.base.errors import DataError, some, warn
 from quickvision.data.folders import Look, Sides
 from quickvision.data.labels import FolderLabel, composed
 from quickvision.data.listing import Listing, counted, how_to_label, left_alone
-from quickvision.data.paths import Files, find_files, folder
+from quickvision.data.paths import READERS, Files, find_files, folder, no_pictures
 from quickvision.data.patterns import propose_pattern, raw
 from quickvision.data.sides import arrange
 from quickvision.data.tree import TEST, TRAIN, VALID, Tree, base, parent, side_of
@@ -33,8 +33,10 @@ def list_folder(path: str | Path, *, valid: object = None, walked: Files | None 
     """
     root = folder(path)
     files = walked or find_files(root)
+    if not files.names:
+        raise no_pictures(root, files)
     found = arrange(root, files.names, valid=valid)
-    if files.names and not found.labelled:
+    if not found.labelled:
         raise _no_classes(root, files, found)
     names, labels, held, tests = [], [], [], []
     known: dict[str, tuple[str, str]] = {}  # of each folder: its side and its label
@@ -109,18 +111,6 @@ def _empty_side(root: Path, files: Files, found: Sides, valid: object) -> str:
     return ""
 
 
-# What reads files that Pillow does not, by their suffix.
-_READERS = {
-    ".dcm": "pydicom reads them: save them as PNG",
-    ".nii": "nibabel reads them: save their slices as PNG",
-    ".npy": "NumPy reads them: save them as PNG",
-    ".mp4": "they are videos: save some of their frames as JPEG",
-    ".zip": "they are archives: unpack them",
-    ".pdf": "they are documents: save their pages as PNG",
-    "": "they lack a suffix: add .jpg or .png to their names",
-}
-
-
 def _warn_of_bare(listing: Listing, files: Files, tops: Sequence[str]) -> None:
     """Say which folders beside the class folders hold nothing that is a picture."""
     if not (files.others or files.empty):
@@ -139,10 +129,10 @@ def _warn_of_bare(listing: Listing, files: Files, tops: Sequence[str]) -> None:
     for kind, seen in bare.items():
         if not seen:
             said.append(f"{kind[:-1]} is empty")
-        elif set(seen) <= set(_READERS):
+        elif set(seen) <= set(READERS):
             suffix, n = seen.most_common(1)[0]
             files_of = f"{n:,} files {suffix or 'without suffix'}"
-            said.append(f"{kind[:-1]} has {files_of} ({_READERS[suffix]})")
+            said.append(f"{kind[:-1]} has {files_of} ({READERS[suffix]})")
     if said:
         warn(f"no picture in folders that may be classes: {some(said)}")
 
@@ -158,7 +148,7 @@ def _no_classes(root: Path, files: Files, found: Sides) -> DataError:
             f" their names hold labels: from_name_re({str(place)!r}, {raw(pattern)})"
         )
     if found.one_class:
-        return one_class(root, found, len(here))
+        return one_class(root, found, files, len(here))
     look = Look(root, Tree(files.names), top)
     if "/" in here[0]:
         return DataError(
@@ -172,10 +162,11 @@ def _no_classes(root: Path, files: Files, found: Sides) -> DataError:
     )
 
 
-def one_class(root: Path, found: Sides, n: int) -> DataError:
-    """Say that there is one class folder, and a classifier needs two."""
+def one_class(root: Path, found: Sides, files: Files, n: int) -> DataError:
+    """Say that there is one class folder, and what else could say what its pictures are."""
     place = root / found.top.removesuffix(f"{found.one_class}/")
     return DataError(
         f"expected two class folders or more in {place}, got one, {found.one_class}, with {n:,}"
-        " pictures; put the pictures of another class in a folder beside it"
+        " pictures; put the pictures of another class in a folder beside it; or, where it is no"
+        f" class, {how_to_label(root, place / found.one_class, files.others)}"
     )

@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from quickvision.base.errors import some
-from quickvision.data.tree import IMAGES, TRAIN, Tree, base, fold, parent, side_of
+from quickvision.data.tree import (
+    IMAGES,
+    TRAIN,
+    Tree,
+    base,
+    fold,
+    parent,
+    pictures_beside,
+    side_of,
+)
 
 
 @dataclass(frozen=True)
@@ -92,6 +101,11 @@ class Look:
                     if kid != folder and not any(side.startswith(kid) for side in sides):
                         aside[kid] = f"beside {base(folder)}, which holds the pictures"
                 folder = above
+        for kid in (kid for top in sides for kid in self.tree.kids(top) if kid not in sides):
+            inside = self.tree.kids(kid)  # masks of one class: `cats/images` beside `cats/masks`
+            if photos := pictures_beside(inside):
+                why = f"beside {base(photos)}, which holds the pictures"
+                aside |= {mask: why for mask in inside if mask != photos}
         return Sides(self.top, sides, aside=aside, deeper=self._deeper(sides), **more)
 
     def _deeper(self, sides: Mapping[str, str]) -> list[str]:
@@ -139,6 +153,20 @@ def same_pictures(look: Look, one: str, other: str) -> bool:
         return all(filecmp.cmp(a, b, shallow=False) for a, b in pairs[:: len(pairs) // 20 + 1])
     except OSError:
         return False
+
+
+_COPY = re.compile(r"( - copy|[ _-]copy)?( ?\(\d+\))?$", re.IGNORECASE)
+
+
+def copies_of(look: Look) -> list[str]:
+    """Return the folders that are called like copies of one beside them, and are: `cats (1)`."""
+    spelt = {base(kid): kid for kid in look.kids}
+    plain = {name: _COPY.sub("", name) for name in spelt}
+    return [
+        spelt[name]
+        for name, its in plain.items()
+        if its != name and its in spelt and same_pictures(look, spelt[its], spelt[name])
+    ]
 
 
 def content(look: Look, folder: str, known: set[str]) -> tuple[str, set[str]]:

@@ -158,5 +158,5 @@ def _no_labels(root: Path, files: Files, found: Sides) -> DataError:
             f" {how_to_label(root, place, files.others)}"
         )
     if found.one_class:
-        return one_class(root, found, len(here))
+        return one_class(root, found, files, len(here))
     return DataError(f"{got}; {how_to_label(root, place, files.others)}")

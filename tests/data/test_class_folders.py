@@ -98,3 +98,11 @@ def test_one_class_is_named(tmp_path, picture, sides):
 def test_names_that_hold_labels_are_seen(named_files):
     with pytest.raises(qv.DataError, match=r"their names hold labels: from_name_re\("):
         qv.from_folder(named_files)
+
+
+def test_a_lone_folder_names_the_file_that_may_hold_labels(tmp_path, picture):
+    for i in range(3):
+        picture(tmp_path / "faces" / f"{i}.png", seed=i)
+    (tmp_path / "faces.mat").write_text("")
+    with pytest.raises(qv.DataError, match=r"got one, faces, .*faces\.mat says what"):
+        qv.from_folder(tmp_path)
