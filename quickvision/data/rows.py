@@ -60,7 +60,9 @@ def read_table(path: Path) -> Rows:
         text = read_text(path)
     except DataError as error:
         if path.is_file():
-            reader = f"pd.read_csv({str(path)!r}, encoding='cp1252', dtype=str,"
+            between = _separator(path.read_bytes().decode("cp1252", "replace").splitlines())
+            sep = "" if between == "," else f" sep={between!r},"
+            reader = f"pd.read_csv({str(path)!r},{sep} encoding='cp1252', dtype=str,"
             reader += " keep_default_na=False)"
             raise DataError(
                 f"{error}, or read it as Windows writes: import pandas as pd; qv.from_df({reader},"

@@ -149,3 +149,9 @@ def test_windows_encoding_is_named_with_what_reads_it(tmp_path):
     path = table(tmp_path / "t.csv", ["1.jpg,grün"], "cp1252")
     with pytest.raises(qv.DataError, match=r"in UTF-8.*pd.read_csv\(.*encoding='cp1252'"):
         read_table(path)
+
+
+def test_the_call_that_reads_what_windows_wrote_works(tmp_path):
+    (tmp_path / "t.csv").write_bytes("é.jpg;Bär\nf.jpg;Kuh\n".encode("cp1252"))
+    with pytest.raises(qv.DataError, match="sep=';', encoding='cp1252'"):
+        qv.from_csv(tmp_path / "t.csv")
