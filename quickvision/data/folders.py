@@ -11,10 +11,12 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from quickvision.base.errors import some
+from quickvision.base.errors import DataError, some
 from quickvision.data.tree import (
     IMAGES,
+    TEST,
     TRAIN,
+    VALID,
     Tree,
     base,
     fold,
@@ -136,6 +138,10 @@ class Look:
         kept = f", groups=r'{here}([^/]+)/'" if groups else ""
         return f"from_name_re({str(self.root / self.top)!r}, r'/([^/]+)/[^/]+$'{kept})"
 
+    def train_on(self, folder: str) -> str:
+        """Say how to train on a part of a folder that is not for it."""
+        return f"to train on a part of it all the same: {self.call(self.tree.entered(folder))}"
+
     def names(self, folders: Iterable[str]) -> str:
         """Name some folders."""
         return some([base(folder) for folder in folders], limit=5)
@@ -181,3 +187,22 @@ def content(look: Look, folder: str, known: set[str]) -> tuple[str, set[str]]:
     if inner != folder and fold(base(inner)) in known:
         return parent(inner), {fold(base(inner))}
     return inner, set()
+
+
+def asked(look: Look, tops: Sequence[str], common: set[str], why: str) -> DataError:
+    """Ask which reading is right, with a call for each."""
+    return DataError(
+        f"expected class folders in {look.root / look.top}, got {look.names(tops)} with folders of"
+        f" the same names in each ({some(sorted(common))}): {why}; take one of them:"
+        f" {look.call(tops[0])}; or all of them: {look.inner_call()}; or one to train on and one to"
+        f" validate with: {look.call(look.top, valid=base(tops[-1]))}; or, if they are the"
+        f" classes: {look.classes_call()}"
+    )
+
+
+def no_train(look: Look, got: str) -> DataError:
+    """Say that nothing is there to train on, and how to train on a part of what is."""
+    inner = look.kids[0] if len(look.called(VALID, TEST)) == len(look.kids) else look.top
+    return DataError(
+        f"expected a folder 'train' beside {got} in {look.root}, got none; {look.train_on(inner)}"
+    )

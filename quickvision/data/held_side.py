@@ -33,6 +33,9 @@ def named_side(root: Path, tree: Tree, name: str) -> Sides:
     name = name.strip("/")
     spelt = {fold(folder.rstrip("/")): folder for folder in tree.all if folder}
     top = tree.entered("")
+    each = [kid for kid in tree.kids(top) if f"{fold(kid.rstrip('/'))}/{fold(name)}" in spelt]
+    if len(each) > 1 and len(each) == len(tree.kids(top)) and side_of(name):
+        return Look(root, tree, top).sides({top: TRAIN}, inner=True)  # `cats/test`, `dogs/test`
     ways = [name, f"{top}{name}"] + [f"{kid}{name}" for kid in tree.kids(top)]
     held = next((spelt[fold(way)] for way in ways if fold(way) in spelt), None)
     if held is None:

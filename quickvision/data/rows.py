@@ -172,6 +172,10 @@ def _blanks(lines: Sequence[str]) -> Rows:
         widths = Counter(len(text.split()) for text in texts)
         width, n = widths.most_common(1)[0]
         even = 20 * n >= 19 * len(texts)
+        cut = [text.split(None, 1) for text in texts]
+        ids, said = {each[0] for each in cut}, {each[-1] for each in cut}
+        if not even and len(ids) == len(cut) > 2 * len(said) and all(len(c) == 2 for c in cut):
+            return Rows(cut, numbers, r"\s+")  # `0034309 Cessna 172`
         cells = [text.split() if even else text.rsplit(None, 1) for text in texts]
         return Rows(cells, numbers, r"\s+")
     names = [match[1] for match in body if match]

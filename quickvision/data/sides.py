@@ -14,14 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from quickvision.base.errors import DataError, some
-from quickvision.data.folders import Look, Sides, content, copies_of, same_pictures
+from quickvision.data.folders import Look, Sides, asked, content, copies_of, no_train, same_pictures
 from quickvision.data.held_side import named_side
 from quickvision.data.tree import (
+    BESIDE,
     IMAGES,
     TEST,
     TRAIN,
     VALID,
     Tree,
+    are_letters,
+    are_sets,
     base,
     fold,
     is_id,
@@ -131,13 +134,13 @@ def _inside_classes(look: Look) -> Sides | None:
 
 
 def _in_train(look: Look) -> dict[str, set[str]]:
-    """Return the names of the class folders in each folder's own `train`."""
+    """Return the names of the class folders in each folder's own sides."""
     found = {}
     for kid in look.kids:
         within = look.tree.kids(look.tree.entered(kid))
         sides = {side_of(base(inner)): look.tree.kinds(inner) for inner in within}
-        if len(sides) > 1 and sides.get(TRAIN):
-            found[kid] = sides[TRAIN]
+        if len(sides) > 1 and TRAIN in sides and any(sides.values()):
+            found[kid] = set().union(*sides.values())
     return found
 
 
@@ -148,8 +151,10 @@ def _beside_sides(look: Look) -> Sides | None:
     if not whole and len(look.kids) > 1:
         whole = [kid for kid in look.kids if look.tree.kinds(kid)]
         others = [kid for kid in look.kids if kid not in whole]
-        tests = [kid for kid in look.called(TEST) if _plain_side(base(kid))]
-        if len(whole) > 1 or any(kid not in tests for kid in others):
+        if len(whole) != 1:
+            return None
+        holds = fold(base(whole[0])) in IMAGES | {"data", "dataset"}
+        if not holds and not all(side_of(base(kid)) == TEST for kid in others):
             return None
     if not whole or (len(whole) < len(look.kids) and any(map(look.tree.kinds, others))):
         return None
@@ -201,7 +206,7 @@ def _beside_train(look: Look) -> Sides | None:
     alike = [kid for kid in others if content(look, kid, known)[1]]
     held = {kid: content(look, kid, known) for kid in look.called(VALID, TEST)}
     if len(alike) > 1 and not held:
-        raise _asked(look, [*trains, *alike], known, "one is called like a side")
+        raise asked(look, [*trains, *alike], known, "one is called like a side")
     return _sides(look, trains, held, others)
 
 
@@ -237,28 +242,27 @@ def _without_train(look: Look) -> Sides | None:
         outer = [part for part in look.top.split("/") if part]
         if look.kids and any(map(side_of, outer)) and TRAIN not in map(side_of, outer):
             side = next(part for part in outer if side_of(part))
-            raise _no_train(look, side)
+            raise no_train(look, side)
         return None
     known = set().union(*held.values())
-    others = [kid for kid in look.kids if kid not in look.called(TRAIN, VALID, TEST)]
+    if trains := look.called(TRAIN):
+        raise DataError(
+            f"expected two class folders or more in {look.root / trains[0]}, got"
+            f" {look.names(look.tree.kids(trains[0])) or 'none'}, where {look.names(held)} has"
+            f" {some(sorted(known))}; {look.train_on(next(iter(held)))}"
+        )
+    others = [kid for kid in look.kids if kid not in look.called(VALID, TEST)]
+    others = [kid for kid in others if not set(words(base(kid))) & BESIDE]
     alike = [kid for kid in others if content(look, kid, known)[1]]
     if not others:
-        raise _no_train(look, look.names(look.kids))
+        raise no_train(look, look.names(look.kids))
     if len(alike) == 1:
         found = {kid: content(look, kid, look.tree.kinds(alike[0])) for kid in held}
         flat = {kid: content(look, kid, known) for kid in look.called(TEST) if kid not in held}
         return _sides(look, alike, {**found, **flat}, [k for k in others if k not in alike])
     if alike:
-        raise _asked(look, [*alike, *held], known, "some are called like sides")
+        raise asked(look, [*alike, *held], known, "some are called like sides")
     return None
-
-
-def _no_train(look: Look, got: str) -> DataError:
-    inner = look.kids[0] if len(look.called(VALID, TEST)) == len(look.kids) else look.top
-    return DataError(
-        f"expected a folder 'train' beside {got} in {look.root}, got none; to train on a part of it"
-        f" all the same: {look.call(look.tree.entered(inner))}"
-    )
 
 
 def _same_kinds(look: Look) -> Sides | None:
@@ -274,11 +278,11 @@ def _same_kinds(look: Look) -> Sides | None:
                 " say in a table what the pictures are: from_csv(table, label_col=..., groups=...);"
                 f" or, if they are classes: {look.classes_call()}"
             )
-        if len(tops) > 1 and all(words(base(kid))[-1:] in (["sets"], ["datasets"]) for kid in tops):
+        if len(tops) > 1 and (are_sets(tops) or are_letters(seen)):
             raise DataError(
                 f"expected class folders in {look.root / look.top}, got {look.names(tops)}, which"
-                " are called like data sets and have folders in them; if those are the classes:"
-                f" {look.inner_call()}; if these are: {look.classes_call()}"
+                " are called like data sets, or parts, and have folders in them; if those are the"
+                f" classes: {look.inner_call()}; if these are: {look.classes_call()}"
             )
         return None
     numbered = all(is_id(kind) or kind.isdecimal() for kind in common)
@@ -296,7 +300,7 @@ def _same_kinds(look: Look) -> Sides | None:
         found = look.sides({look.tree.entered(first): TRAIN})
         return replace(found, aside={**found.aside, **dict.fromkeys(rest, why)})
     if sum(is_version(base(kid)) for kid in tops) >= len(tops) / 2:
-        raise _asked(look, tops, common, "they look like versions of the same pictures")
+        raise asked(look, tops, common, "they look like versions of the same pictures")
     if all(who):
         raise DataError(
             f"expected class folders in {look.root / look.top}, got {look.names(tops)}, which look"
@@ -305,16 +309,5 @@ def _same_kinds(look: Look) -> Sides | None:
             f" if the others are: {look.classes_call()}"
         )
     if len(common) > max(2, len(tops)):
-        raise _asked(look, tops, common, "they look like sides or versions of one data set")
+        raise asked(look, tops, common, "they look like sides or versions of one data set")
     return None
-
-
-def _asked(look: Look, tops: Sequence[str], common: set[str], why: str) -> DataError:
-    """Ask which reading is right, with a call for each."""
-    return DataError(
-        f"expected class folders in {look.root / look.top}, got {look.names(tops)} with folders of"
-        f" the same names in each ({some(sorted(common))}): {why}; take one of them:"
-        f" {look.call(tops[0])}; or all of them: {look.inner_call()}; or one to train on and one to"
-        f" validate with: {look.call(look.top, valid=base(tops[-1]))}; or, if they are the"
-        f" classes: {look.classes_call()}"
-    )

@@ -186,3 +186,14 @@ def share_kinds(sets: Mapping[str, set[str]]) -> set[str]:
     common = {kind for kind, n in counted.items() if n > len(filled) / 2}
     alike = [kinds for kinds in filled if 2 * len(kinds & common) > len(kinds)]
     return common if len(alike) == len(filled) and len(common) > 1 else set()
+
+
+def are_sets(folders: Sequence[str]) -> bool:
+    """Say whether folders are called like data sets: `lung_image_sets`."""
+    return all(words(base(folder))[-1:] in (["sets"], ["datasets"]) for folder in folders)
+
+
+def are_letters(kinds: Mapping[str, set[str]]) -> bool:
+    """Say whether folders are the letters that the folders in them begin with: `a/abbey`."""
+    letters = {fold(base(folder)): inside for folder, inside in kinds.items()}
+    return all(len(x) == 1 and all(k.startswith(x) for k in letters[x]) for x in letters)

@@ -25,3 +25,9 @@ def test_a_list_of_files_is_no_folder_and_the_way_to_use_it_is_said(tmp_path, pi
     rule = eval(str(error.value).partition("valid=lambda")[2].join(["lambda", ""]))
     dls = qv.from_folder(tmp_path, valid=rule, size=8)
     assert sorted(dls.split.path[dls.split.valid]) == ["a/1.png", "b/3.png"]
+
+
+def test_a_side_in_each_class_folder_is_found_by_its_name(tmp_path):
+    names = [f"{kind}/{side}/1.jpg" for kind in ("cats", "dogs") for side in ("train", "test")]
+    found = named_side(tmp_path, Tree(names), "test")
+    assert (found.inner, found.sides) == (True, {"": "train"})

@@ -54,6 +54,8 @@ def sides(tmp_path, names, **options):
         ),
         ([*files("photos of pets"), *flat("test")], {"photos of pets/": "train", "test/": "test"}),
         ([*files("data"), *flat("docs"), "logo.png"], {"data/": "train"}),
+        ([*files("images"), *flat("background")], {"images/": "train"}),
+        ([*files("toons"), *flat("my_testset")], {"toons/": "train", "my_testset/": "test"}),
     ],
 )
 def test_sides_by_what_lies_in_them(tmp_path, names, right):
@@ -97,6 +99,11 @@ def test_classes_stay_classes(tmp_path, names):
         (files("valid"), "a folder 'train' beside valid.*from_folder"),
         (files("valid", "test"), "a folder 'train' beside valid, test"),
         (files("40X", "100X", "200X"), "40X, 100X, 200X .*versions"),
+        (["a/abbey/1.jpg", "a/arch/1.jpg", "b/bay/1.jpg", "b/bar/1.jpg"], "a, b, .*or parts"),
+        (
+            [*files("train", kinds=("good",)), *files("test", kinds=("good", "bad"))],
+            "in .*train, got good, where test has bad, good.*from_folder",
+        ),
         (files("1", "2", "3"), "1, 2, 3, .*like people, things or parts"),
         (files("S010", "S011", kinds=("001", "002")), "S010, S011, .*like people"),
         (
