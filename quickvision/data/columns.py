@@ -185,10 +185,10 @@ def label_columns(table: Table, asked: Column | None, taken: Collection[Column |
             )
         return labels_of(table, rest[0])
     if not rest:
-        this = f"; if it is {free[0]!r}: {table.call(label_col=free[0])}" if free else ""
+        this = f" if it is {free[0]!r}: {table.call(label_col=free[0])}" if free else ""
         raise NoLabels(
             f"expected a column of labels in {table.name}, got only {list(table.frame.columns)};"
-            f" {_elsewhere(table)}{this}"
+            f"{this or f' {_elsewhere(table)}'}"
         )
     worded = [c for c in rest if not all(map(is_number, set(table.frame[c])))]
     if len(worded) == 1 and not any(isinstance(column, str) for column in rest):

@@ -15,6 +15,7 @@ from quickvision.data.paths import Files, find_files, folder, relative
 from quickvision.data.patterns import raw
 from quickvision.data.tree import TEST, VALID, side_of
 
+MASK = "a mask of the picture beside it"  # why a file is left out
 LABELLING = re.compile(r"train|label|annotation|class|truth")  # what such tables are called
 
 
@@ -81,7 +82,7 @@ def how_to_label(root: Path, place: Path, others: Sequence[str]) -> str:
         ends.setdefault(Path(name).suffix.lower(), name)
     if ".csv" in ends or ".tsv" in ends:
         table = root / ends.get(".csv", ends.get(".tsv", ""))
-        return f"if {table} says what they are: from_csv({str(table)!r}, images=..., label_col=...)"
+        return f"if {table} says what they are: from_csv({str(table)!r})"
     for suffix in (".mat", ".xlsx", ".json", ".xml", ".txt"):
         if suffix in ends:
             return (
