@@ -192,6 +192,24 @@ def test_the_recorder_forgets_the_stage_before(dls, tiny_net):
     assert len(learn.recorder.values) == 1
 
 
+def test_a_pass_leaves_the_model_in_evaluation_mode_and_its_batch_in_the_learner(dls, tiny_net):
+    """Met by `guards.as_it_was`."""
+    learn = quietly(vision_learner(dls, tiny_net, pretrained=False))
+    learn.model.train()
+    with learn.no_bar(), learn.no_logging():
+        learn.get_preds(ds_idx=1)
+    assert not learn.model.training
+    assert len(learn.xb[0])
+
+
+def test_training_mode_is_set_for_all_modules_alike(tiny_net):
+    """Met by `compute.evaluating`."""
+    model = tiny_net()
+    model[1].eval()
+    model.train(model.training)
+    assert model[1].training
+
+
 def test_bars_flood_what_is_no_terminal(dls, tiny_net, capsys):
     """Met by `progress.EpochLog`."""
     Learner.fit(vision_learner(dls, tiny_net, pretrained=False), 1)

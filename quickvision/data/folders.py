@@ -127,20 +127,42 @@ class Look:
         said = "".join(f", {name}={value!r}" for name, value in options.items())
         return f"from_folder({str(self.root / folder)!r}{said})"
 
-    def classes_call(self) -> str:
-        """Write the call that takes the folders in `top` for classes, whatever their names."""
-        here = re.escape(f"/{(self.root / self.top).absolute().name}/")
-        return f"from_name_re({str(self.root / self.top)!r}, r'{here}([^/]+)/')"
+    def classes_call(self, without: Sequence[str] = ()) -> str:
+        """Write the call that takes the folders in `top` for classes, whatever their names.
+
+        Args:
+            without: Folders in `top` that are none.
+        """
+        pattern = self._first_folder()
+        if without:
+            none = "|".join(re.escape(base(folder)) for folder in without)
+            pattern = pattern.replace("([^/]+)/", f"(?!(?:{none})/)([^/]+)/")
+        return f"from_name_re({str(self.root / self.top)!r}, r'{pattern}')"
 
     def inner_call(self, groups: bool = False) -> str:
         """Write the call that takes the innermost folders for classes."""
-        here = re.escape(f"/{(self.root / self.top).absolute().name}/")
-        kept = f", groups=r'{here}([^/]+)/'" if groups else ""
+        kept = f", groups=r'{self._first_folder()}'" if groups else ""
         return f"from_name_re({str(self.root / self.top)!r}, r'/([^/]+)/[^/]+$'{kept})"
 
     def train_on(self, folder: str) -> str:
         """Say how to train on a part of a folder that is not for it."""
         return f"to train on a part of it all the same: {self.call(self.tree.entered(folder))}"
+
+    def _first_folder(self) -> str:
+        """Write the pattern of the first folder below `top`, in whole paths.
+
+        It starts with as many names as it takes to find that folder, and none above it.
+        """
+        place = (self.root / self.top).absolute()
+        kid = next(iter(self.kids), "x/")
+        path = f"{self.root.absolute().as_posix()}/{kid}"
+        pattern = ""
+        for k in range(1, len(place.parts)):
+            pattern = f"/{re.escape('/'.join(place.parts[-k:]))}/([^/]+)/"
+            found = re.search(pattern, path)
+            if found and found.end() == len(path):
+                break
+        return pattern
 
     def names(self, folders: Iterable[str]) -> str:
         """Name some folders."""

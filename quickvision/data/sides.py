@@ -110,7 +110,8 @@ def _flat(look: Look) -> Sides | None:
         raise DataError(
             f"expected class folders in {look.root / look.top}, got {look.names(others)} and"
             f" {look.names(doubtful)}, which is called like a side of a data set and has no class"
-            f" folders in it; move it elsewhere, or, if it is a class: {look.classes_call()}"
+            f" folders in it; without it: {look.classes_call(doubtful)}; if it is a class:"
+            f" {look.classes_call()}"
         )
     return None
 

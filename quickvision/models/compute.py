@@ -88,6 +88,20 @@ def one_picture(dl: Any) -> torch.Tensor:
     return picture.as_subclass(torch.Tensor)
 
 
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[nn.Module]:
+    """Set a model to evaluation mode for the block; then each module has its own mode again.
+
+    `model.train()` would set all alike, also a norm layer that somebody has set apart.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        yield model.eval()
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
 def half_precision(learn: Learner) -> torch.dtype | None:
     """Return the half precision that a learner trains in, if it does."""
     modes = [cb.amp_mode for cb in learn.cbs if isinstance(cb, MixedPrecision)]

@@ -78,7 +78,7 @@ def make_head(
         pooled: The body gives [n, features], and not feature maps.
         head: "fastai": average and maximum pooling, then batch norm, dropout and a linear layer,
             once for each hidden layer and once for the classes; "linear": average pooling and one
-            linear layer; or a module, which is taken as it is.
+            linear layer; or a module, a copy of which is taken as it is.
         hidden: Sizes of the hidden layers; fastai's (512,) by default, () for none.
         dropout: Dropout before the last layer, a fraction; the others get half. By default 0.5,
             and none with "linear".

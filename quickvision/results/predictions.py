@@ -20,6 +20,7 @@ from quickvision.base.figures import Accuracy
 from quickvision.base.processes import everyones, share_of, world_size
 from quickvision.data.paths import below
 from quickvision.results.losses import each_picture
+from quickvision.training.guards import as_it_was
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -135,21 +136,17 @@ def get_preds(
         raise DataError("expected labelled pictures to predict, got none")
     # A loss of torch's own, unlike fastai's, does not say how its inputs become probabilities.
     act = getattr(learn.loss_func, "activation", partial(softmax, dim=-1))
-    recorded = vars(learn.recorder).copy() if hasattr(learn, "recorder") else {}
     mine, how = share_of(dl), {"act": act, "reorder": world_size() == 1}
-    try:
-        with learn.no_bar(), learn.no_logging(), no_random(seed, reproducible=False):
-            with each_picture(learn):
-                probs, targs, losses = learn.get_preds(dl=mine, with_loss=True, **how)
-            if tta:
-                with no_random(seed, reproducible=False), dl.dataset.set_split_idx(0):
-                    mine = share_of(dl.new(shuffle=False, drop_last=False))
-                    seen = [learn.get_preds(dl=mine, **how)[0] for _ in range(tta)]
-                probs = torch.lerp(torch.stack(seen).mean(0), probs, 0.25)
-                losses = -probs[range(len(targs)), targs].clamp_min(1e-8).log()
-    finally:
-        if recorded:  # fastai forgets the last fit here
-            vars(learn.recorder).update(recorded)
+    chance = no_random(seed, reproducible=False)
+    with learn.no_bar(), learn.no_logging(), as_it_was(learn), chance:
+        with each_picture(learn):
+            probs, targs, losses = learn.get_preds(dl=mine, with_loss=True, **how)
+        if tta:
+            with no_random(seed, reproducible=False), dl.dataset.set_split_idx(0):
+                mine = share_of(dl.new(shuffle=False, drop_last=False))
+                seen = [learn.get_preds(dl=mine, **how)[0] for _ in range(tta)]
+            probs = torch.lerp(torch.stack(seen).mean(0), probs, 0.25)
+            losses = -probs[range(len(targs)), targs].clamp_min(1e-8).log()
     arrays = [np.asarray(part) for part in (probs, targs, losses)]
     probs, targs, losses = map(np.concatenate, zip(*everyones(arrays), strict=True))
     return Predictions(

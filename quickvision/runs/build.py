@@ -20,7 +20,13 @@ from quickvision.base.progress import line, say
 from quickvision.data.doors import load_data
 from quickvision.data.options import Options
 from quickvision.data.pictures import levels_in
-from quickvision.models.compute import autocast, check_precision, device_of, half_precision
+from quickvision.models.compute import (
+    autocast,
+    check_precision,
+    device_of,
+    evaluating,
+    half_precision,
+)
 from quickvision.models.learner import LEARNER_OPTIONS, check_options, make_learner
 from quickvision.models.zoo import Arch
 from quickvision.results.losses import EachPicture, loss_name, unreduced
@@ -171,16 +177,14 @@ def check_loss(learn: Learner, config: RunConfig, cbs: Any = None) -> None:
 
 def _said(learn: Learner) -> tuple[Any, tuple[torch.Tensor, ...]]:
     """Ask the model for two validation pictures: what it says, and what they are."""
-    device, mode = device_of(learn), learn.model.training
+    device = device_of(learn)
     dl = learn.dls.valid.new(bs=2, shuffle=False, num_workers=0, drop_last=False)
     batch = to_device(dl.one_batch(), device)
     inputs = getattr(learn.dls, "n_inp", 1)
     if hasattr(learn.loss_func, "to"):
         learn.loss_func.to(device)  # as fastai does before it fits
-    try:
-        with torch.no_grad(), autocast(device, half_precision(learn)):
-            # forward: not what compile() made of it, which would compile for this batch alone
-            pred = learn.model.to(device).eval().forward(*batch[:inputs])
-    finally:
-        learn.model.train(mode)
+    half = half_precision(learn)
+    with evaluating(learn.model.to(device)) as model, torch.no_grad(), autocast(device, half):
+        # forward: not what compile() made of it, which would compile for this batch alone
+        pred = model.forward(*batch[:inputs])
     return pred, tuple(part.as_subclass(torch.Tensor) for part in batch[inputs:])

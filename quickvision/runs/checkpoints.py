@@ -133,7 +133,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     """Write a checkpoint as `last.pt`; the one that had this name becomes `before.pt`.
 
     Raises:
-        RunError: It cannot be written; those that are there stay.
+        RunError: It cannot be written; the last one stays, as `last.pt` or as `before.pt`.
     """
     new = write_whole(folder / "next.pt", partial(torch.save, checkpoint.to_plain()))
     last = folder / LAST

@@ -125,7 +125,7 @@ class Run:
     def summary(self) -> Lines:
         """Say the result in a few named lines of text."""
         n_train, n_valid = len(self.learn.dls.train_ds), len(self.preds)
-        n_skipped = len(self.skipped)
+        sides, n_skipped = f"{n_train:,} to train, {n_valid:,} to validate", len(self.skipped)
         stages = self.history.groupby("stage", sort=False)[["epoch", "cached"]].max()
         epochs = " + ".join(
             f"{row.epoch} {stage}{' (on cached features)' if row.cached else ''}"
@@ -147,8 +147,7 @@ class Run:
             "baseline": str(self.baseline.accuracy) if self.baseline else "",
             "model": f"{self.arch}, {epochs} epochs",
             "time": f"{spoken(total)}: {', '.join(slow)}",
-            "pictures": f"{n_train:,} to train, {n_valid:,} to validate",
-            **understood_of(self.learn.dls),
+            **(understood_of(self.learn.dls) or {"pictures": sides}),
             "confused": some(confused) or "nothing",
             "left out": f"{n_skipped:,} picture{'' if n_skipped == 1 else 's'}, see run.skipped"
             if n_skipped

@@ -23,7 +23,14 @@ from quickvision.base.choices import whole
 from quickvision.base.errors import DataError, expect
 from quickvision.base.memory import keep_freed_memory
 from quickvision.base.progress import counted
-from quickvision.models.compute import autocast, device_of, folded, half_precision, one_picture
+from quickvision.models.compute import (
+    autocast,
+    device_of,
+    evaluating,
+    folded,
+    half_precision,
+    one_picture,
+)
 
 Chunk = list[Future[torch.Tensor]]
 
@@ -51,7 +58,8 @@ class Predictor:
 
     The answers of `learn.predict` and `learn.get_preds`, without what these do around the model at
     each call: pictures are opened side by side, and batch norms are folded into convolutions. It
-    has weights of its own: training the learner on does not change its answers.
+    has weights of its own: training the learner on does not change its answers. The global random
+    state stays as it was.
 
     Args:
         learn: A trained learner, which stays as it is.
@@ -77,15 +85,12 @@ class Predictor:
         self._activation = getattr(learn.loss_func, "activation", partial(torch.softmax, dim=-1))
         self._half = half_precision(learn)
         self._alone = threading.Lock()  # transforms of a batch keep a state
+        self._gpus = [self._device] if self._device.type == "cuda" else []
         if self._device.type == "cpu":
             keep_freed_memory()
-        mode = learn.model.training
         x = one_picture(valid)
-        try:
-            model = learn.model.to(self._device).eval()
+        with evaluating(learn.model.to(self._device)) as model:
             self._model = folded(model, x)
-        finally:
-            learn.model.train(mode)
 
     def predict(self, picture: Any) -> Prediction:
         """Predict one picture.
@@ -185,7 +190,8 @@ class Predictor:
     def _forward(self, tensors: list[torch.Tensor]) -> np.ndarray:
         """Run the model over a batch of resized pictures."""
         with torch.inference_mode():
-            with self._alone:
+            # fastai's flips and lighting draw their numbers also where they do nothing
+            with self._alone, torch.random.fork_rng(self._gpus):
                 x = self._batch((TensorImage(torch.stack(tensors)).to(self._device),))[0]
             with autocast(self._device, self._half):
                 out = self._model(x.as_subclass(torch.Tensor))

@@ -35,7 +35,14 @@ from quickvision.base.files import cache_folder
 from quickvision.base.memory import free_device_memory, is_out_of_memory, keep_freed_memory
 from quickvision.base.processes import in_step, parts_of, share_of
 from quickvision.base.progress import counted
-from quickvision.models.compute import autocast, device_of, folded, half_precision, one_picture
+from quickvision.models.compute import (
+    autocast,
+    device_of,
+    evaluating,
+    folded,
+    half_precision,
+    one_picture,
+)
 
 AHEAD = "a frozen body whose features can be kept"
 LARGE = 2 * 2**30  # bytes of features that are kept in memory; more go to a file
@@ -110,13 +117,12 @@ def feature_learner(learn: Learner, *, views: int = 0, cbs: Any = None) -> Learn
         raise ModelError(f"expected {AHEAD}, got {reason}")
     if not len(learn.dls.train.dataset) or not len(learn.dls.valid.dataset):
         raise DataError("expected pictures to train on and to validate with, got none of the one")
-    mode = learn.model.training
     device = device_of(learn)
-    learn.model.to(device).eval()
+    learn.model.to(device)
     if device.type == "cpu":
         keep_freed_memory()
     body, head = cut_head(learn.model)
-    try:
+    with evaluating(learn.model):
         x = one_picture(learn.dls.valid).to(device)
         with torch.no_grad():
             cut, entire = head(body(x)), learn.model.forward(x)
@@ -124,8 +130,6 @@ def feature_learner(learn: Learner, *, views: int = 0, cbs: Any = None) -> Learn
             raise ModelError(f"expected {AHEAD}, got a head that does not simply follow its body")
         body = folded(body, x)
         sides = [_look(learn, body, learn.dls.train, views), _look(learn, body, learn.dls.valid, 0)]
-    finally:
-        learn.model.train(mode)
     seen, held = sides
     options: dict[str, Any] = {"bs": learn.dls.train.bs, "num_workers": 0, "create_item": int}
     drop_last = learn.dls.train.drop_last

@@ -234,6 +234,26 @@ def _counted_before(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
+def as_it_was(learn: Learner) -> Iterator[None]:
+    """Put back what fastai notes in a learner while it runs: attributes, recorder, modes.
+
+    A pass over pictures leaves the model in evaluation mode, and a recorder that has forgotten the
+    last fit (pinned); a search also its own epochs, losses and last batch.
+    """
+    owners = [learn, *([learn.recorder] if hasattr(learn, "recorder") else [])]
+    noted = [vars(owner).copy() for owner in owners]
+    modes = [(module, module.training) for module in learn.model.modules()]
+    try:
+        yield
+    finally:
+        for owner, before in zip(owners, noted, strict=True):
+            vars(owner).clear()
+            vars(owner).update(before)
+        for module, mode in modes:
+            module.training = mode
+
+
+@contextmanager
 def own_gradients(model: nn.Module) -> Iterator[None]:
     """Begin without gradients, and put back those that were there: tensors as they were, or None.
 

@@ -17,7 +17,7 @@ from fastai.learner import L, Learner
 from fastai.torch_core import get_random_states, set_random_states
 
 from quickvision.base.errors import expect
-from quickvision.training.guards import Targets, count_batches, own_gradients
+from quickvision.training.guards import Targets, as_it_was, count_batches, own_gradients
 
 FROZEN_LR = 2e-3  # fastai's `fine_tune(base_lr=)`
 
@@ -58,9 +58,9 @@ def find_lr(
 ) -> LRFind:
     """Find a learning rate: a mock training in which the rate rises at every step.
 
-    The learner is left as it was: weights, gradients, batch-norm statistics, optimiser, recorder,
-    random states and the order of its pictures, also where the search is broken off. Nothing goes
-    to disk.
+    The learner is left as it was: weights, gradients, batch-norm statistics, modes, optimiser,
+    recorder, random states and the order of its pictures, also where the search is broken off.
+    Nothing goes to disk.
 
     Args:
         learn: The learner, frozen or not: what would train is what is tried.
@@ -89,7 +89,8 @@ def find_lr(
     steps = num_it or search_steps(batches)
     finder = _Finder(start_lr, end_lr, steps)
     gradients = own_gradients(learn.model)
-    with gradients, _left_as_it_was(learn), learn.no_bar(), learn.no_logging():
+    left = _left_as_it_was(learn)
+    with gradients, left, learn.no_bar(), learn.no_logging(), as_it_was(learn):
         learn.fit(math.ceil(steps / batches), cbs=[*L(cbs), Targets(), finder])
         lrs = np.array(learn.recorder.lrs, dtype=float)
         losses = np.array([float(loss) for loss in learn.recorder.losses])
@@ -169,16 +170,12 @@ def _left_as_it_was(learn: Learner) -> Iterator[None]:
     weights = {name: value.clone() for name, value in learn.model.state_dict().items()}
     opt, opt_state = learn.opt, copy.deepcopy(learn.opt.state_dict()) if learn.opt else None
     rng, order = get_random_states(), learn.dls.train.rng.getstate()
-    mode, recorded = learn.model.training, vars(learn.recorder).copy()
     try:
         yield
     finally:
         learn.model.load_state_dict(weights)
-        learn.opt = opt
         if opt is not None:
             opt.clear_state()
             opt.load_state_dict(opt_state)
-        learn.model.train(mode)
-        vars(learn.recorder).update(recorded)
         set_random_states(**rng)
         learn.dls.train.rng.setstate(order)

@@ -18,7 +18,7 @@ from fastai.torch_core import no_random, to_device
 
 from quickvision.base.memory import free_device_memory, is_out_of_memory
 from quickvision.base.processes import everyones
-from quickvision.models.compute import autocast, device_of, half_precision
+from quickvision.models.compute import autocast, device_of, evaluating, half_precision
 from quickvision.training.guards import check_targets, count_batches, own_gradients
 
 PROBE = 8  # pictures that are timed
@@ -52,10 +52,10 @@ def measure_pace(learn: Learner) -> Pace:
     n = min(PROBE if device.type == "cpu" else min(4 * PROBE, dl.bs), len(dl.dataset))
     if hasattr(learn.loss_func, "to"):
         learn.loss_func.to(device)  # as fastai does before it fits
-    mode = learn.model.training
     grads = [p.requires_grad for p in learn.model.parameters()]
     split = dl.after_batch.split_idx
-    with no_random(reproducible=False), own_gradients(learn.model):
+    # In evaluation mode, so that no batch norm sees these pictures.
+    with no_random(reproducible=False), own_gradients(learn.model), evaluating(learn.model):
         try:
             spread = range(0, len(dl.dataset), max(1, len(dl.dataset) // n))[:n]
             items, load = _timed(lambda: [dl.do_item(i) for i in spread], device, warm=False)
@@ -64,14 +64,12 @@ def measure_pace(learn: Learner) -> Pace:
             _, as_train = _timed(lambda: _transformed(dl, batch, 0), device)
             inputs = getattr(learn.dls, "n_inp", 1)
             x, y = plain[:inputs], plain[inputs:]
-            # In evaluation mode, so that no batch norm sees these pictures.
-            learn.model.to(device).eval().requires_grad_(True)
+            learn.model.to(device).requires_grad_(True)
             with torch.no_grad(), autocast(device, half_precision(learn)):
                 _, forward = _timed(lambda: learn.model.forward(*x), device)
             _, step = _timed(lambda: _loss(learn, x, y).backward(), device)
         finally:
             dl.after_batch.split_idx = split
-            learn.model.train(mode)
             for p, rg in zip(learn.model.parameters(), grads, strict=True):
                 p.requires_grad_(rg)
     workers = max(1, dl.fake_l.num_workers)

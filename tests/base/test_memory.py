@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import platform
+import subprocess
+import sys
 
 import pytest
 
@@ -29,3 +31,34 @@ def test_a_c_library_without_the_call_is_left_alone(monkeypatch):
     monkeypatch.setattr(memory.sys, "platform", "linux")
     monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: object())
     assert memory.keep_freed_memory() is False
+
+
+@pytest.mark.slow
+def test_results_are_the_same_to_the_bit():
+    code = """
+import torch
+from torch import nn
+from quickvision.base.memory import keep_freed_memory
+
+def step():
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(7200, 2)]
+    net = nn.Sequential(*layers)
+    for _ in range(3):
+        loss = net(torch.randn(4, 3, 32, 32)).square().mean()
+        loss.backward()
+    return [loss, *(p.grad for p in net.parameters())]
+
+before = step()
+print(keep_freed_memory(), all(map(torch.equal, before, step())))
+"""
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.split()[-1] == "True"
+
+
+def test_where_no_memory_can_be_seen_there_is_no_number(monkeypatch):
+    monkeypatch.setattr(memory.sys, "platform", "darwin")
+    monkeypatch.setattr(memory.torch.cuda, "is_available", lambda: False)
+    with memory.peak_memory() as seen:
+        pass
+    assert seen == []

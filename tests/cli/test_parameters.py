@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import inspect
+from dataclasses import dataclass
+
 import pytest
 import typer
 
-from quickvision.cli.parameters import _fraction, spelled
+from quickvision.base.choices import option
+from quickvision.cli.parameters import _fraction, spelled, takes
 
 
 @pytest.mark.parametrize(
@@ -59,3 +63,19 @@ def test_what_is_no_number_is_a_folder_or_a_file(text, value):
 def test_what_is_no_fraction(text):
     with pytest.raises(typer.BadParameter, match="expected a fraction such as 0.2"):
         _fraction(text)
+
+
+def test_options_that_a_command_has_already_stay_its_own():
+    def own(epochs: str = "mine", **options: object) -> None: ...
+
+    def empty(**options: object) -> None: ...
+
+    @dataclass
+    class Table:
+        epochs: int = option(3, "Times through the pictures.", low=0)
+        seed: int = option(42, "Of all chance.")
+
+    shown = inspect.signature(takes(Table)(own)).parameters
+    assert (shown["epochs"].default, shown["epochs"].annotation) == ("mine", str)
+    assert list(shown) == ["epochs", "seed"]
+    assert inspect.signature(takes(Table)(empty)).parameters["epochs"].default == 3

@@ -3,6 +3,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 import quickvision as qv
 from quickvision.data.folders import Look, Sides, content, copies_of, same_pictures
 from quickvision.data.tree import Tree
@@ -42,11 +44,13 @@ def test_copies_are_the_same_files(tmp_path, picture):
     assert not same_pictures(look(tmp_path), "d/", "e/")
 
 
+@pytest.mark.filterwarnings("ignore:left out 4 of 16")
 def test_the_calls_that_are_proposed_work(tmp_path, picture, monkeypatch):
-    """Two readings of the same folders, as they are printed, pasted."""
-    monkeypatch.chdir(tmp_path)
+    """Two readings of the same folders, as they are printed, pasted; also below a namesake."""
+    (tmp_path / "root" / "x").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "root" / "x")
     for i, name in enumerate(NAMES):
-        picture(tmp_path / "root" / name, seed=i)
+        picture(Path("root") / name, seed=i)
     call = {"size": 32, "bs": 2}
     door = {name: lambda *a, _n=name, **k: getattr(qv, _n)(*a, **k, **call) for name in qv.__all__}
     outer = eval(look().classes_call(), door)
@@ -54,6 +58,9 @@ def test_the_calls_that_are_proposed_work(tmp_path, picture, monkeypatch):
     inner = eval(look().inner_call(), door)
     assert list(inner.vocab) == ["a", "b"]
     assert list(eval(look().call("d/"), door).vocab) == ["a", "b"]
+    for i in range(4):
+        picture(Path("root") / "test" / f"{i}.png", seed=90 + i)
+    assert list(eval(look().classes_call(["test/"]), door).vocab) == ["d", "e"]
 
 
 def test_a_copy_is_called_like_one_and_has_the_same_pictures(tmp_path, picture):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 
@@ -32,6 +34,8 @@ def test_help_shows_every_option_with_its_default():
         shown = inspect.signature(door).parameters
         assert "kwargs" not in shown
         assert (shown["max_bad"].default, shown["resize"].default) == (0.05, "crop")
+        for field in fields(Options):  # all doors take the same
+            assert shown[field.name].default == field.default
 
 
 def test_numpys_numbers_are_numbers(class_folders):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from quickvision.base.errors import DataError, RunError
 from quickvision.data import pictures as copies
-from quickvision.data.pictures import Opener, Picture, copy_path, make_copies, open_rgb
+from quickvision.data.pictures import Opener, Picture, copy_path, make_copies, open_rgb, to_rgb
 
 
 @pytest.fixture
@@ -306,3 +306,18 @@ def test_what_copies_save_is_measured_on_a_few_pictures_that_can_be_read(photo):
     assert megapixels == pytest.approx(0.03)
     assert saved < 1
     assert copies._copies_save(files[:1], 60) == (0.0, 0.0)
+
+
+def test_what_is_upright_rgb_comes_back_as_it_is():
+    image = Image.new("RGB", (4, 4))
+    assert to_rgb(image) is image
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "I;16", "F", "P"])
+def test_a_picture_that_is_brought_to_rgb_stays_what_it_was(mode):
+    image = Image.new(mode, (6, 4))
+    image.getexif()[0x0112] = 6
+    before = (image.mode, image.size, image.tobytes())
+    assert Picture.create(image).mode == to_rgb(image).mode == "RGB"
+    assert (image.mode, image.size, image.tobytes()) == before
+    assert image.getexif()[0x0112] == 6

@@ -149,6 +149,7 @@ def test_random_states_of_python_and_numpy_stay():
     make_body(find_arch("timm/test_vit"), None, torch.zeros(1, 3, 160, 160))
     after = get_random_states()
     assert before["random_state"] == after["random_state"]
+    assert before["numpy_state"][1].tolist() == after["numpy_state"][1].tolist()
 
 
 def test_a_model_that_has_no_weights_says_so(class_folders):
@@ -274,3 +275,11 @@ def test_a_part_with_most_of_the_tensors_is_opened():
 def test_a_body_of_few_stages_gets_few_groups():
     assert sizes(model(nn.Sequential(nn.Conv2d(3, 8, 3))), n=5) == [2, 2]
     assert sizes(model(nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3)))) == [2, 2, 2]
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 5, None])
+def test_resnets_layers_stay_whole(n):
+    body = cut_classifier(torchvision.models.resnet18())
+    places = {id(p): i for i, g in enumerate(layer_groups(model(body), n=n)) for p in g}
+    for layer in body[4:]:
+        assert len({places[id(p)] for p in layer.parameters()}) == 1

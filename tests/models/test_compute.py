@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 import random
 
+import numpy as np
 import pytest
 import torch
 from fastai.data.core import DataLoaders
@@ -13,9 +15,11 @@ from quickvision.base.errors import RunError
 from quickvision.models.compute import (
     check_precision,
     deterministic,
+    evaluating,
     fold_code,
     folded,
     one_picture,
+    speed_up,
 )
 
 CPU = torch.device("cpu")
@@ -62,8 +66,10 @@ def test_a_script_folds_to_the_same_bits():
     x = torch.randn(4, 3, 16, 16)
     model(x)  # moves the statistics
     names = {"body": model, "fuse": fuse, "torch": torch}
+    before = {k: v.clone() for k, v in model.state_dict().items()}
     code = fold_code(model, x)
-    assert model.training
+    assert all(module.training for module in model.modules())
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
     assert code == fold_code(model, None)
     model.eval()
     exec(code, names)
@@ -170,6 +176,40 @@ def test_on_a_cpu_it_changes_nothing(class_folders, tiny_net, tmp_path):
     assert losses[0] == losses[1]
 
 
+def test_on_a_cpu_nothing_is_set(head, monkeypatch):
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    with deterministic(head, CPU):
+        assert not torch.are_deterministic_algorithms_enabled()
+        assert "forward" not in vars(head[0].mp)
+        assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
+
+
+@pytest.mark.parametrize(("norm", "moved"), [(nn.BatchNorm2d, True), (nn.InstanceNorm2d, False)])
+def test_only_models_with_batch_norm_are_laid_out_anew_and_values_stay(learn, norm, moved):
+    learn.model = nn.Sequential(nn.Conv2d(3, 8, 3), norm(8), nn.Conv2d(8, 4, 3))
+    before = {k: v.clone() for k, v in learn.model.state_dict().items()}
+    speed_up(learn, "float32")
+    after = learn.model.state_dict()
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+    assert (after["2.weight"].stride() != before["2.weight"].stride()) is moved
+
+
+def test_evaluation_ends_with_the_mode_that_each_module_had():
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8))
+    model[1].eval()
+    seen = []
+
+    def broken_off():
+        with evaluating(model):
+            seen.extend(module.training for module in model.modules())
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        broken_off()
+    assert seen == [False] * 3
+    assert [module.training for module in model.modules()] == [True, True, False]
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_on_a_gpu_two_runs_are_the_same_to_the_bit(class_folders, tmp_path):
@@ -185,6 +225,7 @@ def test_on_a_gpu_two_runs_are_the_same_to_the_bit(class_folders, tmp_path):
 
 def test_one_picture_leaves_random_states_as_they_are(learn):
     before = random.getstate(), torch.get_rng_state(), learn.dls.valid.rng.getstate()
+    numpys = np.random.get_state()[1].tolist()
     picture = one_picture(learn.dls.valid)
     assert picture.shape == (1, 3, 32, 32)
     assert type(picture) is torch.Tensor
@@ -192,3 +233,4 @@ def test_one_picture_leaves_random_states_as_they_are(learn):
     assert random.getstate() == before[0]
     assert torch.equal(torch.get_rng_state(), before[1])
     assert learn.dls.valid.rng.getstate() == before[2]
+    assert np.random.get_state()[1].tolist() == numpys

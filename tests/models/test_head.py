@@ -84,3 +84,4 @@ def test_a_module_that_is_given_stays_as_it_is(class_folders, tiny_net):
     learn = qv.cnn_learner(dls, tiny_net, weights=None, head=head)
     qv.fit_unfrozen(learn, 1, lr_max=1e-2, verbose=False)
     assert torch.equal(head[2].weight, before)
+    assert str(learn.model[1]) == str(head)

@@ -78,6 +78,7 @@ def test_a_second_learner_does_not_keep_the_first_ones_statistics(dls, tiny_net,
 
 
 def test_the_copy_keeps_what_was_left_out_and_the_order(dls):
+    dls.train.rng.random()  # not where a new loader begins
     learn = qv.cnn_learner(dls, "timm/test_resnet", weights=None)
     assert learn.dls.skipped is dls.skipped
     assert learn.dls.vocab == dls.vocab
@@ -147,3 +148,34 @@ def test_no_validation_pictures(dls):
     dls.loaders[1] = dls.train.new(dls.train_ds.new_empty())
     with pytest.raises(qv.DataError, match="expected validation pictures in dls, got none"):
         qv.cnn_learner(dls, "timm/test_resnet", weights=None)
+
+
+@pytest.mark.parametrize("arch", ["resnet18", "timm/test_resnet"])
+def test_the_same_random_numbers_are_drawn_as_by_fastai(dls, arch):
+    from fastai.vision.learner import vision_learner
+
+    source, ends = find_arch(arch).source, []
+    for build in (
+        lambda: qv.cnn_learner(dls, arch, weights=None),
+        lambda: vision_learner(dls, source, pretrained=False),
+    ):
+        torch.manual_seed(1)
+        ends.append((list(build().model.state_dict().values()), torch.rand(1)))
+    (ours, next_of_ours), (fastais, next_of_fastais) = ends
+    assert len(ours) == len(fastais)
+    assert all(map(torch.equal, ours, fastais))
+    assert torch.equal(next_of_ours, next_of_fastais)
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_torchs_rules_for_tf32_stay(dls, allowed):
+    rules = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    before = [rule.allow_tf32 for rule in rules]
+    try:
+        for rule in rules:
+            rule.allow_tf32 = allowed
+        qv.cnn_learner(dls, "timm/test_resnet", weights=None, precision="float32")
+        assert [rule.allow_tf32 for rule in rules] == [allowed, allowed]
+    finally:
+        for rule, was in zip(rules, before, strict=True):
+            rule.allow_tf32 = was

@@ -8,7 +8,7 @@ from functools import partial
 import pandas as pd
 import pytest
 from fastai.data.external import URLs
-from made import NAMES, Site, packed, save_annotations, save_names
+from made import NAMES, Site, packed, save_annotations, save_names, tree
 
 import quickvision as qv
 from quickvision.base.files import cache_folder
@@ -120,6 +120,13 @@ class TestCars:
         assert (root / "names.csv").read_text().splitlines() == NAMES
         first = fastai_home / "data" / "stanford-cars" / "cars_train" / "00000.jpg"
         assert (root / "train" / "00000.jpg").samefile(first)
+
+    def test_the_photos_stay_as_they_are_and_are_laid_out_once(self, photos, monkeypatch):
+        before = tree(photos)
+        root = cars.write_numbered(photos, photos / "devkit")
+        monkeypatch.setattr(cars, "whole_folder", lambda target: pytest.fail("laid out again"))
+        assert cars.write_numbered(photos, photos / "devkit") == root
+        assert tree(photos) == before
 
     def test_our_door_reads_them(self, published):
         root = qv.fetch_data("cars")

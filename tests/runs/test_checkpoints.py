@@ -115,3 +115,28 @@ def test_what_is_no_checkpoint_of_a_run_is_said(tmp_path, lost):
     torch.save(state, tmp_path / "last.pt")
     with pytest.raises(qv.RunError, match=f"expected a run's checkpoint, got .*last.pt.*{lost}"):
         load_checkpoint(tmp_path)
+
+
+def test_a_gpu_that_was_not_there_keeps_its_random_state(learn, monkeypatch):
+    states = random_states(learn.dls) | {"cuda": []}
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "set_rng_state_all", lambda new: pytest.fail("was set"))
+    set_random_states(states, learn.dls)
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_a_checkpoint_that_cannot_be_moved_into_place_costs_none(tmp_path, monkeypatch, at):
+    save_checkpoint(tmp_path, Checkpoint(Progress(), {"w": torch.ones(1)}))
+    moves = []
+
+    def move(*paths):
+        moves.append(paths)
+        if len(moves) > at:
+            raise OSError("held by a scanner")
+        return replace(*paths)
+
+    replace = os.replace
+    monkeypatch.setattr(os, "replace", move)
+    with pytest.raises(qv.RunError, match="held by a scanner"):
+        save_checkpoint(tmp_path, Checkpoint(Progress(), {"w": torch.zeros(1)}))
+    assert torch.equal(load_checkpoint(tmp_path).model["w"], torch.ones(1))

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 import quickvision as qv
 from quickvision.base.errors import RunError
-from quickvision.runs.folder import new_run_folder
+from quickvision.runs.folder import new_run_folder, save_results
 
 
 def test_folders_are_numbered_and_never_reused(tmp_path):
@@ -33,3 +35,17 @@ def test_two_at_once_are_refused(stopped):
     with locked(stopped), pytest.raises(qv.RunError, match=rf"another .*pid {os.getpid()}"):
         qv.resume(stopped)
     assert len(qv.resume(stopped, verbose=False).history) == 4  # what is left is no lock
+
+
+def test_every_result_is_moved_into_place_whole(run, tmp_path, monkeypatch):
+    placed, place = set(), os.replace
+
+    def move(part, path):
+        placed.add(Path(path).name)
+        return place(part, path)
+
+    monkeypatch.setattr(os, "replace", move)
+    save_results(replace(run, path=tmp_path))
+    written = {path.name for path in tmp_path.iterdir()}
+    assert written == placed
+    assert {"predictions.csv", "predictions.npz", "confused.csv", "history.png"} < written

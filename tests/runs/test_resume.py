@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from fastai.vision.augment import Resize, aug_transforms
-from made import BASE, Stop, same
+from made import BASE, Stop, same, tree
 from torch.nn import functional
 
 import quickvision as qv
@@ -226,6 +226,7 @@ def test_it_goes_on_in_another_folder_with_the_pictures_elsewhere(
 
 
 def test_pictures_that_came_or_went_are_named(stopped, class_folders, picture):
+    before = tree(stopped)
     new = picture(class_folders / "red" / "new.png", "red", seed=99)
     with pytest.raises(qv.RunError, match=r"1 new ones \(red/new.png\) and 0 gone"):
         qv.resume(stopped, verbose=False)
@@ -233,6 +234,9 @@ def test_pictures_that_came_or_went_are_named(stopped, class_folders, picture):
     (class_folders / "red" / "red_00.png").rename(class_folders.parent / "red_00.png")
     with pytest.raises(qv.RunError, match=r"0 new ones \(\) and 1 gone \(red/red_00.png\)"):
         qv.resume(stopped, verbose=False)
+    assert {name: file for name, file in tree(stopped).items() if name != "lock"} == {
+        name: file for name, file in before.items() if name != "lock"
+    }
 
 
 def test_what_no_file_can_hold_is_to_be_given_again(class_folders, tiny_net, tmp_path):

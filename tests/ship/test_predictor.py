@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import random
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -189,3 +190,12 @@ def test_arrays_are_answered_right_or_refused(trained, files):
     for shape in ((32, 32, 2), (32,), (0, 32, 3), (1, 32, 32, 3)):
         with pytest.raises(ValueError, match="expected an array .height, width, 3."):
             ask.predict(np.zeros(shape, dtype=np.uint8))
+
+
+def test_asking_draws_no_random_numbers(trained, files):
+    ask = qv.Predictor(trained)
+    before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+    ask.predict(files[0])
+    ask.predict_many(files)
+    now = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+    assert now == before

@@ -13,7 +13,7 @@ from fastai.optimizer import OptimWrapper
 
 import quickvision as qv
 from quickvision.base.errors import RunError
-from quickvision.training.records import BestEpoch, _rank
+from quickvision.training.records import Bar, BestEpoch, _rank, logged
 
 
 def test_accuracy_comes_first_then_the_loss():
@@ -156,3 +156,21 @@ def test_no_such_logger(trained, log, tmp_path):
     with pytest.raises(ValueError, match="log: expected None, 'tensorboard' or 'wandb', got"):
         trained(log=log)
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_of_weights_and_biases_that_is_open_stays_open(tmp_path):
+    import wandb
+
+    open_run = wandb.init(mode="disabled", dir=tmp_path)
+    try:
+        with logged("wandb", tmp_path):
+            assert wandb.run is open_run
+        assert wandb.run is open_run
+    finally:
+        wandb.finish()
+    assert wandb.run is None
+
+
+def test_without_a_terminal_there_is_no_bar(learn, capsys):
+    qv.fit_unfrozen(learn, 1, lr_max=1e-3, cbs=Bar("unfrozen"), verbose=False)
+    assert capsys.readouterr() == ("", "")
