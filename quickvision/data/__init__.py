@@ -6,6 +6,7 @@ Knows no model, and never writes into the folder of pictures.
     paths      which files are pictures
     tree       the folders as a tree, and what their names say
     folders    the folders as they are looked at, and the calls that load them
+    held_side  the folder that `valid=` names, and what is beside it
     sides      which folders are sides, which are classes, which are neither
     rgb        any Pillow image to upright 8-bit RGB; what is black and white in deep ones
     arrays     an array as a picture, or why it is none

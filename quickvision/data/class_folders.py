@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from numbers import Real
@@ -10,8 +11,8 @@ from pathlib import Path
 from quickvision.base.errors import DataError, some, warn
 from quickvision.data.folders import Look, Sides
 from quickvision.data.labels import FolderLabel, composed
-from quickvision.data.listing import Listing, counted, how_to_label, left_alone
-from quickvision.data.paths import Files, find_files, folder
+from quickvision.data.listing import MASK, Listing, counted, how_to_label, left_alone
+from quickvision.data.paths import READERS, Files, find_files, folder, no_pictures
 from quickvision.data.patterns import propose_pattern, raw
 from quickvision.data.sides import arrange
 from quickvision.data.tree import TEST, TRAIN, VALID, Tree, base, parent, side_of
@@ -33,8 +34,10 @@ def list_folder(path: str | Path, *, valid: object = None, walked: Files | None 
     """
     root = folder(path)
     files = walked or find_files(root)
+    if not files.names:
+        raise no_pictures(root, files)
     found = arrange(root, files.names, valid=valid)
-    if files.names and not found.labelled:
+    if not found.labelled:
         raise _no_classes(root, files, found)
     names, labels, held, tests = [], [], [], []
     known: dict[str, tuple[str, str]] = {}  # of each folder: its side and its label
@@ -63,7 +66,7 @@ def list_folder(path: str | Path, *, valid: object = None, walked: Files | None 
         names=names,
         labels=labels,
         get_y=FolderLabel([root / top for top, _ in sides]),
-        left_out=dict.fromkeys(stray, "not in a class folder"),
+        left_out={**dict.fromkeys(stray, "not in a class folder"), **_masks(names)},
         held=held if any(held) or side else None,
         side=side or (_INNER if any(held) else ""),
         others=files.others,
@@ -96,6 +99,20 @@ def _place(found: Sides, place: str) -> tuple[str, str]:
     return side, composed(label)
 
 
+_MASK = re.compile(r"[-_](mask|segmentation|groundtruth)([-_]?\d+)?$", re.IGNORECASE)
+
+
+def _masks(names: Sequence[str]) -> dict[str, str]:
+    """Return the files that are called the mask of one beside them: `1_mask.png` and `1.png`."""
+    text = "\n".join(names).casefold()  # of 100,000 names in a few milliseconds
+    if not any(word in text for word in ("mask", "segmentation", "groundtruth")):
+        return {}
+    stems = {name: name[: name.rfind(".")] for name in names}
+    there = set(stems.values())
+    masks = [name for name, stem in stems.items() if _MASK.search(stem)]
+    return {name: MASK for name in masks if _MASK.sub("", stems[name]) in there}
+
+
 def _empty_side(root: Path, files: Files, found: Sides, valid: object) -> str:
     """Return the folder beside the training side that is called `val` and holds no picture."""
     if isinstance(valid, Real) or found.of(VALID):
@@ -107,18 +124,6 @@ def _empty_side(root: Path, files: Files, found: Sides, valid: object) -> str:
             if name.startswith(top) and deeper and side_of(kid) == VALID:
                 return str(root / top / kid)
     return ""
-
-
-# What reads files that Pillow does not, by their suffix.
-_READERS = {
-    ".dcm": "pydicom reads them: save them as PNG",
-    ".nii": "nibabel reads them: save their slices as PNG",
-    ".npy": "NumPy reads them: save them as PNG",
-    ".mp4": "they are videos: save some of their frames as JPEG",
-    ".zip": "they are archives: unpack them",
-    ".pdf": "they are documents: save their pages as PNG",
-    "": "they lack a suffix: add .jpg or .png to their names",
-}
 
 
 def _warn_of_bare(listing: Listing, files: Files, tops: Sequence[str]) -> None:
@@ -139,10 +144,10 @@ def _warn_of_bare(listing: Listing, files: Files, tops: Sequence[str]) -> None:
     for kind, seen in bare.items():
         if not seen:
             said.append(f"{kind[:-1]} is empty")
-        elif set(seen) <= set(_READERS):
+        elif set(seen) <= set(READERS):
             suffix, n = seen.most_common(1)[0]
             files_of = f"{n:,} files {suffix or 'without suffix'}"
-            said.append(f"{kind[:-1]} has {files_of} ({_READERS[suffix]})")
+            said.append(f"{kind[:-1]} has {files_of} ({READERS[suffix]})")
     if said:
         warn(f"no picture in folders that may be classes: {some(said)}")
 
@@ -158,7 +163,7 @@ def _no_classes(root: Path, files: Files, found: Sides) -> DataError:
             f" their names hold labels: from_name_re({str(place)!r}, {raw(pattern)})"
         )
     if found.one_class:
-        return one_class(root, found, len(here))
+        return one_class(root, found, files, len(here))
     look = Look(root, Tree(files.names), top)
     if "/" in here[0]:
         return DataError(
@@ -172,10 +177,11 @@ def _no_classes(root: Path, files: Files, found: Sides) -> DataError:
     )
 
 
-def one_class(root: Path, found: Sides, n: int) -> DataError:
-    """Say that there is one class folder, and a classifier needs two."""
+def one_class(root: Path, found: Sides, files: Files, n: int) -> DataError:
+    """Say that there is one class folder, and what else could say what its pictures are."""
     place = root / found.top.removesuffix(f"{found.one_class}/")
     return DataError(
         f"expected two class folders or more in {place}, got one, {found.one_class}, with {n:,}"
-        " pictures; put the pictures of another class in a folder beside it"
+        " pictures; put the pictures of another class in a folder beside it; or, where it is no"
+        f" class, {how_to_label(root, place / found.one_class, files.others)}"
     )

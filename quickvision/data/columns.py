@@ -24,7 +24,17 @@ from quickvision.data.marks import (
 from quickvision.data.tree import TEST_NAMES, TRAIN_NAMES, VALID_NAMES
 from quickvision.data.wording import Column, Table
 
-SPLIT_NAMES = ("is_valid", "valid", "split", "set", "subset", "data_set", "dataset", "fold")
+SPLIT_NAMES = (
+    "is_valid",
+    "valid",
+    "split",
+    "set",
+    "subset",
+    "data_set",
+    "dataset",
+    "fold",
+    "partition",
+)
 LABEL_NAMES = ("label", "labels", "class", "classes", "category", "target", "species", "breed")
 ALSO_LABELS = {f"{one}{two}" for one in ("class", "label", "category") for two in ("name", "id")}
 YES = {"true", "yes", "y", "1", "1.0", *VALID_NAMES, *TEST_NAMES}
@@ -34,6 +44,10 @@ PICTURE_NAMES = re.compile(r"image|img|pic|photo|file|path|fname|jpe?g|png", re.
 
 class NamesNoPictures(DataError):
     """A table that has nothing to do with the pictures beside it."""
+
+
+class NoLabels(DataError):
+    """A table that names pictures and has no column of classes."""
 
 
 @dataclass(frozen=True)
@@ -129,8 +143,9 @@ def _no_pictures(table: Table, cells: Cells) -> NamesNoPictures:
     likely = max(names, key=lambda c: (bool(PICTURE_NAMES.search(str(c))), -names.index(c)))
     return NamesNoPictures(
         f"expected a column of {table.name} that names pictures in {cells.base}, got none in"
-        f" {names}: there is no {row[likely]!r} there or in any folder below; say where the"
-        " pictures are with images=, which column names them with fn_col=, and what the names end"
+        f" {names if len(names) <= 12 else some(names)}: there is no {row[likely]!r} there or in"
+        " any folder below; say where the pictures are with images=, which column names them with"
+        " fn_col=, and what the names end"
         f" in with suffix='.jpg', as {table.call(images='FOLDER', fn_col=likely)}"
     )
 
@@ -146,31 +161,34 @@ def label_columns(table: Table, asked: Column | None, taken: Collection[Column |
     free = [column for column in table.frame.columns if column not in taken]
     known = [c for c in free if str(c).strip().casefold() in LABEL_NAMES]
     known = known or [c for c in free if re.sub("[^a-z]", "", str(c).casefold()) in ALSO_LABELS]
+    known = known or [c for c in free if _is_y(table, c)]
     if len(known) > 1 and (same := _same_classes(table.frame, known)) is not None:
         known = [same]
     if len(known) == 1:
         return labels_of(table, known[0])
     rest = known or [column for column in free if not _is_split(table.frame[column], column)]
-    rest = [column for column in rest if any(table.frame[column])] or free
+    rest = [column for column in rest if any(table.frame[column])] or rest
     hot = [column for column in rest if is_hot(table.frame[column])]
     if len(hot) > 1 and (found := one_hot(table, hot, alone=len(hot) == len(rest))):
         return found
     if len(rest) > 1:
-        rest = [c for c in rest if not unfit_label(table.frame[c], c)] or rest
-        same = _same_classes(table.frame, rest) if len(rest) > 1 else None
+        fit = [c for c in rest if not unfit_label(table.frame[c], c)]
+        same = _same_classes(table.frame, fit) if len(fit) > 1 else None
+        rest = fit or rest
         rest = [same] if same is not None else rest
     if len(rest) == 1:
         if why := unfit_label(table.frame[rest[0]], rest[0]):
             way = f"where these are the classes, say so: {table.call(label_col=rest[0])}"
             way = _elsewhere(table) if why.endswith("an id") else way
-            raise DataError(
+            raise NoLabels(
                 f"expected a column of labels in {table.name}, got only {rest[0]!r}, {why}; {way}"
             )
         return labels_of(table, rest[0])
     if not rest:
-        raise DataError(
+        this = f" if it is {free[0]!r}: {table.call(label_col=free[0])}" if free else ""
+        raise NoLabels(
             f"expected a column of labels in {table.name}, got only {list(table.frame.columns)};"
-            f" {_elsewhere(table)}"
+            f"{this or f' {_elsewhere(table)}'}"
         )
     worded = [c for c in rest if not all(map(is_number, set(table.frame[c])))]
     if len(worded) == 1 and not any(isinstance(column, str) for column in rest):
@@ -181,10 +199,18 @@ def label_columns(table: Table, asked: Column | None, taken: Collection[Column |
         f" df[{rest!r}].astype(float).idxmax(axis=1); qv.from_df(df, images={table.folder!r},"
         " label_col='label')"
     )
+    several = [c for c in rest if table.frame[c].nunique() > 1] or rest
     raise DataError(
         f"expected to see which column holds the labels, got {rest}; say label_col=, as"
-        f" {table.call(label_col=rest[0])}{largest if shares else ''}"
+        f" {table.call(label_col=several[0])}{largest if shares else ''}"
     )
+
+
+def _is_y(table: Table, column: Column) -> bool:
+    """Say whether a column is the `y` of people who call pictures `x`, and no coordinate."""
+    column_of = table.frame[column]
+    alone = str(column) in ("y", "Y") and "w" not in map(str.lower, map(str, table.frame.columns))
+    return alone and 2 <= 2 * column_of.nunique() <= max(len(column_of), 4)
 
 
 def _elsewhere(table: Table) -> str:

@@ -13,7 +13,7 @@ from quickvision.base.errors import some
 from quickvision.base.figures import UNEVEN, imbalance
 from quickvision.data.classes import look_alikes
 from quickvision.data.leaks import Finding, Split, series, turned_twins, twins
-from quickvision.data.listing import Listing
+from quickvision.data.listing import MASK, Listing
 from quickvision.data.options import too_many
 from quickvision.data.rgb import WHITES, Levels, is_deep
 from quickvision.data.scan import (
@@ -41,6 +41,7 @@ UNREADABLE = {
     "no label": "pictures without a label",
     "not in a class folder": "pictures outside the class folders",
     "a test row": "pictures of test rows",
+    MASK: "masks beside their pictures",
 }
 
 
@@ -125,7 +126,8 @@ def depth(
 def _left_out(pictures: pd.DataFrame, root: Path, max_bad: float) -> Iterator[Finding]:
     out = pictures[pictures["reason"] != ""]
     kinds = out["reason"].str.partition(":")[0] if len(out) else out["reason"]
-    bad = out[~kinds.isin(["no label", "not in a class folder", "a test row"])]
+    unlike = ["no label", "not in a class folder", "a test row", MASK]
+    bad = out[~kinds.isin(unlike)]
     if too_many(len(bad), len(pictures), max_bad):
         advice = f"more than {max_bad:.0%} cannot be used: mend them, or allow them with max_bad="
         yield from _of("error", "too many bad files", bad, advice)

@@ -11,8 +11,19 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from quickvision.base.errors import some
-from quickvision.data.tree import IMAGES, TRAIN, Tree, base, fold, parent, side_of
+from quickvision.base.errors import DataError, some
+from quickvision.data.tree import (
+    IMAGES,
+    TEST,
+    TRAIN,
+    VALID,
+    Tree,
+    base,
+    fold,
+    parent,
+    pictures_beside,
+    side_of,
+)
 
 
 @dataclass(frozen=True)
@@ -92,6 +103,11 @@ class Look:
                     if kid != folder and not any(side.startswith(kid) for side in sides):
                         aside[kid] = f"beside {base(folder)}, which holds the pictures"
                 folder = above
+        for kid in (kid for top in sides for kid in self.tree.kids(top) if kid not in sides):
+            inside = self.tree.kids(kid)  # masks of one class: `cats/images` beside `cats/masks`
+            if photos := pictures_beside(inside):
+                why = f"beside {base(photos)}, which holds the pictures"
+                aside |= {mask: why for mask in inside if mask != photos}
         return Sides(self.top, sides, aside=aside, deeper=self._deeper(sides), **more)
 
     def _deeper(self, sides: Mapping[str, str]) -> list[str]:
@@ -128,6 +144,10 @@ class Look:
         kept = f", groups=r'{self._first_folder()}'" if groups else ""
         return f"from_name_re({str(self.root / self.top)!r}, r'/([^/]+)/[^/]+$'{kept})"
 
+    def train_on(self, folder: str) -> str:
+        """Say how to train on a part of a folder that is not for it."""
+        return f"to train on a part of it all the same: {self.call(self.tree.entered(folder))}"
+
     def _first_folder(self) -> str:
         """Write the pattern of the first folder below `top`, in whole paths.
 
@@ -163,6 +183,20 @@ def same_pictures(look: Look, one: str, other: str) -> bool:
         return False
 
 
+_COPY = re.compile(r"( - copy|[ _-]copy)?( ?\(\d+\))?$", re.IGNORECASE)
+
+
+def copies_of(look: Look) -> list[str]:
+    """Return the folders that are called like copies of one beside them, and are: `cats (1)`."""
+    spelt = {base(kid): kid for kid in look.kids}
+    plain = {name: _COPY.sub("", name) for name in spelt}
+    return [
+        spelt[name]
+        for name, its in plain.items()
+        if its != name and its in spelt and same_pictures(look, spelt[its], spelt[name])
+    ]
+
+
 def content(look: Look, folder: str, known: set[str]) -> tuple[str, set[str]]:
     """Return where a side's class folders lie, and their names; none where it has no labels.
 
@@ -175,3 +209,22 @@ def content(look: Look, folder: str, known: set[str]) -> tuple[str, set[str]]:
     if inner != folder and fold(base(inner)) in known:
         return parent(inner), {fold(base(inner))}
     return inner, set()
+
+
+def asked(look: Look, tops: Sequence[str], common: set[str], why: str) -> DataError:
+    """Ask which reading is right, with a call for each."""
+    return DataError(
+        f"expected class folders in {look.root / look.top}, got {look.names(tops)} with folders of"
+        f" the same names in each ({some(sorted(common))}): {why}; take one of them:"
+        f" {look.call(tops[0])}; or all of them: {look.inner_call()}; or one to train on and one to"
+        f" validate with: {look.call(look.top, valid=base(tops[-1]))}; or, if they are the"
+        f" classes: {look.classes_call()}"
+    )
+
+
+def no_train(look: Look, got: str) -> DataError:
+    """Say that nothing is there to train on, and how to train on a part of what is."""
+    inner = look.kids[0] if len(look.called(VALID, TEST)) == len(look.kids) else look.top
+    return DataError(
+        f"expected a folder 'train' beside {got} in {look.root}, got none; {look.train_on(inner)}"
+    )

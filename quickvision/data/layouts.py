@@ -10,7 +10,7 @@ from typing import Any
 
 from quickvision.base.errors import DataError, as_path
 from quickvision.data.class_folders import list_folder, one_class
-from quickvision.data.columns import NamesNoPictures
+from quickvision.data.columns import NamesNoPictures, NoLabels
 from quickvision.data.folders import Sides
 from quickvision.data.listing import (
     Listing,
@@ -23,9 +23,20 @@ from quickvision.data.paths import SUFFIXES, Files, find_files, folder, no_pictu
 from quickvision.data.patterns import propose_pattern, raw
 from quickvision.data.sides import arrange, sides_may_be_found, valid_folder
 from quickvision.data.tables import list_csv
-from quickvision.data.tree import TEST, TRAIN, VALID, side_of
+from quickvision.data.tree import TEST, TRAIN, VALID, side_of, words
 
 LISTS = re.compile(r"train|list|label|annotation")  # what texts are called that may be tables
+
+_BOXES = {
+    "bbox",
+    "bboxes",
+    "box",
+    "boxes",
+    "landmarks",
+    "keypoints",
+    "pairs",
+    "masks",
+}  # beside labels
 
 
 def find_listing(
@@ -62,10 +73,11 @@ def find_listing(
     files = find_files(root)  # once: the others are handed what it found
     if not files.names:
         raise no_pictures(root, files)
+    contrary: DataError | None = None
     try:
         found = arrange(root, files.names, valid=valid)
-    except DataError:  # a table may know better
-        found = None
+    except DataError as error:  # a table may know better
+        found, contrary = None, error
     if found is not None and found.labelled and not _look_like_ids(files.names, found):
         return list_folder(path, valid=valid, walked=files)
     train = found.of(TRAIN)[0] if found is not None else ""
@@ -80,6 +92,8 @@ def find_listing(
             continue
         except DataError as error:
             if csv.suffix == ".txt":  # mostly a list of something else
+                continue
+            if contrary is not None and isinstance(error, NoLabels):
                 continue
             if pattern is None or found is None or found.labelled:
                 raise
@@ -108,7 +122,8 @@ def _tables(root: Path, others: Sequence[str], train: str) -> list[Path]:
     """Return the tables that may say what the pictures are, the likeliest first."""
 
     def order(name: str) -> tuple[Any, ...]:
-        return (side_of(Path(name).stem) != TRAIN, name.count("/"), name)
+        stem = Path(name).stem
+        return (side_of(stem) != TRAIN, bool(set(words(stem)) & _BOXES), name.count("/"), name)
 
     def may_label(name: str) -> bool:
         stem, suffix = Path(name).stem.casefold(), Path(name).suffix.casefold()
@@ -158,5 +173,5 @@ def _no_labels(root: Path, files: Files, found: Sides) -> DataError:
             f" {how_to_label(root, place, files.others)}"
         )
     if found.one_class:
-        return one_class(root, found, len(here))
+        return one_class(root, found, files, len(here))
     return DataError(f"{got}; {how_to_label(root, place, files.others)}")

@@ -13,6 +13,10 @@ from quickvision.data.folders import Sides
 from quickvision.data.labels import NamedLabel, NameLabel
 from quickvision.data.paths import Files, find_files, folder, relative
 from quickvision.data.patterns import raw
+from quickvision.data.tree import TEST, VALID, side_of
+
+MASK = "a mask of the picture beside it"  # why a file is left out
+LABELLING = re.compile(r"train|label|annotation|class|truth")  # what such tables are called
 
 
 @dataclass(frozen=True)
@@ -73,10 +77,12 @@ def counted(names: Sequence[str]) -> str:
 
 def how_to_label(root: Path, place: Path, others: Sequence[str]) -> str:
     """Say how pictures without labels can be given some, by what lies beside them."""
-    ends = {Path(name).suffix.lower(): name for name in others}
+    ends: dict[str, str] = {}
+    for name in sorted(others, key=_as_labels):
+        ends.setdefault(Path(name).suffix.lower(), name)
     if ".csv" in ends or ".tsv" in ends:
         table = root / ends.get(".csv", ends.get(".tsv", ""))
-        return f"if {table} says what they are: from_csv({str(table)!r}, images=..., label_col=...)"
+        return f"if {table} says what they are: from_csv({str(table)!r})"
     for suffix in (".mat", ".xlsx", ".json", ".xml", ".txt"):
         if suffix in ends:
             return (
@@ -88,6 +94,13 @@ def how_to_label(root: Path, place: Path, others: Sequence[str]) -> str:
         f" from_csv, or give the pattern of names that hold labels: from_name_re({str(place)!r},"
         " pattern)"
     )
+
+
+def _as_labels(name: str) -> tuple[bool, bool, str]:
+    """Sort names of files: those that may label the training pictures come first."""
+    stem = Path(name).stem.casefold()
+    other = any(side_of(part) in (VALID, TEST) for part in [*name.split("/")[:-1], stem])
+    return other or stem.startswith("sample"), not LABELLING.search(stem), name
 
 
 def list_names(

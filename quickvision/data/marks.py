@@ -120,7 +120,8 @@ def one_hot(table: Table, hot: Sequence[Column], *, alone: bool) -> Labels | Non
         shown = some(dict.fromkeys(" and ".join(map(str, kind)) for kind in kinds))
         raise several_labels(
             f"the columns {shown} are 1 in one row, in {table.rows(list(many))} of {table.name}",
-            f"name the one that counts, {table.call(label_col=hot[0])}, or leave these rows out",
+            f"name the one that counts, {table.call(label_col=_mixed(table, hot))}, or leave these"
+            " rows out",
         )
     if not (sums == 1).any() or (not alone and 20 * int((sums == 1).sum()) < 19 * len(sums)):
         return None
@@ -130,6 +131,11 @@ def one_hot(table: Table, hot: Sequence[Column], *, alone: bool) -> Labels | Non
     texts = [text if n else "" for text, n in zip(texts, sums, strict=True)]
     said = f"columns {some([repr(column) for column in hot])} of {table.name}, 1 for its class"
     return Labels(texts, said, list(hot))
+
+
+def _mixed(table: Table, columns: Sequence[Column]) -> Column:
+    """Return the first column that is not the same in all rows."""
+    return next((c for c in columns if table.frame[c].nunique() > 1), columns[0])
 
 
 def several_labels(got: str, way: str) -> DataError:

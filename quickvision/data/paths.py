@@ -107,6 +107,7 @@ class Files(NamedTuple):
 _NO_DATA = frozenset(
     {"__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found"}
     | {"__pycache__", "node_modules", "venv", "site-packages"}
+    | {"wandb", "lightning_logs", "tb_logs", "mlruns"}
 )
 
 
@@ -173,10 +174,24 @@ def find_files(root: Path, *, until_one: bool = False) -> Files:
     return files
 
 
+# What reads files that Pillow does not, by their suffix.
+READERS = {
+    ".dcm": "pydicom reads them: save them as PNG",
+    ".nii": "nibabel reads them: save their slices as PNG",
+    ".npy": "NumPy reads them: save them as PNG",
+    ".mp4": "they are videos: save some of their frames as JPEG",
+    ".zip": "they are archives: unpack them",
+    ".pdf": "they are documents: save their pages as PNG",
+    "": "they lack a suffix: add .jpg or .png to their names",
+}
+
+
 def no_pictures(root: Path, files: Files) -> DataError:
     """Say what is there instead of pictures."""
-    kinds = Counter(Path(name).suffix or "no suffix" for name in files.others).most_common(3)
-    got = some([f"{n:,} files of {kind}" for kind, n in kinds]) or "none, and no other files"
+    kinds = Counter(Path(name).suffix.lower() for name in files.others).most_common(3)
+    said = [f"{n:,} file{'s' if n > 1 else ''} of {kind or 'no suffix'}" for kind, n in kinds]
+    way = next((f" ({READERS[kind]})" for kind, _ in kinds if kind in READERS), "")
+    got = f"{some(said)}{way}" if said else "none, and no other files"
     return DataError(f"expected pictures in {root}, got {got}; looked for .jpg, .png and the like")
 
 
@@ -185,7 +200,12 @@ def _shown(folder: str) -> bool:
 
 
 def _is_our_run(folder: str, names: Sequence[str]) -> bool:
-    """Say whether a folder is that of a run or a comparison, whose plots are no data."""
+    """Say whether a folder is that of a run or a comparison, whose plots are no data.
+
+    It may be ours or that of Ultralytics, which puts `args.yaml` into it.
+    """
+    if {"args.yaml", "results.csv"} <= {*names}:
+        return True
     if any(name.startswith("split-") and name.endswith(".csv") for name in names):
         return any(name.endswith(".json") for name in names)
     if not {"config.json", "split.csv"} <= {*names}:

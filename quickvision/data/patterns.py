@@ -19,6 +19,9 @@ PATTERNS = (
     r"^\d+[-_. ](.+)\.\w+$",
 )
 
+# Of one thing there is a picture of each: `10_left`, `10_right`.
+_VIEWS = frozenset({"left", "right", "l", "r", "front", "back", "top", "bottom", "side"})
+
 # What cameras and phones call pictures is no label.
 CAMERA = re.compile(r"(img|dsc[fn]?|pxl|mvimg|vid|screenshot|whatsapp)([-_ ]|\d|$)", re.IGNORECASE)
 
@@ -41,6 +44,8 @@ def propose_pattern(names: Sequence[str], *, ids: bool = False) -> str | None:
     for pattern in PATTERNS:
         classes = Counter(filter(None, NameLabel(pattern).each(names, Path())))
         if any(map(CAMERA.match, classes)) or all(map(side_of, classes)):
+            continue
+        if {label.casefold() for label in classes} <= _VIEWS:
             continue
         if not ids and all(label.isdecimal() or is_id(label) for label in classes):
             continue

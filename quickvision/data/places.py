@@ -53,13 +53,16 @@ def guess_images(
     picked = [cell for column in many or columns for cell in column]
     cells = list(dict.fromkeys(cell for cell in picked if cell and not _is_whole(cell)))
     tried = Cells(own, own, (), suffix, str(csv), call)
-    for folders in ([own, *inside], [own / "..", *beside]):
+    # a folder of tables beside folders of pictures
+    far = [] if inside else [p for p in _folders(own / "..") if p.name != own.resolve().name]
+    for folders in ([own, *inside], [own / "..", *beside], far):
         for level in (EXACT, ENDED):
             hits = {}
             for folder in folders:
                 top = os.path.abspath(folder)
                 hits[folder] = {c for c in cells if look(c, tried.ends(c, level), top)}
-            if any(hits.values()):
+            enough = len(cells) / 2 if folders is far else 1
+            if any(len(there) >= enough for there in hits.values()):
                 return _best(hits, csv, call), True
     return own, False
 

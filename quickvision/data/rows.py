@@ -60,7 +60,9 @@ def read_table(path: Path) -> Rows:
         text = read_text(path)
     except DataError as error:
         if path.is_file():
-            reader = f"pd.read_csv({str(path)!r}, encoding='cp1252', dtype=str,"
+            between = _separator(path.read_bytes().decode("cp1252", "replace").splitlines())
+            sep = "" if between == "," else f" sep={between!r},"
+            reader = f"pd.read_csv({str(path)!r},{sep} encoding='cp1252', dtype=str,"
             reader += " keep_default_na=False)"
             raise DataError(
                 f"{error}, or read it as Windows writes: import pandas as pd; qv.from_df({reader},"
@@ -170,6 +172,10 @@ def _blanks(lines: Sequence[str]) -> Rows:
         widths = Counter(len(text.split()) for text in texts)
         width, n = widths.most_common(1)[0]
         even = 20 * n >= 19 * len(texts)
+        cut = [text.split(None, 1) for text in texts]
+        ids, said = {each[0] for each in cut}, {each[-1] for each in cut}
+        if not even and len(ids) == len(cut) > 2 * len(said) and all(len(c) == 2 for c in cut):
+            return Rows(cut, numbers, r"\s+")  # `0034309 Cessna 172`
         cells = [text.split() if even else text.rsplit(None, 1) for text in texts]
         return Rows(cells, numbers, r"\s+")
     names = [match[1] for match in body if match]

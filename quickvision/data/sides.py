@@ -6,28 +6,33 @@ the folders counts: sides hold folders of the same names, and so do versions, pa
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from quickvision.base.errors import DataError, did_you_mean, some
-from quickvision.data.folders import Look, Sides, content, same_pictures
+from quickvision.base.errors import DataError, some
+from quickvision.data.folders import Look, Sides, asked, content, copies_of, no_train, same_pictures
+from quickvision.data.held_side import named_side
 from quickvision.data.tree import (
+    BESIDE,
     IMAGES,
     TEST,
     TRAIN,
     VALID,
     Tree,
+    are_letters,
+    are_sets,
     base,
     fold,
     is_id,
     is_part,
     is_version,
-    parent,
     share_kinds,
     side_of,
+    words,
 )
 
 
@@ -46,10 +51,11 @@ def arrange(root: Path, names: Sequence[str], *, valid: Any = None) -> Sides:
     tree = Tree(names)
     named = valid_folder(valid)
     if named is not None:
-        return _named(root, tree, named)
+        return named_side(root, tree, named)
     top = tree.entered("")
     look = Look(root, tree, top, valid)
-    for reading in (_flat, _inside_classes, _nested, _beside_train, _without_train, _same_kinds):
+    readings = (_copied, _flat, _inside_classes, _nested, _beside_train, _beside_sides)
+    for reading in (*readings, _without_train, _same_kinds):
         if (found := reading(look)) is not None:
             return found
     return look.sides({top: TRAIN})
@@ -59,12 +65,25 @@ def valid_folder(valid: object) -> str | None:
     """Return the folder's name where `valid` is one, and not a split file."""
     if not isinstance(valid, str | Path) or Path(valid).suffix.lower() == ".csv":
         return None
-    return str(valid).strip("/")
+    return str(valid).rstrip("/") if os.path.isabs(valid) else str(valid).strip("/")
 
 
 def sides_may_be_found(valid: object) -> bool:
     """Say whether who is held out is still to be seen, and not given by a fraction, a list, ..."""
     return valid is None or isinstance(valid, str | Path)
+
+
+def _copied(look: Look) -> Sides | None:
+    """Read `cats - Copy` or `cats (1)` beside `cats`, with the same pictures."""
+    copies = copies_of(look)
+    return _without(look, copies, "copies of the folders beside them") if copies else None
+
+
+def _without(look: Look, kids: Sequence[str], why: str) -> Sides:
+    """Read what is there beside some folders, which are left alone."""
+    names = [name for name in look.tree.names if not name.startswith(tuple(kids))]
+    found = arrange(look.root, names, valid=look.valid)
+    return replace(found, aside={**found.aside, **dict.fromkeys(kids, why)})
 
 
 def _flat(look: Look) -> Sides | None:
@@ -108,9 +127,51 @@ def _inside_classes(look: Look) -> Sides | None:
     if len(seen) < 2 or len(seen) < len(look.kids) or any(map(side_of, map(base, look.kids))):
         return None
     called = [{side_of(kind) for kind in kinds} for kinds in seen.values()]
+    if share_kinds(_in_train(look)):
+        return None  # `fold_1/train/cats` beside `fold_2/train/cats`
     if all("" not in sides and TRAIN in sides and len(sides) > 1 for sides in called):
         return look.sides({look.top: TRAIN}, inner=not look.by_fraction)
     return None
+
+
+def _in_train(look: Look) -> dict[str, set[str]]:
+    """Return the names of the class folders in each folder's own sides."""
+    found = {}
+    for kid in look.kids:
+        within = look.tree.kids(look.tree.entered(kid))
+        sides = {side_of(base(inner)): look.tree.kinds(inner) for inner in within}
+        if len(sides) > 1 and TRAIN in sides and any(sides.values()):
+            found[kid] = set().union(*sides.values())
+    return found
+
+
+def _beside_sides(look: Look) -> Sides | None:
+    """Read a folder that holds a whole data set, beside others: its own sides, or `test` alone."""
+    whole = list(_in_train(look))
+    others = [kid for kid in look.kids if kid not in whole]
+    if not whole and len(look.kids) > 1:
+        whole = [kid for kid in look.kids if look.tree.kinds(kid)]
+        others = [kid for kid in look.kids if kid not in whole]
+        if len(whole) != 1:
+            return None
+        holds = fold(base(whole[0])) in IMAGES | {"data", "dataset"}
+        if not holds and not all(side_of(base(kid)) == TEST for kid in others):
+            return None
+    if not whole or (len(whole) < len(look.kids) and any(map(look.tree.kinds, others))):
+        return None
+    first, *more = whole
+    if more and all(same_pictures(look, first, kid) for kid in more):
+        return _without(look, more, f"the same pictures as in {base(first)} once more")
+    if more:
+        raise DataError(
+            f"expected one data set in {look.root / look.top}, got {look.names(whole)}, each with"
+            f" sides of its own; take one of them: {look.call(first)}; or, if they are the classes:"
+            f" {look.classes_call()}"
+        )
+    found = _without(look, others, f"beside {base(first)}, which holds the data set")
+    third = {look.tree.entered(kid): TEST for kid in others if side_of(base(kid)) == TEST}
+    aside = {kid: why for kid, why in found.aside.items() if side_of(base(kid)) != TEST}
+    return replace(found, sides={**found.sides, **third}, aside=aside)
 
 
 def _nested(look: Look) -> Sides | None:
@@ -127,10 +188,7 @@ def _nested(look: Look) -> Sides | None:
             return look.sides(sides)
         pairs = [(other, f"{inner}{base(other)}/") for other in again]
         if all(same_pictures(look, *pair) for pair in pairs):
-            others = [name for name in look.tree.names if not name.startswith(kid)]
-            found = arrange(look.root, others, valid=look.valid)
-            why = f"the same pictures as in {look.names(again)} once more"
-            return replace(found, aside={**found.aside, kid: why})
+            return _without(look, [kid], f"the same pictures as in {look.names(again)} once more")
         raise DataError(
             f"expected class folders in {look.root / look.top}, got {look.names(again)} and, beside"
             f" them, {base(kid)} with folders of the same names, which holds other pictures; take"
@@ -149,7 +207,7 @@ def _beside_train(look: Look) -> Sides | None:
     alike = [kid for kid in others if content(look, kid, known)[1]]
     held = {kid: content(look, kid, known) for kid in look.called(VALID, TEST)}
     if len(alike) > 1 and not held:
-        raise _asked(look, [*trains, *alike], known, "one is called like a side")
+        raise asked(look, [*trains, *alike], known, "one is called like a side")
     return _sides(look, trains, held, others)
 
 
@@ -185,28 +243,27 @@ def _without_train(look: Look) -> Sides | None:
         outer = [part for part in look.top.split("/") if part]
         if look.kids and any(map(side_of, outer)) and TRAIN not in map(side_of, outer):
             side = next(part for part in outer if side_of(part))
-            raise _no_train(look, side)
+            raise no_train(look, side)
         return None
     known = set().union(*held.values())
-    others = [kid for kid in look.kids if kid not in look.called(TRAIN, VALID, TEST)]
+    if trains := look.called(TRAIN):
+        raise DataError(
+            f"expected two class folders or more in {look.root / trains[0]}, got"
+            f" {look.names(look.tree.kids(trains[0])) or 'none'}, where {look.names(held)} has"
+            f" {some(sorted(known))}; {look.train_on(next(iter(held)))}"
+        )
+    others = [kid for kid in look.kids if kid not in look.called(VALID, TEST)]
+    others = [kid for kid in others if not set(words(base(kid))) & BESIDE]
     alike = [kid for kid in others if content(look, kid, known)[1]]
     if not others:
-        raise _no_train(look, look.names(look.kids))
+        raise no_train(look, look.names(look.kids))
     if len(alike) == 1:
         found = {kid: content(look, kid, look.tree.kinds(alike[0])) for kid in held}
         flat = {kid: content(look, kid, known) for kid in look.called(TEST) if kid not in held}
         return _sides(look, alike, {**found, **flat}, [k for k in others if k not in alike])
     if alike:
-        raise _asked(look, [*alike, *held], known, "some are called like sides")
+        raise asked(look, [*alike, *held], known, "some are called like sides")
     return None
-
-
-def _no_train(look: Look, got: str) -> DataError:
-    inner = look.kids[0] if len(look.called(VALID, TEST)) == len(look.kids) else look.top
-    return DataError(
-        f"expected a folder 'train' beside {got} in {look.root}, got none; to train on a part of it"
-        f" all the same: {look.call(look.tree.entered(inner))}"
-    )
 
 
 def _same_kinds(look: Look) -> Sides | None:
@@ -222,10 +279,18 @@ def _same_kinds(look: Look) -> Sides | None:
                 " say in a table what the pictures are: from_csv(table, label_col=..., groups=...);"
                 f" or, if they are classes: {look.classes_call()}"
             )
+        if len(tops) > 1 and (are_sets(tops) or are_letters(seen)):
+            raise DataError(
+                f"expected class folders in {look.root / look.top}, got {look.names(tops)}, which"
+                " are called like data sets, or parts, and have folders in them; if those are the"
+                f" classes: {look.inner_call()}; if these are: {look.classes_call()}"
+            )
         return None
-    if all(is_id(kind) or kind.isdecimal() for kind in common) and not any(
-        is_id(base(kid)) or base(kid).isdecimal() or side_of(base(kid)) for kid in tops
-    ):
+    numbered = all(is_id(kind) or kind.isdecimal() for kind in common)
+    few = len(tops) < 3  # `0` and `1` are classes
+    number = r"\d{3,}|[sSpP]\d{2,4}" if numbered or few else r"\d+|[sSpP]\d{2,4}"
+    who = [is_id(base(kid)) or re.fullmatch(number, base(kid)) for kid in tops]
+    if numbered and not any(who) and not any(side_of(b) or b.isdecimal() for b in map(base, tops)):
         return None  # patients or tracks of each class
     if all(is_part(base(kid)) for kid in tops):
         rest = [kid for kid in look.kids if kid not in tops]
@@ -236,52 +301,14 @@ def _same_kinds(look: Look) -> Sides | None:
         found = look.sides({look.tree.entered(first): TRAIN})
         return replace(found, aside={**found.aside, **dict.fromkeys(rest, why)})
     if sum(is_version(base(kid)) for kid in tops) >= len(tops) / 2:
-        raise _asked(look, tops, common, "they look like versions of the same pictures")
-    if all(is_id(base(kid)) or re.fullmatch(r"\d{3,}", base(kid)) for kid in tops):
+        raise asked(look, tops, common, "they look like versions of the same pictures")
+    if all(who):
         raise DataError(
             f"expected class folders in {look.root / look.top}, got {look.names(tops)}, which look"
-            f" like people or things, each with folders of the same names: {some(sorted(common))};"
-            f" if those are the classes: {look.inner_call(groups=True)}; if the others are:"
-            f" {look.classes_call()}"
+            " like people, things or parts, each with folders of the same names:"
+            f" {some(sorted(common))}; if those are the classes: {look.inner_call(groups=True)};"
+            f" if the others are: {look.classes_call()}"
         )
     if len(common) > max(2, len(tops)):
-        raise _asked(look, tops, common, "they look like sides or versions of one data set")
+        raise asked(look, tops, common, "they look like sides or versions of one data set")
     return None
-
-
-def _asked(look: Look, tops: Sequence[str], common: set[str], why: str) -> DataError:
-    """Ask which reading is right, with a call for each."""
-    return DataError(
-        f"expected class folders in {look.root / look.top}, got {look.names(tops)} with folders of"
-        f" the same names in each ({some(sorted(common))}): {why}; take one of them:"
-        f" {look.call(tops[0])}; or all of them: {look.inner_call()}; or one to train on and one to"
-        f" validate with: {look.call(look.top, valid=base(tops[-1]))}; or, if they are the"
-        f" classes: {look.classes_call()}"
-    )
-
-
-def _named(root: Path, tree: Tree, name: str) -> Sides:
-    """Read a data set whose held-out folder was named."""
-    spelt = {fold(folder.rstrip("/")): folder for folder in tree.all if folder}
-    top = tree.entered("")
-    ways = [name, f"{top}{name}"] + [f"{kid}{name}" for kid in tree.kids(top)]
-    held = next((spelt[fold(way)] for way in ways if fold(way) in spelt), None)
-    if held is None:
-        hint = did_you_mean(name, [base(folder) for folder in spelt.values()])
-        raise DataError(f"expected a folder {name!r} to validate on in {root}, got none{hint}")
-    look = Look(root, tree, parent(held))
-    others = [kid for kid in look.kids if kid != held]
-    trains = [kid for kid in others if side_of(base(kid)) == TRAIN]
-    known = set().union(*(tree.kinds(kid) or {fold(base(kid))} for kid in trains or others))
-    inner, kinds = content(look, held, known)
-    inner = inner if kinds else tree.entered(held)
-    if not trains and len(others) == 1 and tree.kinds(others[0]) & kinds:
-        trains = others
-    rest = [kid for kid in others if kid not in trains]
-    sides = {tree.entered(kid): TRAIN for kid in trains} or {look.top: TRAIN}
-    sides[inner] = VALID
-    if trains:
-        sides |= {tree.entered(kid): TEST for kid in rest if side_of(base(kid))}
-    labelled = bool(tree.kinds(held)) or any(tree.kinds(kid) for kid in trains) or bool(kinds)
-    unused = [kid for kid in rest if trains and not side_of(base(kid))]
-    return look.sides(sides, labelled=labelled, unused=unused)

@@ -7,6 +7,7 @@ that is added or left out moves few others.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Hashable, Sequence
@@ -140,6 +141,11 @@ def _check_classes(classes: Sequence[str]) -> None:
         )
 
 
+def _spelt(label: str) -> str:
+    """Return a label without what people overlook: case, and what is between its words."""
+    return re.sub(r"[\s_-]+", " ", label).strip().casefold()
+
+
 def check_sides(labels: Sequence[str], held: Sequence[bool], side: str) -> None:
     """See that both sides have pictures and that what is validated was trained on.
 
@@ -158,6 +164,13 @@ def check_sides(labels: Sequence[str], held: Sequence[bool], side: str) -> None:
         raise DataError(f"expected pictures to {task} on {where} {side}, got none")
     _check_classes(sorted(train))
     if unknown := sorted(valid.keys() - train.keys()):
+        spelt = {_spelt(label): label for label in train}
+        for label in unknown:
+            if (other := spelt.get(_spelt(label))) is not None:
+                raise DataError(
+                    f"expected the classes of train in {side}, got also {label!r}, which is spelt"
+                    f" {other!r} in train; give both one name"
+                )
         raise DataError(
             f"expected the classes of train in {side}, got also {some(unknown)}; train has"
             f" {some(sorted(train), limit=5)}"

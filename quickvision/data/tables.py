@@ -30,7 +30,7 @@ from quickvision.data.listing import Listing
 from quickvision.data.marks import Labels, several_labels
 from quickvision.data.places import guess_images, images_folder, names_below, root_of
 from quickvision.data.rows import named, read_table, without_bad
-from quickvision.data.tree import TEST_NAMES, VALID_NAMES
+from quickvision.data.tree import TEST, TEST_NAMES, TRAIN, VALID, VALID_NAMES, side_of
 from quickvision.data.wording import Call, Table
 
 TRAIN_TABLE = re.compile(r"(?<![a-z])train(ing)?(?![a-z])", re.I)
@@ -209,6 +209,27 @@ def _first_rows(table: Table, names: Sequence[str], labels: Sequence[str]) -> li
     return [row for row, name in enumerate(names) if name and seen[name] == row]
 
 
+def _other_tables(path: Path) -> list[tuple[Path, str]]:
+    """Return the tables of other sides: beside it, or of its name in a folder beside its own.
+
+    `valid.csv` beside `train.csv`; `valid/metadata.csv` beside `train/metadata.csv`.
+    """
+    top = Path(os.path.abspath(path.parent))
+    if not path.parent.is_dir():
+        return []
+    if TRAIN_TABLE.search(path.stem):
+        there = {p.name.casefold(): p for p in path.parent.iterdir() if p.is_file()}
+        ways = [TRAIN_TABLE.sub(word, path.name.casefold()) for word in (*VALID_NAMES, *TEST_NAMES)]
+        found = [there[name] for name in ways if name in there and there[name] != path]
+        return [(other, side_of(other.stem)) for other in found]
+    if side_of(top.name) != TRAIN:
+        return []
+    folders = [p for p in sorted(top.parent.iterdir()) if side_of(p.name) in (VALID, TEST)]
+    above = path.parent.parent if path.parent.name else Path("..")
+    found = [above / p.name / path.name for p in folders if (p / path.name).is_file()]
+    return sorted(((p, side_of(p.parent.name)) for p in found), key=lambda pair: pair[1] == TEST)
+
+
 def _with_others(
     listing: Listing, path: Path, asked: Columns, labels: Labels, images: str | Path | None
 ) -> Listing:
@@ -216,17 +237,11 @@ def _with_others(
 
     A table without labels, or of other labels, is not used, and that is said.
     """
-    if not TRAIN_TABLE.search(path.stem) or not path.parent.is_dir():
-        return listing
-    there = {p.name.casefold(): p for p in path.parent.iterdir() if p.is_file()}
-    ways = [
-        (TRAIN_TABLE.sub(word, path.name.casefold()), word) for word in (*VALID_NAMES, *TEST_NAMES)
-    ]
-    others = [(there[name], word) for name, word in ways if name in there and there[name] != path]
+    others = _other_tables(path)
     label_col = labels.columns[0] if len(labels.columns) == 1 else None
     more = {**asdict(asked), "label_col": label_col if isinstance(label_col, str) else None}
     for other, word in others:
-        is_test = word in TEST_NAMES and listing.held is not None
+        is_test = word == TEST and listing.held is not None
         try:
             second = list_csv(other, images=images, beside=False, **more)
             known, new = set(listing.labels) - {""}, set(second.labels) - {""}

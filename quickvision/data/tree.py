@@ -28,12 +28,20 @@ _GLUED = re.compile(rf"^([a-z]+?){_THINGS}$")
 _BLANKS = re.compile(rf"^[A-Za-z]+ {_THINGS}$", re.IGNORECASE)
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 
-IMAGES = frozenset({"images", "image", "imgs", "img", "jpegimages", "pictures", "photos", "pics"})
+IMAGES = frozenset(
+    {"images", "image", "imgs", "img", "jpegimages", "pictures", "photos", "pics"}
+    | {"jpg", "jpeg", "jpgs", "jpegs", "png", "pngs"}
+)
 # What lies beside pictures and is none of the data.
 BESIDE = frozenset(
     {"annotation", "annotations", "mask", "masks", "label", "labels", "trimap", "trimaps"}
     | {"segmentation", "segmentations", "bbox", "bboxes", "boxes", "gt", "groundtruth", "xml"}
     | {"xmls", "depth", "contours", "keypoints", "landmarks", "heatmaps", "saliency"}
+)
+# What lies beside a data set in a repository.
+_DOCS = frozenset(
+    {"doc", "docs", "asset", "assets", "figure", "figures", "figs", "paper", "papers", "logo"}
+    | {"readme", "screenshots", "documentation", "notebooks", "demo"}
 )
 # The same pictures once more: seen otherwise, or made of them.
 _VERSIONS = frozenset(
@@ -44,8 +52,8 @@ _VERSIONS = frozenset(
     | {"nir", "thermal", "infrared", "ir", "copy", "backup", "old", "version", "px"}
 )
 _PARTS = re.compile(r"^(part|parts|batch|fold|chunk|split|set|subset|shard|volume|vol|year)$")
-_YEAR = re.compile(r"^(19|20)\d\d$")
-_SIZE = re.compile(r"^\d+\s*[x\u00d7]\s*\d+$")
+_YEAR = re.compile(r"^(19|20)\d\d([-_. ]\d\d([-_. ]\d\d)?)?$")  # or a day
+_SIZE = re.compile(r"^\d+\s*[x\u00d7](\s*\d+)?$", re.IGNORECASE)  # `40X` is a magnification
 # People, things and recordings of which there are several pictures: no classes, but groups.
 _IDS = re.compile(
     r"^(patient|pat|pt|subject|subj|case|slide|scan|session|video|clip|track|frame|sequence|seq"
@@ -128,11 +136,17 @@ class Tree:
     def entered(self, folder: str) -> str:
         """Go into wrappers: folders that hold a single folder, or `images` beside its masks."""
         kids = self.kids(folder)
-        stray = self.own[folder] > self.all[folder] / 20
+        several = any(len(self.kids(kid)) > 1 for kid in kids)  # a logo beside it is no picture
+        stray = self.own[folder] > max(self.all[folder] / 20, 2 if several else 0)
         if stray or not kids:
             return folder
-        inner = pictures_beside(kids) or (kids[0] if len(kids) == 1 else "")
+        inner = pictures_beside(kids) or (kids[0] if len(kids) == 1 else self._beside_docs(kids))
         return self.entered(inner) if inner else folder
+
+    def _beside_docs(self, kids: Sequence[str]) -> str:
+        """Return the folder of folders that all others are documents to; or an empty text."""
+        rest = [kid for kid in kids if fold(base(kid)) not in _DOCS]
+        return rest[0] if len(rest) == 1 and self.kids(rest[0]) else ""
 
     def below(self, folder: str) -> Iterator[str]:
         """Yield the names of pictures in a folder, as seen from it."""
@@ -172,3 +186,14 @@ def share_kinds(sets: Mapping[str, set[str]]) -> set[str]:
     common = {kind for kind, n in counted.items() if n > len(filled) / 2}
     alike = [kinds for kinds in filled if 2 * len(kinds & common) > len(kinds)]
     return common if len(alike) == len(filled) and len(common) > 1 else set()
+
+
+def are_sets(folders: Sequence[str]) -> bool:
+    """Say whether folders are called like data sets: `lung_image_sets`."""
+    return all(words(base(folder))[-1:] in (["sets"], ["datasets"]) for folder in folders)
+
+
+def are_letters(kinds: Mapping[str, set[str]]) -> bool:
+    """Say whether folders are the letters that the folders in them begin with: `a/abbey`."""
+    letters = {fold(base(folder)): inside for folder, inside in kinds.items()}
+    return all(len(x) == 1 and all(k.startswith(x) for k in letters[x]) for x in letters)

@@ -98,3 +98,20 @@ def test_one_class_is_named(tmp_path, picture, sides):
 def test_names_that_hold_labels_are_seen(named_files):
     with pytest.raises(qv.DataError, match=r"their names hold labels: from_name_re\("):
         qv.from_folder(named_files)
+
+
+def test_a_lone_folder_names_the_file_that_may_hold_labels(tmp_path, picture):
+    for i in range(3):
+        picture(tmp_path / "faces" / f"{i}.png", seed=i)
+    (tmp_path / "faces.mat").write_text("")
+    with pytest.raises(qv.DataError, match=r"got one, faces, .*faces\.mat says what"):
+        qv.from_folder(tmp_path)
+
+
+def test_a_mask_beside_its_picture_is_left_out(tmp_path, picture):
+    for i, kind in enumerate(("ill", "well")):
+        for name in ("1.png", "1_mask.png", "1_mask_2.png", "2.png", "red_mask.png"):
+            picture(tmp_path / kind / name, seed=hash(name) % 99 + i)
+    left_out = list_folder(tmp_path).left_out
+    assert set(left_out) == {f"{k}/1_mask{n}.png" for k in ("ill", "well") for n in ("", "_2")}
+    assert "too many bad files" not in str(qv.check(tmp_path, size=8))

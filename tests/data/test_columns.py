@@ -175,3 +175,20 @@ def test_a_frame_whose_index_names_the_pictures(tmp_path):
     with pytest.raises(qv.DataError, match=r"index names the pictures: .*df.reset_index\(\)"):
         list_df(df, images=tmp_path)
     assert len(list_df(df.reset_index(), images=tmp_path).names) == N
+
+
+def test_a_y_of_classes_is_the_label_and_a_partition_is_none(tmp_path, picture):
+    names = [picture(tmp_path / f"{i}.png", seed=i).name for i in range(12)]
+    frame = pd.DataFrame({"x": names, "y": [i % 3 for i in range(12)]})
+    assert list(qv.from_df(frame, images=tmp_path, size=8).vocab) == ["0", "1", "2"]
+    frame = frame.rename(columns={"y": "partition"})
+    with pytest.raises(qv.DataError, match="got only .*if it is 'partition': .*label_col="):
+        qv.from_df(frame, images=tmp_path)
+
+
+def test_shares_of_two_classes_name_the_way_to_the_largest(tmp_path, picture):
+    names = [picture(tmp_path / f"{i}.png", seed=i).name for i in range(10)]
+    shares = [0.1 + 0.8 * (i % 2) for i in range(10)]
+    frame = pd.DataFrame({"f": names, "a": shares, "b": [round(1 - s, 1) for s in shares]})
+    with pytest.raises(qv.DataError, match=r"\['a', 'b'\].*take the largest"):
+        qv.from_df(frame, images=tmp_path)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import quickvision as qv
-from quickvision.data.folders import Look, Sides, content, same_pictures
+from quickvision.data.folders import Look, Sides, content, copies_of, same_pictures
 from quickvision.data.tree import Tree
 
 NAMES = [f"{top}/{kind}/{i}.png" for top in ("d", "e") for kind in "ab" for i in range(3)]
@@ -61,3 +61,10 @@ def test_the_calls_that_are_proposed_work(tmp_path, picture, monkeypatch):
     for i in range(4):
         picture(Path("root") / "test" / f"{i}.png", seed=90 + i)
     assert list(eval(look().classes_call(["test/"]), door).vocab) == ["d", "e"]
+
+
+def test_a_copy_is_called_like_one_and_has_the_same_pictures(tmp_path, picture):
+    names = [f"{top}/1.png" for top in ("a", "a (1)", "a - Copy", "b")]
+    for seed, name in zip((1, 1, 2, 1), names, strict=True):
+        picture(tmp_path / name, seed=seed)
+    assert copies_of(look(tmp_path, names)) == ["a (1)/"]

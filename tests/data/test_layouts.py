@@ -184,3 +184,14 @@ def test_numbers_in_names_are_asked_about(tmp_path, picture):
         picture(tmp_path / f"{i % 3:03d}_{i}.png", seed=i)
     with pytest.raises(qv.DataError, match=r"numbers or ids; if those are the classes: from_name"):
         find_listing(tmp_path)
+
+
+def test_where_a_table_holds_no_classes_the_folders_are_asked_again(tmp_path, picture):
+    rows = ["id,boxes"]
+    for i in range(12):
+        picture(tmp_path / "train" / "ab"[i % 2] / f"{i}.png", seed=i)
+        rows.append(f"{i},{i} 2 3 4")
+    picture(tmp_path / "val" / "x.png")
+    (tmp_path / "train_boxes.csv").write_text("\n".join(rows))
+    with pytest.raises(qv.DataError, match=r"class folders of train in .*val.*valid=0\.2"):
+        qv.load_data(tmp_path)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import quickvision as qv
+from quickvision.data.listing import how_to_label
 
 pytestmark = pytest.mark.filterwarnings("ignore::quickvision.DataWarning")
 SMALL = {"size": 32, "bs": 4}
@@ -38,3 +39,10 @@ def test_one_file_by_two_names_is_one_picture(named_files, monkeypatch):
     files = sorted(named_files.glob("*.png"))
     twice = [*files, *(Path(f.name) for f in files), *(f"../named/{f.name}" for f in files)]
     assert len(qv.from_name_re(twice, r"^(.+)_", **SMALL).split) == 30
+
+
+def test_the_table_that_is_named_is_the_likeliest_one():
+    others = ["sample_submission.csv", "test.csv", "labels.csv", "notes.csv"]
+    assert "labels.csv says" in how_to_label(Path("d"), Path("d/train"), others)
+    others = ["valid/_classes.csv", "train/_classes.csv"]
+    assert "train/_classes.csv says" in how_to_label(Path("d"), Path("d/train"), others)

@@ -148,3 +148,10 @@ def test_a_frame_says_which_labels_pandas_lost(tmp_path):
     assert set(list_csv(path).labels) == {"NA", "cat", "dog"}
     with pytest.warns(qv.DataWarning, match="7 of 20 rows .* no label, but NaN.*keep_default_na"):
         assert set(list_df(pd.read_csv(path), images=tmp_path).labels) == {"", "cat", "dog"}
+
+
+def test_the_column_that_is_named_is_not_the_same_everywhere(tmp_path, picture):
+    names = [picture(tmp_path / f"{i}.png", seed=i).name for i in range(6)]
+    frame = pd.DataFrame({"f": names, "ill": 1, "a": [0, 1] * 3, "b": [1, 0] * 3})
+    with pytest.raises(qv.DataError, match="several labels.*label_col='a'"):
+        qv.from_df(frame, images=tmp_path)

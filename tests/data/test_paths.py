@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import quickvision as qv
 from quickvision.data.paths import find_files, relative, to_paths
 
 
@@ -89,3 +90,19 @@ def test_our_own_runs_are_no_data(tmp_path, picture, name):
 )
 def test_what_is_below_what(path, root, below):
     assert relative(path, Path(root)) == below
+
+
+def test_what_other_tools_leave_is_no_data(tmp_path, picture):
+    for name in ("cat/1.png", "wandb/run/1.png", "runs/train/curve.png"):
+        picture(tmp_path / name)
+    (tmp_path / "runs/train/args.yaml").write_text("")
+    (tmp_path / "runs/train/results.csv").write_text("")
+    assert find_files(tmp_path).names == ["cat/1.png"]
+
+
+def test_what_reads_files_that_are_no_pictures_is_said(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "1.dcm").write_text("DICM")
+    for door in (qv.load_data, qv.from_folder):
+        with pytest.raises(qv.DataError, match=r"1 file of \.dcm \(pydicom reads them"):
+            door(tmp_path)

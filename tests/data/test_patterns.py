@@ -51,3 +51,9 @@ def test_sides_and_ids_are_no_labels(names):
 
 def test_ids_may_be_asked_for():
     assert propose_pattern([f"{i % 4:03d}_{i}.png" for i in range(20)], ids=True)
+
+
+def test_views_of_one_thing_are_no_classes():
+    assert (
+        propose_pattern([f"{i}_{side}.jpg" for i in range(9) for side in ("left", "right")]) is None
+    )

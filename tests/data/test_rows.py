@@ -149,3 +149,15 @@ def test_windows_encoding_is_named_with_what_reads_it(tmp_path):
     path = table(tmp_path / "t.csv", ["1.jpg,grün"], "cp1252")
     with pytest.raises(qv.DataError, match=r"in UTF-8.*pd.read_csv\(.*encoding='cp1252'"):
         read_table(path)
+
+
+def test_the_call_that_reads_what_windows_wrote_works(tmp_path):
+    (tmp_path / "t.csv").write_bytes("é.jpg;Bär\nf.jpg;Kuh\n".encode("cp1252"))
+    with pytest.raises(qv.DataError, match="sep=';', encoding='cp1252'"):
+        qv.from_csv(tmp_path / "t.csv")
+
+
+def test_labels_with_blanks_after_names_without_suffix(tmp_path):
+    lines = [f"{i:07d} {('A330-200', 'Cessna 172')[i % 2]}" for i in range(10)]
+    (tmp_path / "t.txt").write_text("\n".join(lines))
+    assert read_table(tmp_path / "t.txt").cells[1] == ["0000001", "Cessna 172"]

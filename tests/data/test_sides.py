@@ -48,6 +48,14 @@ def sides(tmp_path, names, **options):
         (files("2019", "2020"), {"2019/": "train", "2020/": "train"}),
         ([*files("images"), *flat("annotations")], {"images/": "train"}),
         (files("train/images", "val/images"), {"train/images/": "train", "val/images/": "valid"}),
+        (
+            [*files("all/all/train", "all/all/valid"), *flat("test/test")],
+            {"all/all/train/": "train", "all/all/valid/": "valid", "test/test/": "test"},
+        ),
+        ([*files("photos of pets"), *flat("test")], {"photos of pets/": "train", "test/": "test"}),
+        ([*files("data"), *flat("docs"), "logo.png"], {"data/": "train"}),
+        ([*files("images"), *flat("background")], {"images/": "train"}),
+        ([*files("toons"), *flat("my_testset")], {"toons/": "train", "my_testset/": "test"}),
     ],
 )
 def test_sides_by_what_lies_in_them(tmp_path, names, right):
@@ -81,7 +89,7 @@ def test_classes_stay_classes(tmp_path, names):
     [
         (files("color", "gray", "segmented"), "color, gray, segmented .*versions"),
         (files("amazon", "dslr", kinds="abcd"), "amazon, dslr .*sides or versions"),
-        (files("10253", "10254", "10255"), "10253, .*like people or things.*groups="),
+        (files("10253", "10254", "10255"), "10253, .*like people, things or parts.*groups="),
         (flat("patient_1", "patient_2"), "patient_1, patient_2, which look like"),
         (
             [*flat("cats", "dogs"), *flat("test")],
@@ -90,6 +98,22 @@ def test_classes_stay_classes(tmp_path, names):
         ([*files("train"), *flat("val/images")], r"class folders of train in .*val.*valid=0\.2"),
         (files("valid"), "a folder 'train' beside valid.*from_folder"),
         (files("valid", "test"), "a folder 'train' beside valid, test"),
+        (files("40X", "100X", "200X"), "40X, 100X, 200X .*versions"),
+        (["a/abbey/1.jpg", "a/arch/1.jpg", "b/bay/1.jpg", "b/bar/1.jpg"], "a, b, .*or parts"),
+        (
+            [*files("train", kinds=("good",)), *files("test", kinds=("good", "bad"))],
+            "in .*train, got good, where test has bad, good.*from_folder",
+        ),
+        (files("1", "2", "3"), "1, 2, 3, .*like people, things or parts"),
+        (files("S010", "S011", kinds=("001", "002")), "S010, S011, .*like people"),
+        (
+            files(*map("/".join, product(("K1", "K2"), ("train", "test")))),
+            "K1, K2, each with sides",
+        ),
+        (
+            [*files("lung_sets", kinds="xy"), *files("colon_sets", kinds="pq")],
+            "lung_sets, colon_sets, which are called like data sets",
+        ),
         ([*flat("a", "b"), *files("more")], "beside them, more with folders of the same names"),
     ],
 )
@@ -137,3 +161,24 @@ def test_a_named_side_beside_class_folders(tmp_path):
     assert (found.of("train"), found.of("valid")) == ([""], ["mine/"])
     with pytest.raises(qv.DataError, match="folder 'mien' to validate .*did you mean 'mine'"):
         arrange(tmp_path, [*flat("cats", "dogs"), *files("mine")], valid="mien")
+
+
+def test_folds_are_trained_on_beside_the_one_that_is_named(tmp_path):
+    found = arrange(tmp_path, files("fold1", "fold2", "fold3"), valid="fold3")
+    assert (found.of("train"), found.of("valid")) == (["fold1/", "fold2/"], ["fold3/"])
+
+
+def test_a_copy_of_a_class_is_no_class(tmp_path, picture):
+    for i, kind in product(range(3), ("cats", "dogs")):
+        picture(tmp_path / kind / f"{i}.png", seed=i)
+    shutil.copytree(tmp_path / "cats", tmp_path / "cats - Copy")
+    picture(tmp_path / "dogs (1)" / "0.png", seed=9)  # another picture
+    names = [p.relative_to(tmp_path).as_posix() for p in sorted(tmp_path.rglob("*.png"))]
+    assert list(arrange(tmp_path, names).aside) == ["cats - Copy/"]
+
+
+def test_masks_in_class_folders_are_left_alone(tmp_path):
+    names = flat("cats/images", "cats/masks", "dogs/images", "dogs/masks")
+    found = arrange(tmp_path, names)
+    assert found.sides == {"": "train"}
+    assert set(found.aside) == {"cats/masks/", "dogs/masks/"}

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quickvision.base.errors import DataError
-from quickvision.data.splits import grouped_split, stratified_split
+from quickvision.data.splits import check_sides, grouped_split, stratified_split
 
 
 def names(labels):
@@ -120,3 +120,8 @@ class TestGroups:
         assert set(held_labels(labels, held)) == set(held_labels(labels, held, False))
         pairs = set(zip(groups, held, strict=True))
         assert len(pairs) == len(set(groups))
+
+
+def test_a_class_that_is_spelt_otherwise_on_the_other_side_is_named():
+    with pytest.raises(DataError, match="got also 'red leaf', which is spelt 'Red_leaf'"):
+        check_sides(["Red_leaf", "sick", "red leaf"], [False, False, True], "val")

@@ -295,3 +295,24 @@ def test_no_table_beside_is_asked_where_a_column_holds_out(cars):
     write(cars, ["file,label", *rows()], "valid.csv")
     csv = write(cars, ["file,label,v", *rows(more=lambda i: f",{i % 2}")], "train.csv")
     assert sum(list_csv(csv, valid_col="v").held) == 15
+
+
+def test_a_table_of_the_same_name_in_the_other_sides_folder_is_held_out(tmp_path, picture):
+    for side, n in (("train", 6), ("validation", 4)):
+        for i in range(n):
+            picture(tmp_path / side / f"{i}.png", seed=10 * n + i)
+        rows = [f"{i}.png,{'ab'[i % 2]}" for i in range(n)]
+        (tmp_path / side / "metadata.csv").write_text("\n".join(["file_name,label", *rows, ""]))
+    dls = qv.load_data(tmp_path, size=8, verbose=False)
+    assert (len(dls.train_ds), len(dls.valid_ds)) == (6, 4)
+    assert all(p.startswith("validation/") for p in dls.split.path[dls.split.valid])
+
+
+def test_tables_in_a_folder_of_their_own_find_pictures_beside_it(tmp_path, picture):
+    for i in range(10):
+        picture(tmp_path / "Task3_Input" / f"x{i}.png", seed=i)
+    rows = [f"x{i},{'ab'[i % 2]}" for i in range(10)]
+    (tmp_path / "Task3_Truth").mkdir()
+    csv = tmp_path / "Task3_Truth" / "truth.csv"
+    csv.write_text("\n".join(["image,label", *rows, ""]))
+    assert len(qv.from_csv(csv, size=8).split) == 10
