@@ -51,13 +51,13 @@ def open_rgb(
             image.load()
             return to_rgb(image, levels)
     except BROKEN as error:
-        name = path if isinstance(path, str | Path) else f"the bytes of {_named(path)}"
-        raise DataError(f"expected a picture that can be read, got {name}: {error}") from error
-
-
-def _named(file: IO[bytes]) -> str:
-    name = getattr(file, "name", None)
-    return name if isinstance(name, str) else "another file"
+        if isinstance(path, str | Path):
+            name, why = path, str(error)
+        else:  # Pillow names the object in memory, which says nothing
+            name = getattr(path, "name", "bytes")
+            unknown = isinstance(error, Image.UnidentifiedImageError)
+            why = "no format that is known" if unknown else str(error)
+        raise DataError(f"expected a picture that can be read, got {name}: {why}") from error
 
 
 class Picture(PILImage):
