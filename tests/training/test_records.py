@@ -120,13 +120,19 @@ def test_tensorboard_has_what_the_csv_has(trained, cached):
     assert log["cached"].tolist() == [cached, cached, False]
 
 
-@pytest.mark.slow
-def test_a_run_of_weights_and_biases_is_opened_and_closed(trained, monkeypatch, capfd):
-    import wandb
-
+@pytest.fixture
+def offline(monkeypatch):
+    """Weights & Biases without a net; it reads its settings once in a process."""
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
     monkeypatch.setenv("WANDB_SILENT", "true")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("offline")
+def test_a_run_of_weights_and_biases_is_opened_and_closed(trained, capfd):
+    import wandb
+
     run = trained(log="wandb")
     assert wandb.run is None
     (folder,) = (run.path / "wandb").glob("offline-run-*")
@@ -158,6 +164,7 @@ def test_no_such_logger(trained, log, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.usefixtures("offline")
 def test_a_run_of_weights_and_biases_that_is_open_stays_open(tmp_path):
     import wandb
 
