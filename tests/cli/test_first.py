@@ -84,5 +84,7 @@ def test_the_look_for_a_picture_ends_at_the_first(tmp_path, picture, monkeypatch
 def test_a_table_without_pictures_beside_it_is_left_to_the_library(tmp_path):
     from quickvision.data import paths
 
+    with pytest.raises(qv.DataError, match="expected pictures"):
+        paths.look(tmp_path)
     (tmp_path / "labels.csv").write_text("file,label\n/elsewhere/1.png,a\n")
-    paths.look(tmp_path)
+    assert paths.look(tmp_path) is None
