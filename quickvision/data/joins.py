@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,13 +20,12 @@ def joined(one: Listing, other: Listing, table: Path, is_test: bool) -> Listing:
         up = os.path.relpath(common, tops[0])
         root = Path(common if one.root.is_absolute() else os.path.normpath(os.path.join(root, up)))
 
-    def renamed(listing: Listing, top: str) -> list[str]:
+    def renamed(names: Sequence[str], top: str) -> list[str]:
         at = os.path.relpath(top, common).replace(os.sep, "/")
-        return [
-            name if at == "." or os.path.isabs(name) else f"{at}/{name}" for name in listing.names
-        ]
+        return [name if at == "." or os.path.isabs(name) else f"{at}/{name}" for name in names]
 
-    first, second = renamed(one, tops[0]), renamed(other, tops[1])
+    first, second = renamed(one.names, tops[0]), renamed(other.names, tops[1])
+    third, known = renamed(one.tests, tops[0]), set(first)
     moved = (
         dict(zip([*one.names], first, strict=True)),
         dict(zip([*other.names], second, strict=True)),
@@ -48,13 +48,14 @@ def joined(one: Listing, other: Listing, table: Path, is_test: bool) -> Listing:
             left_out=left_out,
             missing=frozenset(missing),
             held=first_held,
-            tests=[*one.tests, *(name for name in tests if name not in set(first))],
+            tests=[*third, *(name for name in tests if name not in known)],
         )
     taken = set(second)
     keep = [i for i, name in enumerate(first) if name not in taken]
     left_out |= {moved[1][name]: why for name, why in other.left_out.items()}
     missing |= {moved[1][name] for name in other.missing}
     names = [*(first[i] for i in keep), *second]
+    kept = set(names)
     groups = None
     if one.groups is not None and other.groups is not None:
         groups = [*(one.groups[i] for i in keep), *other.groups]
@@ -64,10 +65,11 @@ def joined(one: Listing, other: Listing, table: Path, is_test: bool) -> Listing:
         names=names,
         labels=[*(one.labels[i] for i in keep), *other.labels],
         get_y=TableLabel(root, labels),
-        left_out={name: why for name, why in left_out.items() if name in set(names)},
+        left_out={name: why for name, why in left_out.items() if name in kept},
         missing=frozenset(missing),
         held=[False] * len(keep) + [True] * len(second),
         side=str(table),
         groups=groups,
+        tests=third,
         split_from=str(table),
     )
