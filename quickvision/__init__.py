@@ -28,6 +28,7 @@ _ROOMS = {
     "quickvision.data.holdout": ("save_split",),
     "quickvision.models.learner": ("cnn_learner",),
     "quickvision.models.zoo": ("ModelSettings", "list_models", "model_settings"),
+    "quickvision.training.solve": ("Solved", "solve_head"),
     "quickvision.training.lr_find": ("LRFind", "find_lr"),
     "quickvision.training.fit": ("fit_frozen", "fit_unfrozen"),
     "quickvision.results.predictions": (

@@ -14,7 +14,8 @@ from quickvision.base.errors import did_you_mean
 
 AUGMENTS = ("none", "light", "default")
 BALANCES = ("weights", "oversample")
-HEADS = ("fastai", "linear")
+BATCH_NORMS = ("keep", "train")
+HEADS = ("native", "linear", "fastai")
 INTERPOLATIONS = ("bilinear", "bicubic", "lanczos", "nearest")
 LOGS = ("tensorboard", "wandb")
 OPTS = (

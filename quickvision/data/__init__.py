@@ -35,6 +35,7 @@ Knows no model, and never writes into the folder of pictures.
     layouts    look at a path, say how it is labelled
     understood what was understood of a data set, in a few lines
     transforms the transforms of our own pipeline: to size, mirrored, turned
+    batches    how many pictures a batch has, and what becomes of the last one
     loaders    from a listing to `DataLoaders`; what is left out: `dls.skipped`
     check      `quickvision.check`: its report, made from the findings
     doors      `from_folder`, `from_name_re`, `from_csv`, `from_df`, `load_data`: the way in

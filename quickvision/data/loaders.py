@@ -19,8 +19,8 @@ from fastai.torch_core import default_device, no_random
 
 from quickvision.base.errors import DataError, as_path, some, warn
 from quickvision.base.files import cache_folder
-from quickvision.base.processes import world_size
 from quickvision.data import cautions
+from quickvision.data.batches import batches
 from quickvision.data.classes import in_order
 from quickvision.data.holdout import SKIPPED_COLUMNS, hold_out
 from quickvision.data.labels import NamedLabel, TableLabel, read_class_names
@@ -240,7 +240,7 @@ def _dataloaders(
         tfms=[[Opener(at_least, folder, kept, levels)], [listing.get_y, categorize]],
         splits=(slice(0, len(train)), slice(len(train), len(items))),
     )
-    bs, drop_last = _batches(options.bs, len(train))
+    bs, drop_last = batches(options.bs, len(train))
     return dsets.dataloaders(
         path=listing.root,
         bs=bs,
@@ -271,38 +271,6 @@ def _vocab(counts: Iterable[str], asked: Sequence[str] | None) -> list[str]:
         got = f"none of {some(lost)}" if lost else f"also {some(more)}" if more else "one twice"
         raise DataError(f"vocab: expected each of the {len(found)} classes once, got {got}")
     return list(asked)
-
-
-BS = 64  # pictures of a batch by default
-STEPS = 4  # of an epoch at least, where there are fewer pictures than two such batches
-
-
-def _batches(bs: int | None, n_train: int) -> tuple[int, bool]:
-    """Return the pictures of a batch, and whether an epoch leaves out what fills no last one.
-
-    By default nothing is left out below four batches, where it would be much. A last batch of a
-    single picture always is: batch norm cannot train on one.
-    """
-    if bs is None:
-        if n_train >= STEPS * BS:
-            return BS, True
-        bs = BS if n_train >= 2 * BS else max(2, -(-n_train // STEPS))
-        if bs < BS and n_train % bs == 1:
-            bs += 1
-        return bs, -(-n_train // world_size()) % bs == 1
-    if bs > n_train:
-        lowered = max(2, n_train // 4)
-        warn(f"bs lowered from {bs} to {lowered}: there are only {n_train} training pictures")
-        return lowered, True
-    steps, left = divmod(n_train, bs)
-    if steps == 1 or left > n_train / 4:
-        out = f", and leaves {left} of them out" if left else ""
-        better = _batches(None, n_train)[0]
-        warn(
-            f"bs={bs} makes {steps} step{'s' if steps > 1 else ''} an epoch of {n_train} training"
-            f" pictures{out}; without bs= it would be {-(-n_train // better)} steps of {better}"
-        )
-    return bs, True
 
 
 def _workers(n_files: int) -> int:

@@ -5,7 +5,9 @@
     head         what turns features into classes
     losses       by name
     optimisers   by name; Adam in one kernel, for GPUs
+    norms        batch norms that keep what their weights know
     zoo          what a name means: library, settings
+    native       the library's own network, less its last layer
     body         weights read safely, classifier cut off, layers in groups
     learner      `cnn_learner`
 

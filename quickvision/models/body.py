@@ -15,12 +15,13 @@ import timm
 import torch
 from fastai.callback.hook import num_features_model
 from fastai.torch_core import no_random, params
-from fastai.vision.learner import TimmBody, create_body, model_meta
+from fastai.vision.learner import TimmBody, _update_first_layer, create_body, model_meta
 from timm.models import group_parameters
 from torch import nn
 from torchvision.models import VisionTransformer
 
 from quickvision.base.errors import ModelError, as_path
+from quickvision.models.native import last_layer, without_code, without_last
 from quickvision.models.zoo import Arch
 
 # torchvision's published densenet files say `norm.1` where its models say `norm1`.
@@ -93,7 +94,7 @@ def layer_groups(model: nn.Sequential, *, n: int | None = 3) -> Groups:
     with more than half of the body's tensors is opened (ResNet's layers stay whole).
     """
     body = model[0]
-    found = _by_matcher(body.model) if isinstance(body, TimmBody) else _by_name(body)
+    found = _by_matcher(body.model if isinstance(body, TimmBody) else body)
     stages = [stage for stage in found if stage]
     parts = len(stages) if n is None else min(n - 1, len(stages))
     return [*_merge(stages, parts), params(model[1:])]
@@ -142,7 +143,7 @@ _AUXILIARY = {"AuxLogits", "aux1", "aux2"}
 
 
 def make_body(
-    arch: Arch, weights: str | Path | None, picture: torch.Tensor
+    arch: Arch, weights: str | Path | None, picture: torch.Tensor, *, native: bool = False
 ) -> tuple[nn.Module, int, bool]:
     """Build a model, load its weights, cut its classifier off.
 
@@ -153,6 +154,8 @@ def make_body(
         arch: What to build.
         weights: "default" (the library's best, downloaded once), a file, or None.
         picture: A batch of one, float32 [1, channels, height, width]: the body must take it.
+        native: Keep all of the network but its last linear layer; where it ends otherwise, it is
+            cut all the same.
 
     Returns:
         The body; how many features it gives; and whether these are pooled: [n, f], and not
@@ -173,10 +176,9 @@ def make_body(
         )
     if isinstance(arch.source, str):
         model = timm.create_model(arch.source, pretrained=download, num_classes=0, in_chans=n_in)
-        body = TimmBody(model, download, None, n_in)
         if file is not None:
             load_weights(model, model, file, name=arch.name)
-        return _look(body, picture)
+        return _whole(model, picture) if native else _look(model, n_in, picture)
     meta = model_meta.get(arch.source, {})
     if arch.settings.library:
         model = arch.source(weights="DEFAULT" if download else None, **_extra(arch.name, download))
@@ -184,6 +186,12 @@ def make_body(
     else:
         model = arch.source(pretrained=download)
         cut = meta.get("cut")
+    if native and (last := _last_layer(model, picture)):
+        without_last(model, last)
+        if file is not None:
+            load_weights(model, model, file, name=arch.name)
+        _update_first_layer(model, n_in, weights is not None)
+        return _whole(model, picture)
     if file is not None:
         load_weights(model, create_body(model, cut=cut), file, name=arch.name)
     body = create_body(model, n_in, weights is not None, cut)
@@ -195,14 +203,31 @@ def make_body(
     return body, num_features_model(nn.Sequential(*body.children())), False
 
 
+def is_cut(body: nn.Module) -> bool:
+    """Say whether a body gives feature maps that are yet to be pooled, or has been taken apart."""
+    return isinstance(body, TimmBody) or type(body) is nn.Sequential
+
+
+def _last_layer(model: nn.Module, picture: torch.Tensor) -> str:
+    """Find the last layer by a look at a picture, of three channels as the model is built for."""
+    return last_layer(model, picture[:, :1].expand(-1, 3, -1, -1))
+
+
+def _whole(body: nn.Module, picture: torch.Tensor) -> tuple[nn.Module, int, bool]:
+    """See how many features a network gives that pools by itself."""
+    with torch.no_grad():
+        features = body.eval()(picture).shape[1]
+    return body.train(), features, True
+
+
 def _extra(name: str, download: bool) -> dict[str, Any]:
     """Name what torchvision would warn of: how these two begin without weights."""
     return {} if download or name not in ("googlenet", "inception_v3") else {"init_weights": True}
 
 
-def _look(body: TimmBody, picture: torch.Tensor) -> tuple[nn.Module, int, bool]:
+def _look(model: nn.Module, n_in: int, picture: torch.Tensor) -> tuple[nn.Module, int, bool]:
     """See what timm's body gives: fastai takes any that could pool for one with feature maps."""
-    features = body.model.num_features
+    body, features = TimmBody(model, False, None, n_in), model.num_features
     with torch.no_grad():
         out = body.eval()(picture)
         if out.ndim == 4 and out.shape[1] == features:
@@ -233,19 +258,22 @@ def kept_children(model: nn.Module) -> list[str]:
     ]
 
 
-def body_code(arch: Arch, weights: str | Path | None, body: nn.Module) -> str:
+def body_code(
+    arch: Arch, weights: str | Path | None, body: nn.Module, *, native: bool = False
+) -> str:
     """Write how `make_body` has built this body: the model, its weights, where it is cut."""
     download = weights == "default"
     if isinstance(arch.source, str):
         model = f"timm.create_model({arch.name!r}, pretrained={download}, num_classes=0)"
-        cut = "body = TimmBody(model)"
-        if not getattr(body, "needs_pool", True):
+        cut = "body = model" if native else "body = TimmBody(model)"
+        if not native and not getattr(body, "needs_pool", True):
             cut += "\nbody.needs_pool = False  # its own pooling"
     elif not arch.settings.library:
-        return f"body = ...  # what create_body makes of your {arch.name}()"
+        less = "without its last layer" if native else "as create_body makes it"
+        return f"body = ...  # your {arch.name}(), {less}"
     else:
         model = f"torchvision.models.{arch.name}(weights={'DEFAULT' if download else None!r})"
-        cut = _cut_code(arch.source, body)
+        cut = _native_code(arch.source, body) if native else _cut_code(arch.source, body)
     if weights in ("default", None):
         return f"model = {model}\n{cut}"
     read = f"torch.load({str(weights)!r}, weights_only=True)"
@@ -254,17 +282,26 @@ def body_code(arch: Arch, weights: str | Path | None, body: nn.Module) -> str:
     return f"model = {model}\nmodel.load_state_dict({read}, strict=False)\n{cut}"
 
 
+def _native_code(build: Callable[..., nn.Module], body: nn.Module) -> str:
+    return "\n".join(["body = model", *without_code(body, _unloaded(build))])
+
+
+def _unloaded(build: Callable[..., nn.Module]) -> nn.Module:
+    """Build a network without weights that anybody will read."""
+    try:
+        with torch.device("meta"):  # without memory for them
+            return build(weights=None)
+    except NotImplementedError:  # RegNets compute their widths as tensors
+        with no_random(reproducible=False):
+            return build(weights=None)
+
+
 def _cut_code(build: Callable[..., nn.Module], body: nn.Module) -> str:
     if isinstance(body, VisionTransformer):
         return "model.heads = nn.Identity()\nbody = model"
     if cut := model_meta.get(build, {}).get("cut"):
         return f"body = create_body(model, cut={cut})"
-    try:
-        with torch.device("meta"):  # without memory for its weights
-            kept = kept_children(build(weights=None))
-    except NotImplementedError:  # RegNets compute their widths as tensors
-        with no_random(reproducible=False):
-            kept = kept_children(build(weights=None))
+    kept = kept_children(_unloaded(build))
     return f"body = nn.Sequential({', '.join(kept)})"
 
 

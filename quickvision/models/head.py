@@ -41,13 +41,15 @@ def check_head(
     options = {"hidden": hidden, "dropout": dropout, "activation": activation}
     given = [name for name, value in options.items() if value is not None]
     if not isinstance(head, str | nn.Module):
-        raise TypeError(f"head: expected 'fastai', 'linear' or a module, got {type(head).__name__}")
+        got = type(head).__name__
+        raise TypeError(f"head: expected 'native', 'linear', 'fastai' or a module, got {got}")
     if isinstance(head, str):
         one_of("head", head, HEADS, hint="; or give a module")
     if isinstance(head, nn.Module) and given:
         raise TypeError(f"{', '.join(given)}: set in the module that is given as head")
-    if head == "linear" and (wrong := [name for name in given if name != "dropout"]):
-        raise TypeError(f"{', '.join(wrong)}: goes with head='fastai'; 'linear' is a single layer")
+    single = head in ("native", "linear")
+    if single and (wrong := [name for name in given if name != "dropout"]):
+        raise TypeError(f"{', '.join(wrong)}: goes with head='fastai'; {head!r} is a single layer")
     whole = isinstance(hidden, Sequence) and not isinstance(hidden, str)
     if hidden is not None and not (whole and all(isinstance(h, int) and h > 0 for h in hidden)):
         raise ValueError(f"hidden: expected sizes of layers, as (512, 256), got {hidden!r}")
@@ -65,7 +67,7 @@ def make_head(
     n_out: int,
     *,
     pooled: bool = False,
-    head: Head = "fastai",
+    head: Head = "native",
     hidden: Sequence[int] | None = None,
     dropout: float | None = None,
     activation: Activation = None,
@@ -76,12 +78,13 @@ def make_head(
         features: Features that the body gives.
         n_out: Classes.
         pooled: The body gives [n, features], and not feature maps.
-        head: "fastai": average and maximum pooling, then batch norm, dropout and a linear layer,
-            once for each hidden layer and once for the classes; "linear": average pooling and one
-            linear layer; or a module, a copy of which is taken as it is.
+        head: "native" or "linear": average pooling, where the body has not pooled, and one linear
+            layer; "fastai": average and maximum pooling, then batch norm, dropout and a linear
+            layer, once for each hidden layer and once for the classes; or a module, a copy of which
+            is taken as it is.
         hidden: Sizes of the hidden layers; fastai's (512,) by default, () for none.
         dropout: Dropout before the last layer, a fraction; the others get half. By default 0.5,
-            and none with "linear".
+            and none with a single layer.
         activation: Between the layers: "relu" (the default), "gelu", ...; or a function that makes
             a module.
 
@@ -90,7 +93,7 @@ def make_head(
     """
     if isinstance(head, nn.Module):
         return copy.deepcopy(head)  # another learner may be given the same
-    if head == "linear":
+    if head != "fastai":
         pool = [] if pooled else [nn.AdaptiveAvgPool2d(1), Flatten()]
         drop = [nn.Dropout(dropout)] if dropout else []
         return nn.Sequential(*pool, *drop, nn.Linear(features, n_out))
@@ -109,7 +112,7 @@ def head_code(
     built: nn.Module,
     *,
     countable: bool,
-    head: Head = "fastai",
+    head: Head = "native",
     hidden: Sequence[int] | None = None,
     dropout: float | None = None,
     activation: Activation = None,
@@ -122,7 +125,7 @@ def head_code(
     if head == "fastai" and not pooled:
         n //= 2  # it pools in two ways
     features = "num_features_model(body)" if countable and not pooled else n
-    if head == "linear":
+    if head != "fastai":
         pool = "" if pooled else "nn.AdaptiveAvgPool2d(1), Flatten(), "
         drop = f"nn.Dropout({dropout!r}), " if dropout else ""
         return f"n = {features}\nhead = nn.Sequential({pool}{drop}nn.Linear(n, dls.c))"

@@ -25,6 +25,7 @@ from fastai.vision.learner import model_meta
 from fastcore.meta import delegates
 from torch import nn
 
+from quickvision.base.choices import whole
 from quickvision.base.errors import DataError, ModelError, as_path, did_you_mean, expect
 from quickvision.base.figures import is_uneven
 from quickvision.models.body import layer_groups as split_into
@@ -32,6 +33,7 @@ from quickvision.models.body import make_body
 from quickvision.models.compute import check_precision, one_picture, speed_up
 from quickvision.models.head import check_head, make_head
 from quickvision.models.losses import make_loss
+from quickvision.models.norms import KeepNorms, keeps_norms
 from quickvision.models.optimisers import FusedAdam, find_opt
 from quickvision.models.options import ModelOptions
 from quickvision.models.zoo import Arch, ModelSettings, find_arch
@@ -60,6 +62,7 @@ def cnn_learner(
     weights: str | Path | None = "default",
     metrics: Any = None,
     path: str | Path = ".",
+    seed: int | None = None,
     **kwargs: Any,
 ) -> Learner:
     """Build a fastai `Learner` with a pretrained body, frozen, and a new head.
@@ -72,14 +75,19 @@ def cnn_learner(
             otherwise), as `list_models` lists them, or a function that builds a model.
         weights: "default", the library's best ImageNet weights, downloaded once; a file with a
             state dict, for rooms without internet; or None, to start from nothing.
-        head: "fastai" (both kinds of pooling, batch norm, dropout, a hidden layer), "linear" (the
-            PyTorch tutorial's: average pooling and one layer), or a module from the body's output
-            to the classes.
+        head: "native", the model's own pooling and norm and a new last layer, so that what is
+            trained is the library's own network with other classes (of the few that do not end in a
+            linear layer, such as SqueezeNet, it is "linear"); "linear", average pooling and one
+            layer on the last feature maps; "fastai" (both kinds of pooling, batch norm, dropout, a
+            hidden layer); or a module from the body's output to the classes.
         hidden: Sizes of fastai's hidden layers, such as (512, 256); (512,) by default, () for none.
         dropout: Before the last layer, a fraction; earlier layers get half. By default 0.5, and
-            none with "linear".
+            none with a single layer.
         activation: Between hidden layers: "relu" (the default), "gelu", "silu", ...; or a function
             that makes a module.
+        batch_norm: "keep" the statistics that the body's batch norms came with: training looks
+            through what validation looks through, and batches may be small (scale and shift train);
+            or "train" them on each batch, as fastai does. None keeps where there are weights.
         layer_groups: Groups of layers, from input to head, that rates are spread over and that
             `gradual` unfreezes one by one; None makes one of each stage of the body.
         loss: None, the data's own (cross-entropy, weighted where the door was asked for it);
@@ -95,6 +103,7 @@ def cnn_learner(
         metrics: fastai metrics; by default `error_rate` and `accuracy`, and macro-F1 (`f1_score`)
             where our door has found one class more than 5 times as large as another.
         path: Folder under which `learn.save` writes; fastai would write beside the pictures.
+        seed: Of the new head's weights; the random states stay as they were. None draws from them.
         precision: "auto", "float32", "bf16" or "fp16". "auto" is bf16 on a GPU that computes in
             it, with about half the memory, and else float32. "fp16" is for older GPUs; its
             gradients are scaled. torch's own rules for TF32 stay as they are.
@@ -116,7 +125,11 @@ def cnn_learner(
     """
     expect(dls, DataLoaders, "dls")
     options = {**kwargs, "metrics": metrics, "path": as_path(path, "path")}
-    return make_learner(dls, check_options(arch, weights, options))
+    wish = check_options(arch, weights, options)
+    if seed is None:
+        return make_learner(dls, wish)
+    with no_random(whole("seed", seed), reproducible=False):
+        return make_learner(dls, wish)
 
 
 @dataclass(frozen=True)
@@ -141,6 +154,7 @@ def make_learner(dls: DataLoaders, wish: Wish) -> Learner:
         raise DataError(
             "expected validation pictures in dls, got none; hold some out with valid=0.2"
         )
+    keep = keeps_norms(asked.batch_norm, pretrained=weights is not None)
     device = torch.device(dls.device or "cpu")
     precision = check_precision(asked.precision, device)
     smoothing, weighed = asked.label_smoothing, asked.class_weights
@@ -162,13 +176,16 @@ def make_learner(dls: DataLoaders, wish: Wish) -> Learner:
     own = _normalised(dls, found.settings, channels=picture.shape[1])
     model = _model(own, found, weights, asked, picture)
     meta = {} if isinstance(found.source, str) else model_meta.get(found.source, {})
-    known = meta.get("split") if asked.layer_groups == 3 else None
+    cut = asked.head != "native"  # fastai's own groups are of what it cuts
+    known = meta.get("split") if asked.layer_groups == 3 and cut else None
     more.setdefault("splitter", known or partial(split_into, n=asked.layer_groups))
     learn = Learner(own, model, metrics=metrics, **{"path": ".", **more})
     learn.arch, learn.n_out, learn.pretrained = found.source, get_c(dls), weights is not None
     if learn.pretrained:
         learn.freeze()
     speed_up(learn, precision)
+    if keep:
+        learn.add_cb(KeepNorms())
     if asked.compile:
         learn.model.compile()  # in place: torch.compile(model) renames its weights
     return learn
@@ -217,7 +234,8 @@ def _model(
     """Put body and head together, and see that a picture of this size goes through."""
     n_out, name = get_c(dls), arch.name
     try:
-        body, features, pooled = make_body(arch, weights, picture)
+        native = asked.head == "native"
+        body, features, pooled = make_body(arch, weights, picture, native=native)
     except StopIteration as error:
         raise ModelError(f"cannot tell {name}'s body from its head: no pooling layer") from error
     except _MISFITS as error:

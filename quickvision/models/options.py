@@ -6,7 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from quickvision.base.choices import HEADS, OPTS, PRECISIONS, check_fields, option
+from quickvision.base.choices import (
+    BATCH_NORMS,
+    HEADS,
+    OPTS,
+    PRECISIONS,
+    check_fields,
+    option,
+)
 
 
 @dataclass(frozen=True)
@@ -17,10 +24,13 @@ class ModelOptions:
         ValueError: One of them is out of range. What needs torch to be checked is checked there.
     """
 
-    head: Any = option("fastai", "fastai's head, or a single layer.", words=HEADS)
+    head: Any = option("native", "A single layer, or fastai's head.", words=HEADS)
     hidden: Sequence[int] | None = None
     dropout: float | None = None
     activation: str | Callable[..., Any] | None = None
+    batch_norm: str | None = option(
+        None, "Keep the weights' statistics, or train them.", words=BATCH_NORMS
+    )
     layer_groups: int | None = 3
     loss: Any = None
     label_smoothing: float = option(0.0, "As 0.1.", low=0, high=0.99)

@@ -9,6 +9,7 @@
     checkpointer   the callback that writes `log.csv` and checkpoints
     plan           time and epochs, before it begins
     script         `Run.show_code`: the template beside it, and `*_code` functions of other rooms
+    stages         what each stage has brought
     run            `Run`, the handle
     folder         made and numbered, locked, filled; are the pictures still those of the run
     job            one training, stage by stage

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +92,9 @@ def build(
         with clocked(timing, "model"):
             return spec, data
     wish = check_options(spec.arch, spec.weights, spec.model)
+    # Written down though nobody asked for them: other versions have other defaults.
+    told = {name: getattr(wish.asked, name) for name in ("head", "batch_norm")}
+    spec = replace(spec, model={**told, **spec.model})
     if isinstance(data, str | Path):
         check_precision(wish.asked.precision, default_device())
         spec = spec.with_pictures(**usual_pictures(wish.arch, spec.pictures))
@@ -104,7 +107,6 @@ def build(
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", DataWarning)  # it has been said
                     dls = load_data(data, verbose=False, **{**options, "vocab": vocab})
-            # Written down though nobody asked for them: other versions have other defaults.
             found = {"bs": None, "levels": levels_in(dls)}
             asked = {name: value for name, value in spec.pictures.items() if value is not None}
             spec, data = spec.with_pictures(**{**found, **asked}), dls

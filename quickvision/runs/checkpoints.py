@@ -23,9 +23,11 @@ from fastai.data.core import DataLoaders
 from quickvision.base.errors import RunError
 from quickvision.base.files import write_whole
 from quickvision.training.lr_find import LRFind
+from quickvision.training.solve import Solved
 
 FOLDER = "checkpoints"
 LAST, BEFORE, BEST = "last.pt", "before.pt", "best.pth"
+AFTER_FROZEN = "stage-1"  # weights at the end of the frozen stage
 _DAMAGED = (zipfile.BadZipFile, zlib.error, OSError, ValueError, KeyError, EOFError, RuntimeError)
 States = dict[str, Any]
 
@@ -39,6 +41,8 @@ class Stage:
     lr: Any  # the rate, or the rates, at the top
     cached: bool = False  # it trained on cached features
     gradual: bool = False  # group by group
+    solved: float | None = None  # inverse penalty that its head was solved with at the end, if so
+    way: float = 1.0  # share of its way that was kept before that
 
 
 @dataclass
@@ -51,6 +55,8 @@ class Progress:
     lr_finds: dict[str, LRFind] = field(default_factory=dict)  # what these searches saw
     timing: dict[str, float] = field(default_factory=dict)  # seconds by stage, in their order
     rows: list[dict[str, Any]] = field(default_factory=list)  # one an epoch, over all stages
+    solved: Solved | None = None  # how the frozen stage's head was
+    right: list[bool] | None = None  # which validation pictures were, after the frozen stage
     best: dict[str, Any] | None = None  # the best epoch's row
 
     def is_done(self, stage: str) -> bool:
@@ -99,6 +105,8 @@ class Checkpoint:
                 "lr_finds": {name: vars(found) for name, found in at.lr_finds.items()},
                 "timing": at.timing,
                 "rows": at.rows,
+                "solved": None if at.solved is None else asdict(at.solved),
+                "right": at.right,
                 "best": at.best,
                 "model": self.model,
                 **fit,
@@ -120,6 +128,8 @@ class Checkpoint:
             lr_finds=finds,
             timing=dict(state["timing"]),
             rows=list(state["rows"]),
+            solved=None if state["solved"] is None else Solved(**state["solved"]),
+            right=state["right"],
             best=state["best"],
         )
         fit = None
@@ -144,6 +154,22 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     except OSError as error:
         raise RunError(f"expected to write {last}, got: {error}") from error
     return last
+
+
+def load_weights(file: Path) -> dict[str, torch.Tensor]:
+    """Read the weights that a stage ended with, on the CPU.
+
+    Raises:
+        RunError: They cannot be read.
+    """
+    try:
+        state = torch.load(file, map_location="cpu", weights_only=True)
+        return dict(state["model"])
+    except (*_DAMAGED, pickle.UnpicklingError) as error:
+        raise RunError(
+            f"expected the weights at the end of a stage in {file}, which a later one goes back"
+            f" towards, got: {error}; begin a new run"
+        ) from error
 
 
 def load_checkpoint(folder: Path, *, before: bool = False) -> Checkpoint | None:

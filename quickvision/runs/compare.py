@@ -180,7 +180,8 @@ def _trained(
         options = {**options, "valid": split}
     try:
         with peak_memory() as peak:
-            run = train(data, arch=arch, out=folder, name=_name(arch), verbose=False, **options)
+            how = {"plots": False, **options, "verbose": False}  # the table is what is shown
+            run = train(data, arch=arch, out=folder, name=_name(arch), **how)
         row = _measured(run)
     except DataError:  # the others have the same data
         raise

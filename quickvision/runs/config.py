@@ -26,8 +26,9 @@ from quickvision.data.holdout import split_of
 from quickvision.runs.options import RunConfig
 
 NAME = "config.json"
-# What options of pictures were before they had the default of today: a run goes on as it began.
+# What options were before they had the default of today: a run goes on as it began.
 WAS = {"bs": 64, "levels": "file"}
+MODEL_WAS = {"head": "fastai", "batch_norm": "train"}
 _PACKAGES = ("torch", "torchvision", "fastai", "timm", "numpy", "pillow")
 
 
@@ -141,7 +142,7 @@ def read_config(path: Path) -> Written:
                 data=found.get("data"),
                 arch=found.get("arch"),
                 weights=found.get("weights"),
-                model=dict(found["model"]),
+                model={**(MODEL_WAS if found.get("data") else {}), **found["model"]},
                 pictures={**(WAS if found.get("data") else {}), **found["pictures"]},
                 train=RunConfig(**found["train"]),
             ),

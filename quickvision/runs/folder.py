@@ -125,7 +125,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def save_results(run: Run) -> None:
-    """Write a run's tables and plots, each whole or not at all.
+    """Write a run's tables, and plots where they are asked for, each whole or not at all.
 
     Raises:
         RunError: They cannot be written.
@@ -137,6 +137,8 @@ def save_results(run: Run) -> None:
         )
     arrays: dict[str, Any] = {"probs": run.preds.probs, "targs": run.preds.targs}
     write_whole(run.path / "predictions.npz", lambda part: np.savez_compressed(part, **arrays))
+    if not run.config.plots:
+        return
     plots = {"confusion": run.plot_confusion(), "history": run.plot_history()}
     plots["top_losses"] = run.plot_top_losses()
     for name, found in run.lr_finds.items():

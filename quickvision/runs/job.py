@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
+from fastai.callback.core import Callback
 from fastai.callback.mixup import CutMix, MixUp
 from fastai.learner import L, Learner
 from fastai.torch_core import set_seed
@@ -27,17 +29,30 @@ from quickvision.models.compute import deterministic, device_of
 from quickvision.models.zoo import arch_name
 from quickvision.results.predictions import get_preds
 from quickvision.runs.checkpointer import Checkpointer
-from quickvision.runs.checkpoints import BEFORE, BEST, FOLDER, Checkpoint, Progress, Stage, plain
+from quickvision.runs.checkpoints import (
+    AFTER_FROZEN,
+    BEFORE,
+    BEST,
+    FOLDER,
+    Checkpoint,
+    Progress,
+    Stage,
+    load_weights,
+    plain,
+)
 from quickvision.runs.config import Spec
 from quickvision.runs.folder import save_results
 from quickvision.runs.options import Rate
 from quickvision.runs.plan import Plan, make_plan, plan_lines
 from quickvision.runs.run import Run
-from quickvision.training.features import feature_learner, why_not
+from quickvision.training.evidence import rates_for
+from quickvision.training.features import feature_learner, right_answers, why_not
 from quickvision.training.fit import UNFROZEN_LR, count_groups, fit_frozen, fit_unfrozen, spread
 from quickvision.training.guards import InParts
 from quickvision.training.lr_find import FROZEN_LR, find_lr
 from quickvision.training.records import Bar, BestEpoch, logged
+from quickvision.training.settle import Settle
+from quickvision.training.solve import Solve, solve_head, why_not_solved
 from quickvision.training.trials import Watch
 
 
@@ -57,9 +72,8 @@ class Job:
     def __post_init__(self) -> None:
         self.learn.path, self.learn.model_dir = self.path, FOLDER
         self.config = self.spec.train
-        self.watch, self.best = Watch(self.say), BestEpoch(self.learn)
-        self.in_parts = InParts(self.say)
-        self.mixed: list[Any] = []
+        self.watch, self.in_parts = Watch(self.say), InParts(self.say)
+        self.best, self.mixed = BestEpoch(self.learn), list[Any]()
         if self.config.mixup:
             self.mixed.append(MixUp(self.config.mixup))
         if self.config.cutmix:
@@ -109,7 +123,7 @@ class Job:
         if self.checkpoint is None:
             self.at.epochs = (config.frozen_epochs, config.unfrozen_epochs)
             searches = (pretrained and config.lr == "find", config.second_lr == "find")
-            plan = self._plan(not reason, searches)
+            plan = self._plan(not reason and pretrained, searches)
         if self.at.epochs[0] and config.cache_features and reason:
             self.say(line("frozen", f"sees the pictures in each epoch, because of {reason}"))
         if self.at.epochs[0]:
@@ -132,18 +146,14 @@ class Job:
     def _plan(self, cached: bool, searches: tuple[bool, bool]) -> Plan:
         """Time a few steps, pick the epochs where there is a budget, and say what will be done."""
         with clocked(self.at.timing, "estimate"):
-            plan = make_plan(
-                self.learn,
-                self.config,
-                cached=cached,
-                searches=searches,
-                budgeted=self.deadline is not None,
-            )
+            budgeted = self.deadline is not None
+            how: dict[str, Any] = {"cached": cached, "searches": searches, "budgeted": budgeted}
+            plan = make_plan(self.learn, self.config, **how)
         if self.deadline is not None:
             frozen, unfrozen = plan.fit(self.deadline - time.perf_counter(), self.at.epochs[0])
             self.at.epochs = share((frozen, unfrozen if self.at.epochs[1] else 0))
-        told = isinstance(self.spec.data, str | Path)  # `load_data` has
         at = (self.at.epochs, self.path, self.deadline)
+        told = isinstance(self.spec.data, str | Path)  # `load_data` has
         self.say(plan_lines(self.learn, plan, *at, told=told))
         return plan
 
@@ -163,24 +173,43 @@ class Job:
         top = self._features() if cached else None
         learn = self.learn if top is None else top
         rate = self._rate(learn, "frozen", lr, FROZEN_LR)
-        self._stage(learn, Stage("frozen", epochs, rate, cached=top is not None), fit_frozen)
+        solve = [Solve(seed=self.config.seed)] if top and not why_not_solved(top) else []
+        stage = Stage("frozen", epochs, rate, cached=top is not None)
+        self._stage(learn, stage, fit_frozen, solve)
+        if top is not None and solve:  # a run that goes on after its last epoch has not solved
+            solved = solve[0].solved or solve_head(top, seed=self.config.seed)
+            self.at.solved, self.at.stages[-1] = solved, replace(stage, solved=solved.c)
+            self.say(line("frozen", f"head solved, {solved}"))
+        if self.at.epochs[1]:
+            right = right_answers(top) if top is not None else get_preds(self.learn).right
+            self.at.right = right.tolist()
         if top is not None:
             seen = {k: v for k, v in vars(top.recorder).items() if k != "learn"}
             vars(self.learn.recorder).update(seen)  # for learn.recorder.plot_loss() and the like
             top.dls = None  # a learner and its callbacks hold each other, and so the features
-        self._keep("stage-1")
+        self._keep(AFTER_FROZEN)
 
     def _unfrozen(self, epochs: int, lr: Rate, sliced: bool) -> None:
         """Train all layers; `sliced` spreads a single rate over them."""
         self.learn.unfreeze()
         if self.at.is_done("unfrozen"):
             return
-        rate = self._rate(self.learn, "unfrozen", lr, UNFROZEN_LR.stop)
-        if sliced and not isinstance(rate, slice):
-            rate = spread(rate)
         gradual = self.config.gradual and epochs >= count_groups(self.learn) - 1
-        stage = Stage("unfrozen", epochs, rate, gradual=gradual)
-        self._stage(self.learn, stage, partial(fit_unfrozen, gradual=gradual))
+        stage, own, solved = Stage("unfrozen", epochs, lr, gradual=gradual), [], self.at.solved
+        if lr == "find" and solved is not None:
+            own = [settle := Settle.after(self.learn, solved)]
+            if self.at.rows_of("unfrozen"):  # it goes on in the midst of them
+                settle.start = load_weights(self.path / FOLDER / f"{AFTER_FROZEN}.pth")
+            rate: Any = rates_for(solved.left_open)
+            stage = replace(stage, solved=settle.c, way=settle.way)
+            why = f"the frozen features leave {solved.left_open:.0%} open"
+            self.say(line("unfrozen", f"rates {rate.start:.1e} to {rate.stop:.1e}: {why}"))
+        else:
+            rate = self._rate(self.learn, "unfrozen", lr, UNFROZEN_LR.stop)
+            if sliced and not isinstance(rate, slice):
+                rate = spread(rate)
+        stage = replace(stage, lr=rate)
+        self._stage(self.learn, stage, partial(fit_unfrozen, gradual=gradual), own)
         self._keep("stage-2")
 
     def _features(self) -> Learner | None:
@@ -195,11 +224,13 @@ class Job:
         self.say(line("frozen", f"features of all pictures  {self.at.timing['features']:.0f} s"))
         return top
 
-    def _stage(self, learn: Learner, stage: Stage, fit: Callable[..., Any]) -> None:
+    def _stage(
+        self, learn: Learner, stage: Stage, fit: Callable[..., Any], own: Sequence[Callback] = ()
+    ) -> None:
         """Fit, from a known place, so that a stage can be done again without those before it."""
         cached = learn is not self.learn
         cbs = [*L(self.cbs)] if cached else [*L(self.cbs), *self.mixed, self.watch]
-        cbs += [self.in_parts, self.best, self.checkpointer, *self.logs(stage.name)]
+        cbs += [*own, self.in_parts, self.best, self.checkpointer, *self.logs(stage.name)]
         self._seed(learn, apart=not cached)
         self.checkpointer.cached = cached
         if self.checkpointer.restored:
@@ -277,7 +308,8 @@ class Job:
                 path=self.path,
                 skipped=skipped_of(self.learn.dls),
                 spec=self.spec,
-                stages=tuple(self.at.stages),
+                done=tuple(self.at.stages),
+                after_frozen=None if self.at.right is None else np.array(self.at.right),
                 best=self.best.row or {},
                 timing=self.at.timing,
             )

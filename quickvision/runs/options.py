@@ -48,6 +48,7 @@ class RunConfig:
         words=LOGS,
         hint="; for others there are fastai's callbacks and cbs=",
     )
+    plots: bool = option(True, "Draw plots into the run's folder.")
     deterministic: bool = option(False, "The same bits each time on a GPU; slower.")
     seed: int = option(42, "Seed of split, head and augmentation.", low=0, high=MAX_SEED)
 

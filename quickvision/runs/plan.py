@@ -19,6 +19,7 @@ from quickvision.runs.options import RunConfig
 from quickvision.training.fit import count_groups
 from quickvision.training.guards import count_batches
 from quickvision.training.lr_find import search_steps
+from quickvision.training.solve import is_single
 from quickvision.training.trials import Pace, measure_pace
 
 
@@ -46,6 +47,9 @@ def make_plan(
         RunError: The steps cannot be timed, and `budgeted`.
     """
     dls = learn.dls
+    # Of a solved head is known how the body is to move, and at the end it is solved again.
+    settled = cached and config.frozen_epochs > 0 and searches[1] and is_single(learn.model[1])
+    searches = (searches[0], searches[1] and not settled)
     steps = [search_steps(count_batches(learn)) if search else 0 for search in searches]
     pace, why = Pace(0, 0, 0, 0), ""
     try:
@@ -68,6 +72,7 @@ def make_plan(
         cached=cached,
         views=config.views,
         looks=1 + config.tta,
+        settled=settled,
         searched=(steps[0], steps[1]),
         why=why,
     )
@@ -149,6 +154,7 @@ class Plan:
         cached: The frozen stage trains on cached features.
         views: Augmented feature passes beside the plain one.
         looks: Passes over the validation pictures at the end.
+        settled: After the unfrozen stage the training pictures are looked at once more.
         searched: Steps of the rate finders: of the frozen stage, and of the unfrozen one.
         why: Why no pace could be measured; empty where it was.
     """
@@ -160,6 +166,7 @@ class Plan:
     cached: bool
     views: int = 0
     looks: int = 1
+    settled: bool = False
     searched: tuple[int, int] = (0, 0)
     why: str = ""
 
@@ -189,7 +196,8 @@ class Plan:
         if not epochs:
             return 0.0
         search = self.searched[1] * self.bs * (self.unfrozen_epoch - self.look) / self.n_train
-        return search + epochs * self.unfrozen_epoch
+        again = self.n_train * (self.pace.load + self.pace.forward) if self.settled else 0.0
+        return search + epochs * self.unfrozen_epoch + again
 
     def total(self, frozen_epochs: int, unfrozen_epochs: int) -> float:
         """Seconds of everything, the report with it."""

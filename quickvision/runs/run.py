@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from fastai.learner import Learner
 from matplotlib.axes import Axes
@@ -22,6 +23,7 @@ from quickvision.runs.checkpoints import Stage
 from quickvision.runs.config import Spec
 from quickvision.runs.options import RunConfig
 from quickvision.runs.script import Code, write_script
+from quickvision.runs.stages import said, stage_table
 from quickvision.training.lr_find import LRFind
 
 
@@ -41,7 +43,9 @@ class Run:
         path: Folder with the stages' weights, the tables and the plots.
         skipped: Pictures that were left out: columns `path` (below `dls.path`) and `reason`.
         spec: What was asked for: the options of data and model, and how it was to be trained.
-        stages: What each stage did, its rates with it.
+        done: What each stage did, its rates with it.
+        after_frozen: Whether each validation picture was right after the frozen stage, bool [n];
+            None where no stage followed it.
         best: The best epoch's row of `history`: most accurate, then of lowest validation loss. It
             is picked on the pictures that it is measured on, which flatters it.
         timing: Seconds by stage, in their order: "data" and "model" (building them), "estimate",
@@ -57,7 +61,8 @@ class Run:
     path: Path
     skipped: pd.DataFrame
     spec: Spec
-    stages: tuple[Stage, ...] = ()
+    done: tuple[Stage, ...] = ()
+    after_frozen: np.ndarray | None = None
     best: Mapping[str, Any] = field(default_factory=dict)
     timing: Mapping[str, float] = field(default_factory=dict)
     baseline: Run | None = None
@@ -71,6 +76,17 @@ class Run:
     def accuracy(self) -> Accuracy:
         """Accuracy on the validation pictures at the end of the run, with its interval."""
         return self.preds.accuracy
+
+    @property
+    def stages(self) -> pd.DataFrame:
+        """What each stage brought: accuracy after it, the difference, McNemar's p.
+
+        One row a stage, with columns `stage`, `epochs`, `lr`, `seconds`, `accuracy`, `valid_loss`,
+        `gained` (a fraction) and `p_value`; the last two are nan where nothing came before. With
+        `tta` the accuracy after the last stage is that of the looks.
+        """
+        right = self.preds.right
+        return stage_table(self.done, self.history, self.timing, self.after_frozen, right)
 
     def most_confused(self, *, min_val: int = 1) -> pd.DataFrame:
         """See `quickvision.most_confused`."""
@@ -120,7 +136,7 @@ class Run:
         Returns:
             Text, which notebooks and prompts show as it is.
         """
-        return write_script(self.learn, self.spec, self.stages, self.path / "split.csv")
+        return write_script(self.learn, self.spec, self.done, self.path / "split.csv")
 
     def summary(self) -> Lines:
         """Say the result in a few named lines of text."""
@@ -143,6 +159,7 @@ class Run:
             "macro-F1": f"{interpret.macro_f1(self.preds):.1%}, each class counting the same"
             if is_uneven(self.learn.dls)
             else "",
+            "stages": said(self.stages),
             "best epoch": self._best(),
             "baseline": str(self.baseline.accuracy) if self.baseline else "",
             "model": f"{self.arch}, {epochs} epochs",

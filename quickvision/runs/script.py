@@ -22,15 +22,18 @@ from quickvision.base.processes import world_size
 from quickvision.data import pictures as opened
 from quickvision.data.transforms import LIGHT
 from quickvision.models import body, compute, head, losses, optimisers, zoo
+from quickvision.models.body import is_cut
+from quickvision.models.norms import KeepNorms
 from quickvision.runs.checkpoints import Stage
 from quickvision.runs.config import Spec
 from quickvision.runs.options import RunConfig
-from quickvision.training import features, fit, schedules
+from quickvision.training import features, fit, schedules, solve
 
 _HEAD = ("head", "hidden", "dropout", "activation")
 _LOSS = ("loss", "loss_func", "label_smoothing", "class_weights")
 _OPT = ("opt", "opt_func", "momentum")
 _SAID = {*_HEAD, *_LOSS, *_OPT, "metrics", "layer_groups", "splitter", "precision", "compile"}
+_SAID |= {"batch_norm"}
 _PLAIN = (str, int, float, bool, type(None))
 
 
@@ -86,18 +89,10 @@ def _template() -> Template:
         keep_trailing_newline=True,
     )
     jinja.filters["repr"] = repr
-    rooms = (body, compute, features, fit, schedules)
+    rooms = (body, compute, features, fit, schedules, solve)
     jinja.globals |= {room.__name__.rpartition(".")[2]: room for room in rooms}
-    ours: list[Any] = [
-        opener_of,
-        item_code,
-        batch_code,
-        category_code,
-        in_one_call,
-        new_head,
-        learner_code,
-    ]
-    ours += [learner_code, fold_code, has_activation]
+    ours: list[Any] = [opener_of, item_code, batch_code, category_code, in_one_call, new_head]
+    ours += [learner_code, fold_code, has_activation, keeps_norms, model_code]
     jinja.globals |= {function.__name__: function for function in ours}
     return jinja.get_template("script.py.jinja")
 
@@ -124,6 +119,17 @@ def fold_code(learn: Learner) -> str:
 def opener_of(dls: DataLoaders) -> opened.Opener:
     """Find the door's own opener of pictures."""
     return next(tfm for tfm in dls.train.dataset.tls[0].tfms.fs if isinstance(tfm, opened.Opener))
+
+
+def keeps_norms(learn: Learner) -> bool:
+    """Say whether the body's batch norms keep their statistics."""
+    return any(isinstance(cb, KeepNorms) for cb in learn.cbs)
+
+
+def model_code(learn: Learner, arch: zoo.Arch, weights: Any, model: Mapping[str, Any]) -> str:
+    """Write how the body is built."""
+    native = model.get("head", "native") == "native" and not is_cut(learn.model[0])
+    return body.body_code(arch, weights, learn.model[0], native=native)
 
 
 def has_activation(learn: Learner) -> bool:
@@ -170,7 +176,7 @@ def in_one_call(arch: zoo.Arch, weights: Any, model: Mapping[str, Any]) -> bool:
     """Say whether fastai's `vision_learner` builds the same, which cuts few models as we do."""
     if isinstance(arch.source, str) or not (arch.settings.library and model_meta.get(arch.source)):
         return False
-    usual = model.get("head", "fastai") == "fastai" and model.get("activation") is None
+    usual = model.get("head") == "fastai" and model.get("activation") is None
     return usual and weights in ("default", None)
 
 

@@ -92,6 +92,8 @@ def train(
         log: "tensorboard" or "wandb" (Weights & Biases): hand losses, metrics and rates over to it,
             through fastai's own callbacks, beside `log.csv`, which is always written. Others of
             fastai's go into `cbs`.
+        plots: Draw plots into the run's folder; without them `run.plot_confusion()` and the others
+            draw as ever.
         deterministic: On a GPU the same seed gives the same bits only with this, and only on the
             same kind of GPU with the same versions: slower algorithms are taken where the fast ones
             add up in any order, and a layer that has no other is an error. On a CPU two runs are

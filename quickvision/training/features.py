@@ -43,19 +43,20 @@ from quickvision.models.compute import (
     half_precision,
     one_picture,
 )
+from quickvision.models.norms import KeepNorms
 
 AHEAD = "a frozen body whose features can be kept"
 LARGE = 2 * 2**30  # bytes of features that are kept in memory; more go to a file
 
 # Layers that may stand between body and head and say the same of a picture each time.
-_FIXED = (
+FIXED = (
     *(AdaptiveConcatPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d),
     *(Flatten, nn.Flatten, nn.Identity),
 )
 # Callbacks of a learner that go on working, or have nothing to do, when it trains on features.
 _HARMLESS = (
     *(TrainEvalCallback, Recorder, CastToTensor, ProgressCallback),
-    *(MixedPrecision, ChannelsLast),
+    *(MixedPrecision, ChannelsLast, KeepNorms),
 )
 
 
@@ -122,15 +123,13 @@ def feature_learner(learn: Learner, *, views: int = 0, cbs: Any = None) -> Learn
     if device.type == "cpu":
         keep_freed_memory()
     body, head = cut_head(learn.model)
-    with evaluating(learn.model):
+    with evaluating(learn.model), torch.no_grad():
         x = one_picture(learn.dls.valid).to(device)
-        with torch.no_grad():
-            cut, entire = head(body(x)), learn.model.forward(x)
-        if not torch.allclose(cut, entire, rtol=1e-3, atol=1e-5):
-            raise ModelError(f"expected {AHEAD}, got a head that does not simply follow its body")
-        body = folded(body, x)
-        sides = [_look(learn, body, learn.dls.train, views), _look(learn, body, learn.dls.valid, 0)]
-    seen, held = sides
+        cut, entire = head(body(x)), learn.model.forward(x)
+    if not torch.allclose(cut, entire, rtol=1e-3, atol=1e-5):
+        raise ModelError(f"expected {AHEAD}, got a head that does not simply follow its body")
+    seen = look(learn, learn.model, learn.dls.train, views=views)
+    held = look(learn, learn.model, learn.dls.valid)
     options: dict[str, Any] = {"bs": learn.dls.train.bs, "num_workers": 0, "create_item": int}
     drop_last = learn.dls.train.drop_last
     in_train, in_valid = (partial(Features.batch, side) for side in (seen, held))
@@ -182,12 +181,33 @@ def cut_head(model: nn.Sequential) -> tuple[nn.Sequential, nn.Sequential]:
     """Split into what is fixed while the body is frozen, pooling included, and what trains."""
     body, *rest = model
     layers = [layer for part in rest for layer in (part if type(part) is nn.Sequential else [part])]
-    fixed = list(itertools.takewhile(lambda layer: isinstance(layer, _FIXED), layers))
+    fixed = list(itertools.takewhile(lambda layer: isinstance(layer, FIXED), layers))
     return nn.Sequential(body, *fixed), nn.Sequential(*layers[len(fixed) :])
 
 
-def _look(learn: Learner, body: nn.Module, dl: Any, views: int) -> Features:
-    """Run the body over a loader's pictures: as they are, then augmented."""
+def right_answers(top: Learner) -> np.ndarray:
+    """Say of each validation picture whether a head's learner names its class, bool [n]."""
+    held: Features = top.dls.valid.dataset
+    with evaluating(top.model), torch.inference_mode():
+        said = top.model(held.x[0].to(device_of(top))).argmax(1).cpu()
+    return np.asarray(said == held.y)
+
+
+def look(learn: Learner, model: nn.Sequential, dl: Any, *, views: int = 0) -> Features:
+    """Run a model's body over a loader's pictures: as they are, then augmented.
+
+    Args:
+        learn: Says where, and in which precision.
+        model: The body and its head; in evaluation mode meanwhile.
+        dl: The loader.
+        views: Augmented passes.
+    """
+    with evaluating(model):
+        body = folded(cut_head(model)[0], one_picture(dl).to(device_of(learn)))
+        return _passes(learn, body, dl, views)
+
+
+def _passes(learn: Learner, body: nn.Module, dl: Any, views: int) -> Features:
     n = len(dl.dataset)
     x, y = np.empty(0), np.empty(0)
     for view in range(1 + views):

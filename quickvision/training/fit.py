@@ -13,15 +13,18 @@ from fastai.learner import L, Learner
 from quickvision.base.choices import SCHEDULES, one_of, whole
 from quickvision.base.errors import RunError, expect
 from quickvision.base.progress import line, say
+from quickvision.training.evidence import rates_for
 from quickvision.training.guards import Finite, InParts, Targets, count_batches, forget_frozen
 from quickvision.training.lr_find import FROZEN_LR, LRFind
 from quickvision.training.records import Bar, EpochLog
 from quickvision.training.schedules import Patience, fit_scheduled
+from quickvision.training.settle import Settle
+from quickvision.training.solve import Solved
 
 # fine_tune halves the base and divides it by 100 for the first layers
 UNFROZEN_LR = slice(1e-5, 1e-3)
 
-Rate = float | slice | Sequence[float] | LRFind
+Rate = float | slice | Sequence[float] | LRFind | Solved
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -94,6 +97,9 @@ def fit_unfrozen(
         lr_max: Rates at the top of the cycle: `slice(first, last)` spreads them over the layer
             groups by equal factors; `slice(last)` gives all but the head a tenth; a number is one
             rate for all; what `find_lr` found is the head's, and the first layers get a hundredth.
+            What `solve_head` returned gives rates by how much the frozen features leave open, and
+            at the end body and head are brought together, which is what `train` does: the body
+            goes a quarter of its way back, and the head is solved again.
         schedule: As in `fit_frozen`; each step of `gradual` is a cycle of its own.
         patience: As in `fit_frozen`.
         gradual: Unfreeze group by group: first train the head and the last group of the body, then
@@ -113,6 +119,9 @@ def fit_unfrozen(
     """
     expect(learn, Learner, "learn")
     rate = spread(lr_max.lr) if isinstance(lr_max, LRFind) else lr_max
+    if isinstance(lr_max, Solved):
+        rate = rates_for(lr_max.left_open)
+        kwargs["cbs"] = [*L(kwargs.get("cbs")), Settle.after(learn, lr_max)]
     if not gradual:
         learn.unfreeze()
         return _fit(learn, "unfrozen", epochs, rate, schedule, patience, past, verbose, kwargs)

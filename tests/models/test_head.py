@@ -17,17 +17,19 @@ def kinds(head):
     return [type(layer).__name__ for layer in head]
 
 
-def test_fastais_head_is_the_default():
-    assert str(make_head(8, 3)) == str(create_head(8, 3))
-    assert make_head(8, 3)(MAPS).shape == (4, 3)
+def test_fastais_head_is_fastais():
+    made = make_head(8, 3, head="fastai")
+    assert str(made) == str(create_head(8, 3))
+    assert made(MAPS).shape == (4, 3)
 
 
-def test_linear_is_average_pooling_and_one_layer():
-    head = make_head(8, 3, head="linear")
+@pytest.mark.parametrize("name", ["native", "linear"])
+def test_a_single_layer_is_average_pooling_and_one_layer(name):
+    head = make_head(8, 3, head=name)
     assert kinds(head) == ["AdaptiveAvgPool2d", "Flatten", "Linear"]
     expected = nn.functional.linear(MAPS.mean((2, 3)), head[-1].weight, head[-1].bias)
     torch.testing.assert_close(head(MAPS), expected)
-    assert "Dropout" in kinds(make_head(8, 3, head="linear", dropout=0.2))
+    assert "Dropout" in kinds(make_head(8, 3, head=name, dropout=0.2))
 
 
 @pytest.mark.parametrize("head", ["fastai", "linear"])
@@ -38,7 +40,7 @@ def test_features_that_are_pooled_are_not_pooled_again(head):
 
 
 def test_hidden_layers_dropout_and_activation():
-    head = make_head(8, 3, hidden=(32, 16), dropout=0.4, activation="gelu")
+    head = make_head(8, 3, head="fastai", hidden=(32, 16), dropout=0.4, activation="gelu")
     assert [layer.out_features for layer in head if isinstance(layer, nn.Linear)] == [32, 16, 3]
     assert [layer.p for layer in head if isinstance(layer, nn.Dropout)] == [0.2, 0.2, 0.4]
     assert kinds(head).count("GELU") == 2
@@ -47,7 +49,7 @@ def test_hidden_layers_dropout_and_activation():
 
 
 def test_no_hidden_layer():
-    assert [layer for layer in kinds(make_head(8, 3, hidden=())) if layer == "Linear"] == ["Linear"]
+    assert kinds(make_head(8, 3, head="fastai", hidden=())).count("Linear") == 1
 
 
 @pytest.mark.parametrize("pooled", [False, True])
@@ -55,8 +57,9 @@ def test_no_hidden_layer():
     "options",
     [
         {},
-        {"hidden": (32, 16), "dropout": 0.4, "activation": "gelu"},
-        {"hidden": (), "dropout": 0, "activation": "silu"},
+        {"head": "fastai"},
+        {"head": "fastai", "hidden": (32, 16), "dropout": 0.4, "activation": "gelu"},
+        {"head": "fastai", "hidden": (), "dropout": 0, "activation": "silu"},
         {"head": "linear"},
         {"head": "linear", "dropout": 0.2},
     ],

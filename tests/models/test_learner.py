@@ -36,8 +36,9 @@ def test_a_plain_learner_comes_back(dls):
 
 
 def test_metrics_head_and_learner_options_pass_through(dls, tmp_path):
+    head = {"head": "fastai", "hidden": [16]}
     learn = qv.cnn_learner(
-        dls, "mobilenet_v2", weights=None, metrics=accuracy, path=tmp_path, hidden=[16], wd=0.3
+        dls, "mobilenet_v2", weights=None, metrics=accuracy, path=tmp_path, wd=0.3, **head
     )
     assert (learn.path, learn.wd, learn.metrics[0].name) == (tmp_path, 0.3, "accuracy")
     assert learn.model[1][4].out_features == 16
@@ -119,7 +120,7 @@ def test_a_model_without_pooling_is_refused(dls):
         return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 32 * 32, 5))
 
     with pytest.raises(qv.ModelError, match="cannot tell flat's body from its head"):
-        qv.cnn_learner(dls, flat, weights=None)
+        qv.cnn_learner(dls, flat, weights=None, head="linear")
 
 
 @pytest.mark.parametrize(
@@ -131,7 +132,12 @@ def test_a_model_without_pooling_is_refused(dls):
         ({"loss": "focal", "loss_func": Adam}, TypeError, "loss_func: says the same as loss="),
         ({"class_weights": "balanced", "loss_func": Adam}, TypeError, "set in the loss_func"),
         ({"momentum": 0.9, "moms": (0.9,) * 3}, TypeError, "moms: says the same as momentum="),
-        ({"activation": torch.nn.GELU()}, TypeError, "expected a name, or a class as nn.GELU"),
+        (
+            {"head": "fastai", "activation": torch.nn.GELU()},
+            TypeError,
+            "expected a name, or a class as nn.GELU",
+        ),
+        ({"hidden": (16,)}, TypeError, "hidden: goes with head='fastai'; 'native' is a single"),
         ({"momentum": 0.9, "opt": "Adadelta"}, TypeError, "momentum: Adadelta has none"),
         ({"weights": True}, TypeError, "weights: expected 'default', None or a file"),
         ({"head": nn.Linear(8, 3)}, qv.ModelError, "head: it cannot take"),
@@ -156,7 +162,7 @@ def test_the_same_random_numbers_are_drawn_as_by_fastai(dls, arch):
 
     source, ends = find_arch(arch).source, []
     for build in (
-        lambda: qv.cnn_learner(dls, arch, weights=None),
+        lambda: qv.cnn_learner(dls, arch, weights=None, head="fastai"),
         lambda: vision_learner(dls, source, pretrained=False),
     ):
         torch.manual_seed(1)

@@ -37,6 +37,7 @@ TINY = {
 SETS = {
     "rates that are found, group by group": {
         "lr": "find", "gradual": True, "unfrozen_epochs": 3, "opt": "adamw", "wd": 0.3,
+        "batch_norm": "keep",
     },
     "the same, with a decay that is a gradient": {
         "lr": "find", "gradual": True, "unfrozen_epochs": 3, "opt": "adam", "seed": 7,
@@ -51,7 +52,7 @@ SETS = {
     },
     "on a plateau, with torch's optimiser": {
         "schedule": "plateau", "opt": "adadelta", "lr": 3.0, "unfrozen_epochs": 3,
-        "hidden": (16,), "activation": "gelu",
+        "head": "fastai", "hidden": (16,), "activation": "gelu", "batch_norm": "train",
     },
     "while patience runs out": {
         "patience": 2, "schedule": "constant", "lr": 1.0, "unfrozen_epochs": 4, "opt": "rmsprop",
@@ -78,7 +79,7 @@ SETS = {
     },
     "transforms of one's own": {
         "item_tfms": Resize(36), "batch_tfms": aug_transforms(size=32), "log": "tensorboard",
-        "deterministic": True, "frozen_epochs": 2, "unfrozen_epochs": 0,
+        "deterministic": True, "frozen_epochs": 2, "unfrozen_epochs": 0, "plots": False,
     },
     "epochs that a budget picks": {"budget": "10min", "interpolation": "lanczos"},
     "worker processes": {"num_workers": 2, "interpolation": "nearest", "frozen_epochs": 0},

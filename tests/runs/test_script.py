@@ -47,7 +47,13 @@ CASES = {
         "arch": "shufflenet_v2_x0_5", "cache_features": False,  # random weights amplify bits
     },
     "a linear head": {"arch": "shufflenet_v2_x0_5", "head": "linear"},
-    "a head of your sizes": {"hidden": (32, 16), "dropout": 0.2, "activation": "gelu"},
+    "a head that is solved, group by group": {
+        "lr": "find", "gradual": True, "unfrozen_epochs": 3, "views": 1, "seed": 3,
+    },
+    "fastai's head, batch norms that train": {"head": "fastai", "batch_norm": "train"},
+    "a head of your sizes": {
+        "head": "fastai", "hidden": (32, 16), "dropout": 0.2, "activation": "gelu",
+    },
     "gradual, cosine, with momentum": {
         "gradual": True, "schedule": "cosine", "opt": "sgd", "momentum": 0.8, "lr": 0.05,
     },
@@ -66,7 +72,7 @@ CASES = {
     "a group for each stage": {"layer_groups": None},
     "weights on the classes of the data": {"balance": "weights"},
     "slices of rates": {"lr": slice(1e-3, 4e-3), "lr_unfrozen": slice(1e-4, 1e-3)},
-    "an activation that no layer has": {"hidden": (), "activation": "gelu"},
+    "an activation that no layer has": {"head": "fastai", "hidden": (), "activation": "gelu"},
 }  # fmt: skip
 
 

@@ -125,7 +125,7 @@ def test_a_run_of_before_the_move_goes_on(class_folders, tmp_path, capsys):
     assert run.history["train_loss"].tolist()[:4] == [row["train_loss"] for row in ROWS]
     steps = {state["step"] for state in run.learn.opt.state.values()}
     assert steps == {8 + 4}, "the optimiser goes on, four batches later"
-    assert [stage.name for stage in run.stages] == ["frozen", "unfrozen"]
+    assert run.stages["stage"].tolist() == ["frozen", "unfrozen"]
     assert (run.config.lr, run.config.second_lr, run.best["accuracy"] >= 0.4286) == (
         3e-3,
         1.5e-3,

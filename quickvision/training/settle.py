@@ -1,0 +1,76 @@
+"""The end of the unfrozen stage: back a part of the way, and the head solved once more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+import torch
+from fastai.callback.core import Callback
+from fastai.learner import Learner
+from torch import nn
+
+from quickvision.models.norms import KeepNorms
+from quickvision.training.evidence import WAY
+from quickvision.training.features import cut_head, look
+from quickvision.training.solve import Solved, solve_again
+
+
+class Settle(Callback):
+    """At the end of a fit of all layers, before it is validated, bring body and head together.
+
+    In a few epochs the body moves, and with it all features in common, by more than the head can
+    follow: what the classes have gained in distance is lost in that drift. So the body goes back a
+    part of its way (the weights before and after a short fine-tuning lie in one valley of the
+    loss, and between them what both know adds up), and the head is solved again on what it says of
+    the training pictures then, as far held back as it was in the frozen stage.
+
+    Args:
+        learn: The learner of the whole model; the fit may wrap its model.
+        start: The model's state dict when the stage began.
+        way: Share of the body's way that is kept, in [0, 1].
+        c: Inverse penalty of the head, as in `Solved`.
+
+    Source: Wortsman and others, "Robust fine-tuning of zero-shot models" (2022), for the way; the
+    measurements are in `benchmarks/RESULTS.md`, "What the unfrozen stage brings".
+    """
+
+    order = 60  # after the callback of several processes has put its wrapped model away
+
+    def __init__(
+        self, learn: Learner, start: Mapping[str, torch.Tensor], way: float, c: float
+    ) -> None:
+        self.whole = cast(nn.Sequential, learn.model)
+        self.start, self.way, self.c = start, way, c
+
+    @classmethod
+    def after(cls, learn: Learner, solved: Solved) -> Settle:
+        """Make the callback for a learner as it is now, whose head has been solved."""
+        kept = any(isinstance(cb, KeepNorms) for cb in learn.cbs)
+        way = WAY if kept else 1.0  # between two sets of statistics lie none
+        start = {name: weight.clone() for name, weight in learn.model.state_dict().items()}
+        return cls(learn, start, way, solved.c)
+
+    def before_validate(self) -> None:
+        """Settle, once the last epoch of all layers has been trained."""
+        if self.epoch < self.n_epoch - 1 or self.learn.opt.frozen_idx > 0:
+            return
+        go_back(self.whole, self.start, self.way)
+        dl = self.learn.dls.train
+        seen = look(self.learn, self.whole, getattr(dl, "dl", dl))  # of several processes: within
+        solve_again(
+            cast(nn.Linear, cut_head(self.whole)[1][-1]), seen, self.learn.loss_func, self.c
+        )
+
+
+@torch.no_grad()
+def go_back(model: nn.Module, start: Mapping[str, torch.Tensor], way: float) -> None:
+    """Put weights between `start` and what they are, in place; buffers stay.
+
+    Args:
+        model: Any model.
+        start: A state dict of it.
+        way: Share of the way from `start` that is kept, in [0, 1].
+    """
+    for name, weight in model.named_parameters():
+        weight.copy_(torch.lerp(start[name].to(weight), weight, way))

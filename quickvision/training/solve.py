@@ -1,0 +1,314 @@
+"""The best single-layer head that can be had on cached features: solved, not stepped to.
+
+A linear layer under cross-entropy is a logistic regression: it has one optimum, and a quasi-Newton
+method gets there in tens of steps. How strongly its weights are held back is tried on parts of the
+training pictures that are left out in turn; no validation picture has a say.
+"""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import torch
+from fastai.callback.core import Callback
+from fastai.learner import Learner
+from scipy.optimize import minimize
+from sklearn.model_selection import KFold, StratifiedKFold
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from torch import nn
+from torch.nn import functional as F
+
+from quickvision.base.choices import whole
+from quickvision.base.errors import ModelError, expect
+from quickvision.training.features import FIXED, Features
+
+FOLDS = 5
+TRIED = 2_000  # pictures on which strengths are tried, at most
+USED = 50_000  # that the head is solved on, at most
+# Penalties, as powers of ten of the mean squared length of the centred features: from a head that
+# says next to nothing to one that nothing holds back.
+POWERS = np.arange(-1.0, -5.5, -0.5)
+WORSE = 1.02  # of the best loss so far: weaker penalties than this one are not tried
+
+
+Head = tuple[torch.Tensor, torch.Tensor]  # weights [classes, r] and bias [classes]
+Space = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # what `turn` returns
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Solved:
+    """How a head was solved.
+
+    Attributes:
+        c: Inverse strength of the penalty, scikit-learn's `C` (of two classes, which it gives a
+            single row of weights, half of it): the mean loss, times the pictures, plus half the
+            squared weights over it is lowest. The bias is free.
+        loss: Mean cross-entropy of training pictures under heads that were solved without them.
+        accuracy: Accuracy of these heads on them, in [0, 1].
+        left_open: That loss over that of knowing no more than how common each class is: near 0
+            where the body's features tell the classes apart, near 1 where they say nothing.
+    """
+
+    c: float
+    loss: float
+    accuracy: float
+    left_open: float
+
+    def __str__(self) -> str:
+        """Say it in a line."""
+        return (
+            f"C={self.c:.2g}, by training pictures left out in turn: accuracy {self.accuracy:.1%}"
+        )
+
+
+def why_not_solved(top: Learner) -> str:
+    """Say why a head's learner cannot be solved; empty where it can.
+
+    Args:
+        top: As `feature_learner` builds it.
+    """
+    if not isinstance(top.dls.train.dataset, Features):
+        return "a learner that does not train on cached features"
+    if not is_single(top.model):
+        return "a head of more than one linear layer, or one without a bias"
+    if top.dls.train.dataset.x.ndim != 3:
+        return "features that are not pooled"
+    return ""
+
+
+def is_single(head: nn.Module) -> bool:
+    """Say whether a head is one linear layer with a bias, after pooling and dropout at most."""
+    *before, last = head if isinstance(head, nn.Sequential) else [head]
+    plain = all(isinstance(layer, (*FIXED, nn.Dropout)) for layer in before)
+    return plain and isinstance(last, nn.Linear) and last.bias is not None
+
+
+def solve_head(top: Learner, *, seed: int = 0) -> Solved:
+    """Put the best weights into a single-layer head, by a regularised logistic regression.
+
+    The learner's own loss is what is lowest: with class weights, smoothed labels or focal loss, the
+    solution is theirs. The strength of the penalty is the one of the lowest loss on training
+    pictures that are left out in turn, in five parts with classes shared out evenly. The result is
+    the same wherever the head begins.
+
+    Args:
+        top: A learner of the head on cached features, as `feature_learner` builds it.
+        seed: Of the parts.
+
+    Returns:
+        How it was solved, and how good such heads are on pictures that they have not seen.
+
+    Raises:
+        ModelError: The head is no single linear layer.
+
+    Source: Kumar and others, "Fine-Tuning can Distort Pretrained Features and Underperform
+    Out-of-Distribution" (2022): the head at its optimum first, then all layers.
+    """
+    expect(top, Learner, "top")
+    whole("seed", seed)
+    if reason := why_not_solved(top):
+        raise ModelError(f"expected a single-layer head on cached features, got {reason}")
+    features: Features = top.dls.train.dataset
+    layer = cast(nn.Linear, top.model[-1])
+    x, y, picture = _rows(features)
+    with _lent(top.loss_func) as loss:
+        _, _, z = space = turn(x)
+        solved = _try_strengths(z, y, layer.out_features, loss, picture, seed)
+        _solve(layer, space, y, loss, 1 / (solved.c * len(np.unique(picture))))
+    return solved
+
+
+def solve_again(layer: nn.Linear, features: Features, loss_func: Any, c: float) -> None:
+    """Solve a layer on other features, held back as before: of a body that has moved since."""
+    x, y, picture = _rows(features)
+    with _lent(loss_func) as loss:
+        _solve(layer, turn(x), y, loss, 1 / (c * len(np.unique(picture))))
+
+
+def _solve(layer: nn.Linear, space: Space, y: torch.Tensor, loss: Loss, penalty: float) -> None:
+    mean, axes, z = space
+    put(layer, lowest(z, y, layer.out_features, loss, penalty), mean, axes)
+
+
+def _rows(features: Features) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
+    """Return features, labels and which picture it is, a row for each view of each picture."""
+    views, n, _ = features.x.shape
+    some = np.random.default_rng(0).permutation(n)[:USED] if n > USED else np.arange(n)
+    x, y = features.x[:, some].flatten(0, 1).float(), features.y[some].repeat(views)
+    return x, y, np.tile(np.arange(len(some)), views)
+
+
+class Solve(Callback):
+    """Solve the head at the end of a fit on cached features, before the last epoch is validated.
+
+    Attributes:
+        solved: How; None before.
+    """
+
+    def __init__(self, *, seed: int = 0) -> None:
+        self.seed = seed
+        self.solved: Solved | None = None
+
+    def before_validate(self) -> None:
+        """Solve, once the last epoch has been trained."""
+        if self.epoch == self.n_epoch - 1:
+            self.solved = solve_head(self.learn, seed=self.seed)
+
+
+def turn(x: torch.Tensor) -> Space:
+    """Turn features, so that as few numbers as there are pictures say all of them.
+
+    Args:
+        x: float32 [n, f].
+
+    Returns:
+        Their mean, float64 [f]; the axes, float64 [f, r]; and the features along these, [n, r].
+    """
+    mean = x.double().mean(0)
+    x = x.double() - mean
+    wide = len(x) <= x.shape[1]
+    sizes, axes = torch.linalg.eigh(x @ x.T if wide else x.T @ x)
+    kept = sizes > 1e-9 * sizes[-1].clamp(min=1e-12)
+    axes = axes[:, kept]
+    if wide:
+        axes = x.T @ axes / sizes[kept].sqrt()
+    return mean, axes, (x @ axes).float()
+
+
+def lowest(
+    z: torch.Tensor,
+    y: torch.Tensor,
+    classes: int,
+    loss_func: Loss,
+    penalty: float,
+    start: Head | None = None,
+    steps: int = 200,
+    close: float = 1e-5,
+) -> Head:
+    """Find the head of the lowest loss plus half the penalty times its squared weights.
+
+    Args:
+        z: Features along their axes, float32 [n, r].
+        y: Labels, int64 [n].
+        classes: How many.
+        loss_func: Mean loss of outputs [n, classes] and labels.
+        penalty: Above 0.
+        start: Where to begin.
+        steps: At most.
+        close: How small the slope is to be.
+
+    Returns:
+        Weights, float32 [classes, r], and bias, [classes].
+    """
+    r = z.shape[1]
+    # Divided by about the curvature along each axis, so that all are alike to the method.
+    scale = (z.square().mean(0) / 4 + penalty).sqrt()
+    z, held = z / scale, penalty / scale.square()
+
+    def loss_and_slope(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        point = torch.from_numpy(flat).float()
+        weight, bias = point[: classes * r].view(classes, r), point[classes * r :]
+        out = torch.addmm(bias, z, weight.T).detach().requires_grad_()
+        with torch.enable_grad():
+            loss = loss_func(out, y)
+        (slope,) = torch.autograd.grad(loss, out)
+        slopes = torch.cat([(slope.T @ z + held * weight).flatten(), slope.sum(0)])
+        value = loss.detach() + (held * weight.square()).sum() / 2
+        return float(value), slopes.double().numpy()
+
+    at = np.zeros(classes * (r + 1))
+    if start is not None:
+        at = torch.cat([(start[0] * scale).flatten(), start[1]]).double().numpy()
+    how = {"maxiter": steps, "gtol": close, "ftol": 1e-10, "maxcor": 20}
+    end = torch.from_numpy(minimize(loss_and_slope, at, jac=True, method="L-BFGS-B", options=how).x)
+    return end[: classes * r].view(classes, r).float() / scale, end[classes * r :].float()
+
+
+@torch.no_grad()
+def put(layer: nn.Linear, head: Head, mean: torch.Tensor, axes: torch.Tensor) -> None:
+    """Turn a head back to features as they are, and put it into a layer."""
+    weight = head[0].double() @ axes.T
+    layer.weight.copy_(weight)
+    layer.bias.copy_(head[1].double() - weight @ mean)
+
+
+def solve_code() -> str:
+    """Write the functions that a script solves a head with: these."""
+    return "\n\n".join(map(inspect.getsource, (turn, lowest, put)))
+
+
+def _try_strengths(
+    z: torch.Tensor, y: torch.Tensor, classes: int, loss_func: Loss, picture: np.ndarray, seed: int
+) -> Solved:
+    """Try penalties on parts left out in turn; rows of one picture (its views) stay together."""
+    parts = list(_parts(y.numpy(), picture, seed))
+    tested = np.concatenate([test for _, test in parts])
+    length = float(z.square().sum(1).mean()) or 1.0  # none where all features are alike
+    heads: list[Head | None] = [None] * len(parts)
+    best, least = Solved(0, np.inf, 0, 1), np.inf
+    for power in POWERS:
+        penalty, out = length * 10.0**power, torch.zeros(len(y), classes)
+        for i, (rows, test) in enumerate(parts):
+            at = (z[rows], y[rows], classes, loss_func, penalty, heads[i])
+            heads[i] = weight, bias = lowest(*at, steps=100, close=1e-4)
+            out[test] = torch.addmm(bias, z[test], weight.T)
+        seen, labels = out[tested], y[tested]
+        loss = float(loss_func(seen, labels))
+        if loss < least:
+            least, entropy = loss, float(F.cross_entropy(seen, labels))
+            right = float((seen.argmax(1) == labels).float().mean())
+            c = 1 / (float(penalty) * len(np.unique(picture[parts[0][0]])))
+            best = Solved(c, entropy, right, min(1.0, entropy / _guessing(labels)))
+        elif loss > WORSE * least:
+            break
+    return best
+
+
+def _guessing(y: torch.Tensor) -> float:
+    """Return the cross-entropy of knowing no more than how common each class is."""
+    shares = y.bincount().double() / len(y)
+    return float(-(shares * shares.clamp(min=1e-12).log()).sum()) or 1.0
+
+
+def _parts(
+    labels: np.ndarray, picture: np.ndarray, seed: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Share pictures out over five parts: the rows to solve on, and those that are left out.
+
+    Classes are shared out evenly where each has enough pictures; a class of one picture is either
+    known or asked for.
+    """
+    first = np.unique(picture, return_index=True)[1]  # the plain view of each
+    some = np.random.default_rng(seed).permutation(first)[:TRIED]
+    sizes = np.unique(labels[some], return_counts=True)[1]
+    folds = min(FOLDS, len(some))
+    kind = StratifiedKFold if sizes.max() >= folds else KFold
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The least populated class")  # it is known or asked for
+        split = list(kind(folds, shuffle=True, random_state=seed).split(some, labels[some]))
+    for rows, test in split:
+        yield np.flatnonzero(np.isin(picture, picture[some[rows]])), some[test]
+
+
+@contextmanager
+def _lent(loss_func: Any) -> Iterator[Loss]:
+    """Lend a loss, whose class weights may be on a GPU, to the CPU, and to a single thread."""
+    weight = getattr(getattr(loss_func, "func", loss_func), "weight", None)
+    device = weight.device if isinstance(weight, torch.Tensor) else torch.device("cpu")
+    movable = device.type != "cpu" and hasattr(loss_func, "to")
+    if movable:
+        loss_func.to("cpu")
+    try:
+        # The threads of SciPy's BLAS and torch's wait for each other: twenty times slower.
+        with threadpool_limits(1, user_api="blas"):
+            yield lambda out, y: loss_func(out, y).mean()
+    finally:
+        if movable:
+            loss_func.to(device)

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+import quickvision as qv
+from quickvision.training.settle import Settle, go_back
+
+
+@pytest.fixture
+def trained(class_folders, tiny_net, tmp_path):
+    """A learner whose head is solved on its frozen body, and how."""
+    dls = qv.from_folder(class_folders, size=32, bs=6)
+    learn = qv.cnn_learner(dls, tiny_net, path=tmp_path, seed=3)
+    top = qv.feature_learner(learn)
+    return learn, qv.solve_head(top)
+
+
+def state(learn):
+    return {k: v.clone() for k, v in learn.model.state_dict().items()}
+
+
+def test_go_back_leaves_weights_between():
+    one, other = torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)
+    start = {k: v.clone() for k, v in one.state_dict().items()}
+    end = other.weight.detach().clone()
+    go_back(other, start, 0.25)
+    torch.testing.assert_close(other.weight.detach(), start["weight"] * 0.75 + end * 0.25)
+
+
+@pytest.mark.parametrize("way", [0.0, 0.5, 1.0])
+def test_the_body_goes_back_and_the_head_is_solved_on_it(trained, way):
+    learn, solved = trained
+    start = state(learn)
+    torch.manual_seed(0)
+    plain = qv.fit_unfrozen(learn, 2, lr_max=1e-2, verbose=False)
+    end = state(learn)
+    learn.model.load_state_dict(start)
+    torch.manual_seed(0)
+    learn.dls.train.rng.seed(0)
+    settle = Settle(learn, start, way, solved.c)
+    history = qv.fit_unfrozen(learn, 2, lr_max=1e-2, cbs=[settle], verbose=False)
+    name = next(k for k in start if k.endswith("0.weight"))
+    if way == 0:
+        assert torch.equal(learn.model.state_dict()[name], start[name])
+    else:
+        assert not torch.equal(learn.model.state_dict()[name], start[name])
+    if way == 0:  # the same features, the same penalty: the same head
+        last = list(start)[-2]
+        torch.testing.assert_close(
+            learn.model.state_dict()[last], start[last], rtol=0.05, atol=0.02
+        )
+    assert len(history) == len(plain) == 2
+    assert set(end) == set(start)
+    loss = float(learn.validate()[0])
+    assert loss == pytest.approx(history["valid_loss"].iloc[-1], rel=1e-3), "it was validated after"
+
+
+def test_a_drift_of_all_features_is_caught(trained):
+    """What fine-tuning does to pictures that are all alike: a shift that no step of a head keeps up
+    with."""
+    learn, solved = trained
+    before = float(learn.validate()[1])
+    with torch.no_grad():
+        norms = [m for m in learn.model[0].modules() if isinstance(m, torch.nn.BatchNorm2d)]
+        norms[-1].bias += 3.0
+    drifted = float(learn.validate()[1])
+    settle = Settle(learn, state(learn), 1.0, solved.c)
+    qv.fit_unfrozen(learn, 1, lr_max=1e-9, cbs=[settle], verbose=False)
+    after = float(learn.validate()[1])
+    assert drifted > before
+    assert after <= before
+
+
+def test_steps_of_gradual_before_the_last_are_left_alone(trained):
+    learn, solved = trained
+    start, seen = state(learn), []
+    settle = Settle(learn, start, 0.0, solved.c)
+    real = settle.before_validate
+
+    def watched():
+        real()
+        same = all(
+            torch.equal(w, start[name])
+            for name, w in learn.model[0].state_dict(prefix="0.").items()
+        )
+        seen.append((learn.opt.frozen_idx, same))
+
+    settle.before_validate = watched
+    qv.fit_unfrozen(learn, 3, lr_max=1e-2, gradual=True, cbs=[settle], verbose=False)
+    assert [same for frozen, same in seen if frozen > 0] == [False] * sum(f > 0 for f, _ in seen)
+    assert seen[-1] == (0, True)
+
+
+def test_losses_of_the_callback_are_those_of_plain_torch(trained):
+    learn, solved = trained
+    settle = Settle(learn, state(learn), 0.5, solved.c)
+    history = qv.fit_unfrozen(learn, 1, lr_max=1e-3, cbs=[settle], verbose=False)
+    with torch.no_grad():
+        batches = list(learn.dls.valid)
+        out = torch.cat([learn.model.eval()(x.as_subclass(torch.Tensor)) for x, _ in batches])
+        y = torch.cat([y.as_subclass(torch.Tensor) for _, y in batches])
+    assert float(F.cross_entropy(out, y)) == pytest.approx(history["valid_loss"].iloc[-1], rel=1e-3)
