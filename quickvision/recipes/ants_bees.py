@@ -49,8 +49,8 @@ def train_ants_bees(
         weights: As in `cnn_learner`; None goes with "finetune" only.
         size: Pixels.
         bs: Pictures in a batch.
-        **options: As in `train_pets`; with "both" they go to each of the two runs. Head and crop
-            are the tutorial's: `head="linear"`, `crop_pct=0.875`.
+        **options: As in `train_pets`; with "both" they go to each of the two runs. The crop is the
+            tutorial's: `crop_pct=0.875`.
 
     Returns:
         The finished run; with "both" the fine-tuned one, with the other as its `baseline`. The
@@ -70,7 +70,7 @@ def train_ants_bees(
     root = fetch_ants_bees() if path is None else inside(path, "hymenoptera_data")
     name = options.pop("name", "ants-bees")
     options |= {"arch": arch, "weights": weights, "size": size, "bs": bs}
-    options = {"head": "linear", "crop_pct": 0.875, **options}  # the tutorial's
+    options = {"crop_pct": 0.875, **options}  # the tutorial's
     runs = []
     for stage, epochs in stages.items():
         say(line("mode", stage), verbose=options.get("verbose", True))

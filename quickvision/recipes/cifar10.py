@@ -96,7 +96,8 @@ def train_cifar10(
         weights: As in `cnn_learner`.
         size: Pixels.
         bs: Pictures in a batch.
-        **options: As in `train_pets`. `cache_features` is False by default.
+        **options: As in `train_pets`. By default `cache_features` is False and
+            `batch_norm` "train".
 
     Returns:
         The finished run. 86.2 % is reported for an SE-ResNet50 of which only the head is trained,
@@ -115,6 +116,7 @@ def train_cifar10(
         "name": "cifar10",
         # Batch norm's statistics, of objects seven times as large, must follow: cached ones cannot.
         "cache_features": False,
+        "batch_norm": "train",
         "batch_tfms": aug_transforms(),  # nothing is cropped: there is nothing to crop from
     }
     return train(root, arch=arch, weights=weights, size=size, bs=bs, **{**defaults, **options})

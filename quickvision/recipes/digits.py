@@ -132,7 +132,7 @@ def _learn_first(data: Path, epochs: int, options: dict[str, Any], *, verbose: b
     how |= {"bs": 32, "lr_unfrozen": 2e-3}  # half the time of `bs=16` and a search
     base = train(data / "0-4", name="digits-0-4", verbose=False, **{**options, **how})
     say(line("accuracy", f"{base.accuracy}  {sum(base.timing.values()):.0f} s"), verbose=verbose)
-    state = {k: v.contiguous() for k, v in base.learn.model[0].model.state_dict().items()}
+    state = {k: v.contiguous() for k, v in base.learn.model[0].state_dict().items()}
     return write_whole(base.path / "body.safetensors", partial(save_file, state))
 
 

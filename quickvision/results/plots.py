@@ -79,6 +79,7 @@ def plot_top_losses(preds: Predictions, k: int = 9, *, ax: Axes | None = None) -
     row_height = ax.get_window_extent().height / figure.dpi / rows
     share = max(0.4, 1 - TILE_TITLE / row_height)  # of a row, for the picture
     ax.set_axis_off()
+    ax.set(xticks=[], yticks=[])
     ax.set_title("actual \N{RIGHTWARDS ARROW} predicted, its probability, the loss", fontsize=10)
     for place, (index, row) in enumerate(zip(worst.index, worst.to_dict("records"), strict=True)):
         down, across = divmod(place, columns)
@@ -88,6 +89,8 @@ def plot_top_losses(preds: Predictions, k: int = 9, *, ax: Axes | None = None) -
         image.thumbnail((320, 320))
         tile.imshow(image)
         tile.set_axis_off()
+        tile.set(xticks=[], yticks=[])  # matplotlib places those that are not shown, too
+        tile.set_in_layout(False)
         said, right = row["actual"], row["actual"] == row["predicted"]
         if not right:
             said += f" \N{RIGHTWARDS ARROW} {row['predicted']}"
@@ -213,7 +216,7 @@ def plot_comparison(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 def save_plot(ax: Axes, path: Path) -> Path:
     """Save the figure that `ax` is in, and close it."""
     figure = cast(Figure, ax.figure)
-    figure.savefig(path, dpi=120)
+    figure.savefig(path, dpi=120, pil_kwargs={"compress_level": 3})
     plt.close(figure)
     return path
 

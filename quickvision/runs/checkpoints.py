@@ -116,7 +116,7 @@ class Checkpoint:
     @classmethod
     def from_plain(cls, state: dict[str, Any]) -> Checkpoint:
         """Read what `to_plain` wrote."""
-        frozen, unfrozen = state["epochs"]
+        (frozen, unfrozen), solved = state["epochs"], state.get("solved")  # younger than the rest
         finds = {}
         for name, found in state["lr_finds"].items():
             seen = {key: np.array(found[key]) for key in ("lrs", "losses")}
@@ -128,8 +128,8 @@ class Checkpoint:
             lr_finds=finds,
             timing=dict(state["timing"]),
             rows=list(state["rows"]),
-            solved=None if state["solved"] is None else Solved(**state["solved"]),
-            right=state["right"],
+            solved=Solved(**solved) if solved else None,
+            right=state.get("right"),
             best=state["best"],
         )
         fit = None

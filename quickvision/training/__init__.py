@@ -1,6 +1,7 @@
 """What changes weights. Takes any `Learner`; knows neither folders nor reports.
 
     features      the frozen body asked once, the head trained on what it said
+    logistic      regularised logistic regression, of any loss
     solve         the best single-layer head on these, and how much it leaves open
     guards        stops: no batch, no class, no number; out of memory: the batch in parts
     records       what an epoch leaves: a line, a row, the best weights, TensorBoard, wandb

@@ -7,9 +7,8 @@ training pictures that are left out in turn; no validation picture has a say.
 
 from __future__ import annotations
 
-import inspect
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -18,7 +17,6 @@ import numpy as np
 import torch
 from fastai.callback.core import Callback
 from fastai.learner import Learner
-from scipy.optimize import minimize
 from sklearn.model_selection import KFold, StratifiedKFold
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import nn
@@ -27,6 +25,7 @@ from torch.nn import functional as F
 from quickvision.base.choices import whole
 from quickvision.base.errors import ModelError, expect
 from quickvision.training.features import FIXED, Features
+from quickvision.training.logistic import Head, Loss, Space, lowest, put, turn
 
 FOLDS = 5
 TRIED = 2_000  # pictures on which strengths are tried, at most
@@ -35,11 +34,6 @@ USED = 50_000  # that the head is solved on, at most
 # says next to nothing to one that nothing holds back.
 POWERS = np.arange(-1.0, -5.5, -0.5)
 WORSE = 1.02  # of the best loss so far: weaker penalties than this one are not tried
-
-
-Head = tuple[torch.Tensor, torch.Tensor]  # weights [classes, r] and bias [classes]
-Space = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # what `turn` returns
-Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -78,8 +72,9 @@ def why_not_solved(top: Learner) -> str:
         return "a learner that does not train on cached features"
     if not is_single(top.model):
         return "a head of more than one linear layer, or one without a bias"
-    if top.dls.train.dataset.x.ndim != 3:
-        return "features that are not pooled"
+    features = top.dls.train.dataset
+    if features.x.ndim != 3 or features.y.ndim != 1 or features.y.is_floating_point():
+        return "features that are not pooled, or labels that are no classes"
     return ""
 
 
@@ -120,16 +115,17 @@ def solve_head(top: Learner, *, seed: int = 0) -> Solved:
     x, y, picture = _rows(features)
     with _lent(top.loss_func) as loss:
         _, _, z = space = turn(x)
-        solved = _try_strengths(z, y, layer.out_features, loss, picture, seed)
-        _solve(layer, space, y, loss, 1 / (solved.c * len(np.unique(picture))))
+        views = len(features.x)
+        solved = _try_strengths(z, y, layer.out_features, loss, picture, views, seed)
+        _solve(layer, space, y, loss, views / (solved.c * len(y)))
     return solved
 
 
 def solve_again(layer: nn.Linear, features: Features, loss_func: Any, c: float) -> None:
     """Solve a layer on other features, held back as before: of a body that has moved since."""
-    x, y, picture = _rows(features)
+    x, y, _ = _rows(features)
     with _lent(loss_func) as loss:
-        _solve(layer, turn(x), y, loss, 1 / (c * len(np.unique(picture))))
+        _solve(layer, turn(x), y, loss, len(features.x) / (c * len(y)))
 
 
 def _solve(layer: nn.Linear, space: Space, y: torch.Tensor, loss: Loss, penalty: float) -> None:
@@ -138,11 +134,19 @@ def _solve(layer: nn.Linear, space: Space, y: torch.Tensor, loss: Loss, penalty:
 
 
 def _rows(features: Features) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
-    """Return features, labels and which picture it is, a row for each view of each picture."""
+    """Return features, labels and which picture it is, a row for each view of each picture.
+
+    Pictures of the same features are one: a smaller class may be oversampled.
+    """
     views, n, _ = features.x.shape
     some = np.random.default_rng(0).permutation(n)[:USED] if n > USED else np.arange(n)
     x, y = features.x[:, some].flatten(0, 1).float(), features.y[some].repeat(views)
-    return x, y, np.tile(np.arange(len(some)), views)
+    ids: dict[bytes, int] = {}
+    plain = np.round(1000 * features.x[0, some].float().numpy())
+    picture = [ids.setdefault(row.tobytes(), len(ids)) for row in plain]
+    if len(ids) == 1:  # nothing tells them apart
+        picture = list(range(len(plain)))
+    return x, y, np.tile(np.array(picture), views)
 
 
 class Solve(Callback):
@@ -162,90 +166,14 @@ class Solve(Callback):
             self.solved = solve_head(self.learn, seed=self.seed)
 
 
-def turn(x: torch.Tensor) -> Space:
-    """Turn features, so that as few numbers as there are pictures say all of them.
-
-    Args:
-        x: float32 [n, f].
-
-    Returns:
-        Their mean, float64 [f]; the axes, float64 [f, r]; and the features along these, [n, r].
-    """
-    mean = x.double().mean(0)
-    x = x.double() - mean
-    wide = len(x) <= x.shape[1]
-    sizes, axes = torch.linalg.eigh(x @ x.T if wide else x.T @ x)
-    kept = sizes > 1e-9 * sizes[-1].clamp(min=1e-12)
-    axes = axes[:, kept]
-    if wide:
-        axes = x.T @ axes / sizes[kept].sqrt()
-    return mean, axes, (x @ axes).float()
-
-
-def lowest(
+def _try_strengths(
     z: torch.Tensor,
     y: torch.Tensor,
     classes: int,
     loss_func: Loss,
-    penalty: float,
-    start: Head | None = None,
-    steps: int = 200,
-    close: float = 1e-5,
-) -> Head:
-    """Find the head of the lowest loss plus half the penalty times its squared weights.
-
-    Args:
-        z: Features along their axes, float32 [n, r].
-        y: Labels, int64 [n].
-        classes: How many.
-        loss_func: Mean loss of outputs [n, classes] and labels.
-        penalty: Above 0.
-        start: Where to begin.
-        steps: At most.
-        close: How small the slope is to be.
-
-    Returns:
-        Weights, float32 [classes, r], and bias, [classes].
-    """
-    r = z.shape[1]
-    # Divided by about the curvature along each axis, so that all are alike to the method.
-    scale = (z.square().mean(0) / 4 + penalty).sqrt()
-    z, held = z / scale, penalty / scale.square()
-
-    def loss_and_slope(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        point = torch.from_numpy(flat).float()
-        weight, bias = point[: classes * r].view(classes, r), point[classes * r :]
-        out = torch.addmm(bias, z, weight.T).detach().requires_grad_()
-        with torch.enable_grad():
-            loss = loss_func(out, y)
-        (slope,) = torch.autograd.grad(loss, out)
-        slopes = torch.cat([(slope.T @ z + held * weight).flatten(), slope.sum(0)])
-        value = loss.detach() + (held * weight.square()).sum() / 2
-        return float(value), slopes.double().numpy()
-
-    at = np.zeros(classes * (r + 1))
-    if start is not None:
-        at = torch.cat([(start[0] * scale).flatten(), start[1]]).double().numpy()
-    how = {"maxiter": steps, "gtol": close, "ftol": 1e-10, "maxcor": 20}
-    end = torch.from_numpy(minimize(loss_and_slope, at, jac=True, method="L-BFGS-B", options=how).x)
-    return end[: classes * r].view(classes, r).float() / scale, end[classes * r :].float()
-
-
-@torch.no_grad()
-def put(layer: nn.Linear, head: Head, mean: torch.Tensor, axes: torch.Tensor) -> None:
-    """Turn a head back to features as they are, and put it into a layer."""
-    weight = head[0].double() @ axes.T
-    layer.weight.copy_(weight)
-    layer.bias.copy_(head[1].double() - weight @ mean)
-
-
-def solve_code() -> str:
-    """Write the functions that a script solves a head with: these."""
-    return "\n\n".join(map(inspect.getsource, (turn, lowest, put)))
-
-
-def _try_strengths(
-    z: torch.Tensor, y: torch.Tensor, classes: int, loss_func: Loss, picture: np.ndarray, seed: int
+    picture: np.ndarray,
+    views: int,
+    seed: int,
 ) -> Solved:
     """Try penalties on parts left out in turn; rows of one picture (its views) stay together."""
     parts = list(_parts(y.numpy(), picture, seed))
@@ -264,7 +192,7 @@ def _try_strengths(
         if loss < least:
             least, entropy = loss, float(F.cross_entropy(seen, labels))
             right = float((seen.argmax(1) == labels).float().mean())
-            c = 1 / (float(penalty) * len(np.unique(picture[parts[0][0]])))
+            c = views / (float(penalty) * len(parts[0][0]))
             best = Solved(c, entropy, right, min(1.0, entropy / _guessing(labels)))
         elif loss > WORSE * least:
             break

@@ -8,7 +8,8 @@ import quickvision as qv
 
 
 def test_the_ordinary_frozen_stage_is_fastais(class_folders, tiny_net, tmp_path, capsys):
-    learn = qv.cnn_learner(qv.from_folder(class_folders, size=32, bs=6), tiny_net)
+    dls = qv.from_folder(class_folders, size=32, bs=6)
+    learn = qv.cnn_learner(dls, tiny_net, head="fastai", batch_norm="train")
     body = learn.model[0][1].running_mean.clone()
     options = {"frozen_epochs": 1, "unfrozen_epochs": 0, "lr": 1e-3, "out": tmp_path / "o"}
     run = qv.train(learn, cache_features=False, **options)

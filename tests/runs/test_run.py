@@ -16,8 +16,7 @@ def test_the_history_and_the_summary_say_that_features_were_cached(run):
 
 def test_the_seconds_of_each_stage_are_kept_and_said(run):
     assert list(run.timing) == [
-        "model", "estimate", "features", "frozen rates", "frozen", "unfrozen rates", "unfrozen",
-        "report",
+        "model", "estimate", "features", "frozen rates", "frozen", "unfrozen", "report",
     ]  # fmt: skip
     assert min(run.timing.values()) >= 0
     assert run.timing["unfrozen"] >= run.history.query("stage == 'unfrozen'")["seconds"].sum()

@@ -218,7 +218,7 @@ def test_what_is_yours_is_left_to_fill_in(class_folders, tiny_net, tmp_path):
     options = {"frozen_epochs": 0, "unfrozen_epochs": 1, "lr": 1e-3, "verbose": False}
     run = qv.train(dls, arch=tiny_net, out=tmp_path, **options)
     assert "dls = ...  # your own DataLoaders" in run.show_code()
-    assert "body = ...  # what create_body makes of your tiny()" in run.show_code()
+    assert "body = ...  # your tiny(), without its last layer" in run.show_code()
     learn = qv.cnn_learner(dls, tiny_net)
     code = qv.train(learn, out=tmp_path, **options).show_code()
     assert "learn = ...  # your own Learner" in code
@@ -231,7 +231,7 @@ def test_a_body_that_cannot_be_built_without_memory_is_written_too(class_folders
     learn = qv.cnn_learner(dls, "regnet_y_400mf", weights=None)
     before = torch.get_rng_state()
     code = write_script(learn, spec, [], Path("split.csv"))
-    assert "body = nn.Sequential(model.stem, model.trunk_output)" in code
+    assert "body.set_submodule('fc', nn.Identity())" in code
     assert torch.equal(torch.get_rng_state(), before)
 
 

@@ -17,7 +17,7 @@ def test_the_whole_job_leaves_everything_it_promises(run):
     assert {path.name for path in run.path.iterdir()} == {
         "config.json", "lock", "checkpoints", "log.csv", "split.csv",
         "predictions.csv", "predictions.npz", "confused.csv",
-        "lr_find-frozen.csv", "lr_find-unfrozen.csv", "lr_find-frozen.png", "lr_find-unfrozen.png",
+        "lr_find-frozen.csv", "lr_find-frozen.png",
         "confusion.png", "history.png", "top_losses.png",
     }  # fmt: skip
     assert sorted(path.name for path in (run.path / "checkpoints").iterdir()) == [

@@ -133,6 +133,19 @@ def test_views_of_a_picture_are_not_taken_for_other_pictures():
     assert copied.left_open > 0.9
 
 
+def test_oversampled_pictures_are_not_taken_for_others():
+    one = clouds(40, 60, 2, apart=0.0)
+    twice = Features(one.x.repeat(1, 4, 1), one.y.repeat(4))
+    assert solve_head(learner_on(twice)).left_open > 0.9
+
+
+def test_labels_that_are_no_classes_are_refused():
+    features = clouds(30, 8, 3)
+    top = learner_on(features)
+    top.dls.train.dataset = Features(features.x, F.one_hot(features.y).float())
+    assert "no classes" in why_not_solved(top)
+
+
 @pytest.mark.parametrize("n", [2, 3, 5, 7])
 def test_a_handful_of_pictures(n):
     top = learner_on(clouds(n, 8, 2, apart=4.0))
