@@ -14,7 +14,7 @@ from quickvision.base.errors import did_you_mean
 
 AUGMENTS = ("none", "light", "default")
 BALANCES = ("weights", "oversample")
-BATCH_NORMS = ("keep", "train")
+BATCH_NORMS = ("keep", "adapt", "train")
 HEADS = ("native", "linear", "fastai")
 INTERPOLATIONS = ("bilinear", "bicubic", "lanczos", "nearest")
 LOGS = ("tensorboard", "wandb")

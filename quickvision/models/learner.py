@@ -87,7 +87,9 @@ def cnn_learner(
             that makes a module.
         batch_norm: "keep" the statistics that the body's batch norms came with: training looks
             through what validation looks through, and batches may be small (scale and shift train);
-            or "train" them on each batch, as fastai does. None keeps where there are weights.
+            "adapt" them, before `train` begins, to the training pictures, and keep these; or
+            "train" them on each batch, as fastai does. None keeps where there are weights, and lets
+            `train` adapt where that is better for training pictures that are left out in turn.
         layer_groups: Groups of layers, from input to head, that rates are spread over and that
             `gradual` unfreezes one by one; None makes one of each stage of the body.
         loss: None, the data's own (cross-entropy, weighted where the door was asked for it);
@@ -185,7 +187,7 @@ def make_learner(dls: DataLoaders, wish: Wish) -> Learner:
         learn.freeze()
     speed_up(learn, precision)
     if keep:
-        learn.add_cb(KeepNorms())
+        learn.add_cb(KeepNorms({"keep": False, "adapt": True}.get(asked.batch_norm or "")))
     if asked.compile:
         learn.model.compile()  # in place: torch.compile(model) renames its weights
     return learn

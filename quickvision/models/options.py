@@ -29,7 +29,7 @@ class ModelOptions:
     dropout: float | None = None
     activation: str | Callable[..., Any] | None = None
     batch_norm: str | None = option(
-        None, "Keep the weights' statistics, or train them.", words=BATCH_NORMS
+        None, "Statistics of the weights, of the pictures, or trained.", words=BATCH_NORMS
     )
     layer_groups: int | None = 3
     loss: Any = None

@@ -19,6 +19,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from fastai.data.core import DataLoaders
+from fastai.learner import Learner
 
 from quickvision.base.errors import RunError
 from quickvision.base.files import write_whole
@@ -41,6 +42,7 @@ class Stage:
     lr: Any  # the rate, or the rates, at the top
     cached: bool = False  # it trained on cached features
     gradual: bool = False  # group by group
+    adapted: bool = False  # batch norms had taken the statistics of the pictures before
     solved: float | None = None  # inverse penalty that its head was solved with at the end, if so
     way: float = 1.0  # share of its way that was kept before that
 
@@ -56,6 +58,7 @@ class Progress:
     timing: dict[str, float] = field(default_factory=dict)  # seconds by stage, in their order
     rows: list[dict[str, Any]] = field(default_factory=list)  # one an epoch, over all stages
     solved: Solved | None = None  # how the frozen stage's head was
+    adapted: bool = False  # batch norms have the statistics of the pictures
     right: list[bool] | None = None  # which validation pictures were, after the frozen stage
     best: dict[str, Any] | None = None  # the best epoch's row
 
@@ -106,6 +109,7 @@ class Checkpoint:
                 "timing": at.timing,
                 "rows": at.rows,
                 "solved": None if at.solved is None else asdict(at.solved),
+                "adapted": at.adapted,
                 "right": at.right,
                 "best": at.best,
                 "model": self.model,
@@ -129,6 +133,7 @@ class Checkpoint:
             timing=dict(state["timing"]),
             rows=list(state["rows"]),
             solved=Solved(**solved) if solved else None,
+            adapted=state.get("adapted", False),
             right=state.get("right"),
             best=state["best"],
         )
@@ -154,6 +159,17 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     except OSError as error:
         raise RunError(f"expected to write {last}, got: {error}") from error
     return last
+
+
+def save_weights(file: Path, learn: Learner) -> None:
+    """Write what `learn.save()` writes, but so that none of fastai's classes is needed to read it.
+
+    Raises:
+        RunError: It cannot be written.
+    """
+    opt = learn.opt.state_dict() if learn.opt else None
+    state = plain({"model": learn.model.state_dict(), "opt": opt})
+    write_whole(file, partial(torch.save, state))
 
 
 def load_weights(file: Path) -> dict[str, torch.Tensor]:

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from fastai.callback.core import Callback
 from fastai.callback.mixup import CutMix, MixUp
 from fastai.learner import L, Learner
@@ -38,21 +37,22 @@ from quickvision.runs.checkpoints import (
     Progress,
     Stage,
     load_weights,
-    plain,
+    save_weights,
 )
 from quickvision.runs.config import Spec
 from quickvision.runs.folder import save_results
 from quickvision.runs.options import Rate
 from quickvision.runs.plan import Plan, make_plan, plan_lines
 from quickvision.runs.run import Run
+from quickvision.training.adapt import adapt_if_asked, best_features
 from quickvision.training.evidence import rates_for
-from quickvision.training.features import feature_learner, right_answers, why_not
+from quickvision.training.features import hand_over, right_answers, why_not
 from quickvision.training.fit import UNFROZEN_LR, count_groups, fit_frozen, fit_unfrozen, spread
 from quickvision.training.guards import InParts
 from quickvision.training.lr_find import FROZEN_LR, find_lr
 from quickvision.training.records import Bar, BestEpoch, logged
 from quickvision.training.settle import Settle
-from quickvision.training.solve import Solve, solve_head, why_not_solved
+from quickvision.training.solve import Solve
 from quickvision.training.trials import Watch
 
 
@@ -170,23 +170,22 @@ class Job:
         self.learn.freeze()
         if self.at.is_done("frozen"):
             return
+        if not self.at.rows:
+            self.at.adapted |= adapt_if_asked(self.learn, partial(self._seed, self.learn))
         top = self._features() if cached else None
         learn = self.learn if top is None else top
         rate = self._rate(learn, "frozen", lr, FROZEN_LR)
-        solve = [Solve(seed=self.config.seed)] if top and not why_not_solved(top) else []
-        stage = Stage("frozen", epochs, rate, cached=top is not None)
-        self._stage(learn, stage, fit_frozen, solve)
-        if top is not None and solve:  # a run that goes on after its last epoch has not solved
-            solved = solve[0].solved or solve_head(top, seed=self.config.seed)
-            self.at.solved, self.at.stages[-1] = solved, replace(stage, solved=solved.c)
+        solved = self.at.solved
+        stage = Stage("frozen", epochs, rate, top is not None, adapted=self.at.adapted)
+        stage = replace(stage, solved=None if solved is None else solved.c)
+        self._stage(learn, stage, fit_frozen, [] if solved is None else [Solve(solved.c)])
+        if solved is not None:
             self.say(line("frozen", f"head solved, {solved}"))
         if self.at.epochs[1]:
             right = right_answers(top) if top is not None else get_preds(self.learn).right
             self.at.right = right.tolist()
         if top is not None:
-            seen = {k: v for k, v in vars(top.recorder).items() if k != "learn"}
-            vars(self.learn.recorder).update(seen)  # for learn.recorder.plot_loss() and the like
-            top.dls = None  # a learner and its callbacks hold each other, and so the features
+            hand_over(top, self.learn)
         self._keep(AFTER_FROZEN)
 
     def _unfrozen(self, epochs: int, lr: Rate, sliced: bool) -> None:
@@ -214,14 +213,18 @@ class Job:
 
     def _features(self) -> Learner | None:
         """Build the learner of the head on what the body says; None where that cannot be kept."""
-        self._seed(self.learn)  # views are drawn
+        how: Any = {"views": self.config.views, "seed": self.config.seed, "known": self.at.solved}
+        how["reseed"] = partial(self._seed, self.learn)
         try:
             with clocked(self.at.timing, "features"):
-                top = feature_learner(self.learn, views=self.config.views)
+                top, self.at.solved, adapted = best_features(self.learn, **how)
         except ModelError as error:
             self.say(line("frozen", f"sees the pictures in each epoch: {error}"))
             return None
-        self.say(line("frozen", f"features of all pictures  {self.at.timing['features']:.0f} s"))
+        self.at.adapted |= adapted
+        by = ", batch norms adapted to them" if self.at.adapted else ""
+        took = f"{self.at.timing['features']:.0f} s"
+        self.say(line("frozen", f"features of all pictures{by}  {took}"))
         return top
 
     def _stage(
@@ -288,11 +291,8 @@ class Job:
     def _keep(self, name: str) -> None:
         """Save the weights after a stage, and that it is done."""
         spread_weights(self.learn.model)
-        if rank() == 0:  # what learn.save() writes, but readable without any of fastai's classes
-            opt = self.learn.opt.state_dict() if self.learn.opt else None
-            state = {"model": self.learn.model.state_dict(), "opt": opt}
-            file = self.path / FOLDER / f"{name}.pth"
-            write_whole(file, partial(torch.save, plain(state)))
+        if rank() == 0:
+            save_weights(self.path / FOLDER / f"{name}.pth", self.learn)
         self.checkpointer.save()
 
     def _finish(self) -> Run:

@@ -27,7 +27,7 @@ from quickvision.models.norms import KeepNorms
 from quickvision.runs.checkpoints import Stage
 from quickvision.runs.config import Spec
 from quickvision.runs.options import RunConfig
-from quickvision.training import features, fit, logistic, schedules, solve
+from quickvision.training import adapt, features, fit, logistic, schedules, solve
 
 _HEAD = ("head", "hidden", "dropout", "activation")
 _LOSS = ("loss", "loss_func", "label_smoothing", "class_weights")
@@ -89,7 +89,7 @@ def _template() -> Template:
         keep_trailing_newline=True,
     )
     jinja.filters["repr"] = repr
-    rooms = (body, compute, features, fit, logistic, schedules, solve)
+    rooms = (body, compute, adapt, features, fit, logistic, schedules, solve)
     jinja.globals |= {room.__name__.rpartition(".")[2]: room for room in rooms}
     ours: list[Any] = [opener_of, item_code, batch_code, category_code, in_one_call, new_head]
     ours += [learner_code, fold_code, has_activation, keeps_norms, model_code]

@@ -45,7 +45,12 @@ def train(
     verbose: bool = True,
     **options: Any,
 ) -> Run:
-    """Do the whole main job: find a rate, train frozen, find again, train unfrozen, look.
+    """Do the whole main job: find a rate, train the head frozen, then all layers, look.
+
+    On cached features a single-layer head is solved at the end of the frozen stage (`solve_head`);
+    how much the features leave open then, as training pictures say that were left out in turn,
+    gives the rates of the unfrozen stage, at whose end body and head are brought together
+    (`fit_unfrozen`). `Run.stages` says what each stage brought.
 
     `unfrozen_epochs=0` uses the body as a fixed feature extractor; `frozen_epochs=0` fine-tunes all
     layers at once. Without weights there is nothing to freeze, and no layer knows more than
@@ -62,8 +67,10 @@ def train(
         frozen_epochs: Epochs of the head alone; 0 leaves the stage out.
         unfrozen_epochs: Epochs of all layers; 0 leaves the stage out.
         lr: Rate of the frozen stage: "find", or a number.
-        lr_unfrozen: Rates of the unfrozen stage: "find"; a number for the head, of which the first
-            layers get a hundredth; a slice; or None, "find" where `lr` is, and else half of `lr`.
+        lr_unfrozen: Rates of the unfrozen stage: "find", which is by what the solved head leaves
+            open, or by a second rate finder where the head was not solved; a number for the head,
+            of which the first layers get a hundredth; a slice; or None, "find" where `lr` is, and
+            else half of `lr`. With rates that are given the stage is fastai's, to its end.
         schedule: How rates move: "one_cycle", "flat_cos", "cosine", "step", "plateau" or
             "constant", as `fit_frozen` explains.
         gradual: In the unfrozen stage, unfreeze group by group (`fit_unfrozen`).

@@ -9,6 +9,7 @@
     lr_find       a rate, and why
     trials        a few steps timed or tried: how long, how many pictures, who waits for whom
     evidence      how far the body is to move, from what the frozen head leaves open
+    adapt         cached features by the statistics of the weights, or of the pictures
     settle        the end of the unfrozen stage: body and head brought together
     fit           `fit_frozen`, `fit_unfrozen`
     distributed   fastai's callback for several processes, mended (importing it needs Accelerate)

@@ -185,6 +185,13 @@ def cut_head(model: nn.Sequential) -> tuple[nn.Sequential, nn.Sequential]:
     return nn.Sequential(body, *fixed), nn.Sequential(*layers[len(fixed) :])
 
 
+def hand_over(top: Learner, learn: Learner) -> None:
+    """Give a learner what the recorder of its head's has seen, and let the features go."""
+    seen = {name: value for name, value in vars(top.recorder).items() if name != "learn"}
+    vars(learn.recorder).update(seen)  # for learn.recorder.plot_loss() and the like
+    top.dls = None  # a learner and its callbacks hold each other
+
+
 def right_answers(top: Learner) -> np.ndarray:
     """Say of each validation picture whether a head's learner names its class, bool [n]."""
     held: Features = top.dls.valid.dataset

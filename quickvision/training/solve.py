@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from quickvision.base.choices import whole
 from quickvision.base.errors import ModelError, expect
 from quickvision.training.features import FIXED, Features
-from quickvision.training.logistic import Head, Loss, Space, lowest, put, turn
+from quickvision.training.logistic import Head, Loss, lowest, put, turn
 
 FOLDS = 5
 TRIED = 2_000  # pictures on which strengths are tried, at most
@@ -106,31 +106,43 @@ def solve_head(top: Learner, *, seed: int = 0) -> Solved:
     Source: Kumar and others, "Fine-Tuning can Distort Pretrained Features and Underperform
     Out-of-Distribution" (2022): the head at its optimum first, then all layers.
     """
+    solved = judge_head(top, seed=seed)
+    layer = cast(nn.Linear, top.model[-1])
+    solve_again(layer, top.dls.train.dataset, top.loss_func, solved.c)
+    return solved
+
+
+def judge_head(top: Learner, *, seed: int = 0) -> Solved:
+    """Say how `solve_head` would solve a head, and leave it as it is.
+
+    Raises:
+        ModelError: As `solve_head`.
+    """
     expect(top, Learner, "top")
     whole("seed", seed)
     if reason := why_not_solved(top):
         raise ModelError(f"expected a single-layer head on cached features, got {reason}")
     features: Features = top.dls.train.dataset
-    layer = cast(nn.Linear, top.model[-1])
+    classes = cast(nn.Linear, top.model[-1]).out_features
     x, y, picture = _rows(features)
     with _lent(top.loss_func) as loss:
-        _, _, z = space = turn(x)
-        views = len(features.x)
-        solved = _try_strengths(z, y, layer.out_features, loss, picture, views, seed)
-        _solve(layer, space, y, loss, views / (solved.c * len(y)))
-    return solved
+        return _try_strengths(turn(x)[2], y, classes, loss, picture, len(features.x), seed)
 
 
 def solve_again(layer: nn.Linear, features: Features, loss_func: Any, c: float) -> None:
-    """Solve a layer on other features, held back as before: of a body that has moved since."""
+    """Solve a layer on features, held back as has been found: of a body that may have moved since.
+
+    Args:
+        layer: Gets the weights; where it begins does not matter.
+        features: Of the training pictures.
+        loss_func: Of outputs and labels.
+        c: Inverse penalty, as in `Solved`.
+    """
     x, y, _ = _rows(features)
     with _lent(loss_func) as loss:
-        _solve(layer, turn(x), y, loss, len(features.x) / (c * len(y)))
-
-
-def _solve(layer: nn.Linear, space: Space, y: torch.Tensor, loss: Loss, penalty: float) -> None:
-    mean, axes, z = space
-    put(layer, lowest(z, y, layer.out_features, loss, penalty), mean, axes)
+        mean, axes, z = turn(x)
+        head = lowest(z, y, layer.out_features, loss, len(features.x) / (c * len(y)))
+    put(layer, head, mean, axes)
 
 
 def _rows(features: Features) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
@@ -152,18 +164,18 @@ def _rows(features: Features) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
 class Solve(Callback):
     """Solve the head at the end of a fit on cached features, before the last epoch is validated.
 
-    Attributes:
-        solved: How; None before.
+    Args:
+        c: Inverse penalty, as in `Solved`.
     """
 
-    def __init__(self, *, seed: int = 0) -> None:
-        self.seed = seed
-        self.solved: Solved | None = None
+    def __init__(self, c: float) -> None:
+        self.c = c
 
     def before_validate(self) -> None:
         """Solve, once the last epoch has been trained."""
         if self.epoch == self.n_epoch - 1:
-            self.solved = solve_head(self.learn, seed=self.seed)
+            layer, seen = self.learn.model[-1], self.learn.dls.train.dataset
+            solve_again(layer, seen, self.learn.loss_func, self.c)
 
 
 def _try_strengths(

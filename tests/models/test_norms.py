@@ -74,7 +74,7 @@ def test_kept_where_they_came_with_weights(asked, pretrained, kept):
 
 
 def test_a_misspelled_way_is_named(dls, tiny_net):
-    with pytest.raises(ValueError, match="batch_norm: expected None, 'keep' or 'train'"):
+    with pytest.raises(ValueError, match="batch_norm: expected None, 'keep', 'adapt' or 'train'"):
         qv.cnn_learner(dls, tiny_net, batch_norm="kept")
 
 

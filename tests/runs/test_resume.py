@@ -81,7 +81,9 @@ SETS = {
         "item_tfms": Resize(36), "batch_tfms": aug_transforms(size=32), "log": "tensorboard",
         "deterministic": True, "frozen_epochs": 2, "unfrozen_epochs": 0, "plots": False,
     },
-    "epochs that a budget picks": {"budget": "10min", "interpolation": "lanczos"},
+    "epochs that a budget picks": {
+        "batch_norm": "adapt", "budget": "10min", "interpolation": "lanczos",
+    },
     "worker processes": {"num_workers": 2, "interpolation": "nearest", "frozen_epochs": 0},
 }  # fmt: skip
 # What is in none of them, and why.

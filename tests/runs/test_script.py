@@ -50,6 +50,7 @@ CASES = {
     "a head that is solved, group by group": {
         "lr": "find", "gradual": True, "unfrozen_epochs": 3, "views": 1, "seed": 3,
     },
+    "batch norms that adapt": {"batch_norm": "adapt", "lr": "find", "views": 1},
     "fastai's head, batch norms that train": {"head": "fastai", "batch_norm": "train"},
     "a head of your sizes": {
         "head": "fastai", "hidden": (32, 16), "dropout": 0.2, "activation": "gelu",
@@ -194,7 +195,7 @@ def test_the_script_shows_macro_f1_where_the_run_did(class_folders, tmp_path):
 
 @pytest.mark.slow
 def test_the_script_has_the_runs_real_numbers(class_folders, tmp_path):
-    options = QUICK | {"lr": "find", "weights": None, "frozen_epochs": 0}
+    options = QUICK | {"lr": "find", "weights": None, "frozen_epochs": 0, "head": "fastai"}
     run = qv.train(class_folders, arch="resnet18", out=tmp_path, verbose=False, **options)
     code = run.show_code()
     assert f"learn.fit_one_cycle(2, {run.lr_finds['unfrozen'].lr!r})" in code

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 import quickvision as qv
 from quickvision.base.errors import ModelError
 from quickvision.training.features import Features
-from quickvision.training.solve import Solve, solve_again, solve_head, why_not_solved
+from quickvision.training.solve import Solve, judge_head, solve_again, solve_head, why_not_solved
 
 
 def clouds(n, f, classes, *, views=1, apart=1.0, seed=0):
@@ -193,6 +193,15 @@ def test_other_heads_are_refused(layers, why):
         solve_head(top)
 
 
+def test_judging_a_head_leaves_it_as_it_is():
+    top = learner_on(clouds(40, 8, 3))
+    before = top.model[-1].weight.detach().clone()
+    judged = judge_head(top)
+    assert torch.equal(top.model[-1].weight, before)
+    assert judged == solve_head(top)
+    assert not torch.equal(top.model[-1].weight, before)
+
+
 def test_a_learner_of_pictures_is_refused(learn):
     with pytest.raises(ModelError, match="does not train on cached features"):
         qv.solve_head(learn)
@@ -208,12 +217,12 @@ def test_the_callback_solves_before_the_last_epoch_is_validated(class_folders, t
     dls = qv.from_folder(class_folders, size=32, bs=6)
     learn = qv.cnn_learner(dls, tiny_net, path=tmp_path)
     top = qv.feature_learner(learn)
-    solve, ends = Solve(), []
-    history = qv.fit_frozen(top, 3, lr_max=1e-4, cbs=[solve], verbose=False)
+    solved = judge_head(top)
+    ends = []
+    history = qv.fit_frozen(top, 3, lr_max=1e-4, cbs=[Solve(solved.c)], verbose=False)
     for head in (top.model, qv.feature_learner(learn).model):
         with torch.no_grad():
             held = top.dls.valid.dataset
             ends.append(float(F.cross_entropy(head.eval()(held.x[0]), held.y)))
     assert ends[0] == pytest.approx(history["valid_loss"].iloc[-1], rel=1e-4)
     assert ends[0] == pytest.approx(ends[1], rel=1e-4), "the learner's own head is solved"
-    assert solve.solved is not None
