@@ -56,18 +56,14 @@ def test_modes_and_weights_stay(make):
 
 
 @pytest.mark.parametrize(("batch_norm", "asked"), [("adapt", True), ("keep", False), (None, False)])
-def test_they_are_taken_where_that_is_asked_for(
-    class_folders, tiny_net, tmp_path, batch_norm, asked
-):
+def test_they_are_taken_where_that_is_asked_for(make, batch_norm, asked):
     learn = make(batch_norm=batch_norm)
     before = statistics(learn)
     assert adapt_if_asked(learn, lambda: None) is asked
     assert torch.equal(before, statistics(learn)) is not asked
 
 
-def test_where_the_weights_say_nothing_left_out_pictures_choose_theirs(
-    class_folders, tiny_net, tmp_path
-):
+def test_where_the_weights_say_nothing_left_out_pictures_choose_theirs(make):
     learn = deaf(make())
     top, solved, adapted = best_features(learn, views=0, seed=0, reseed=lambda: None)
     assert adapted
@@ -84,9 +80,7 @@ def test_what_is_known_is_not_decided_anew(make):
     assert torch.equal(before, statistics(learn))
 
 
-def test_kept_ones_are_put_back_where_they_are_better(
-    class_folders, tiny_net, tmp_path, monkeypatch
-):
+def test_kept_ones_are_put_back_where_they_are_better(make, monkeypatch):
     learn = make()
     monkeypatch.setattr("quickvision.training.adapt.MUCH", -1.0)  # always tried
     before = statistics(learn)
