@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+import quickvision as qv
 from quickvision.data.batches import batches
 
 
@@ -26,3 +27,17 @@ def test_by_default_an_epoch_has_several_steps_and_leaves_little_out(n, sizes):
     bs, drop_last = batches(None, n)
     full, rest = divmod(n, bs)
     assert [bs] * full + ([rest] if rest and not drop_last else []) == sizes
+
+
+@pytest.mark.parametrize(
+    ("bs", "n", "said"),
+    [
+        (64, 100, "bs=64 makes 1 step an epoch of 100 training pictures, and leaves 36 of them"),
+        (64, 64, "bs=64 makes 1 step an epoch of 64 training pictures; without bs="),
+        (50, 149, "and leaves 49 of them out"),
+        (64, 40, "bs lowered from 64 to 10"),
+    ],
+)
+def test_a_batch_size_that_wastes_pictures_is_said(bs, n, said):
+    with pytest.warns(qv.DataWarning, match=said):
+        batches(bs, n)

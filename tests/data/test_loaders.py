@@ -380,20 +380,6 @@ def test_a_small_data_set_is_trained_on_whole(tmp_path):
     assert [len(x) for x, _ in dls.train] == [8] * 8
 
 
-@pytest.mark.parametrize(
-    ("bs", "n", "said"),
-    [
-        (64, 100, "bs=64 makes 1 step an epoch of 100 training pictures, and leaves 36 of them"),
-        (64, 64, "bs=64 makes 1 step an epoch of 64 training pictures; without bs="),
-        (50, 149, "and leaves 49 of them out"),
-        (64, 40, "bs lowered from 64 to 10"),
-    ],
-)
-def test_a_batch_size_that_wastes_pictures_is_said(bs, n, said):
-    with pytest.warns(qv.DataWarning, match=said):
-        loaders._batches(bs, n)
-
-
 def test_numbered_classes_come_in_the_order_of_numbers(tmp_path):
     for label in map(str, range(12)):
         dark(tmp_path, label, 3)

@@ -278,7 +278,8 @@ def test_an_option_with_a_function_in_it_is_told_by_what_it_does(
     class_folders, tmp_path, trainings, option
 ):
     for value in (*OPTIONS[option], OPTIONS[option][0]):
-        found = qv.compare(class_folders, net(4), out=tmp_path, **ONCE, **{option: value})
+        head = {"head": "fastai"} if option == "activation" else {}
+        found = qv.compare(class_folders, net(4), out=tmp_path, **ONCE, **{option: value}, **head)
         assert found.table["failed"].item() == ""
     assert len(trainings) == 2
 

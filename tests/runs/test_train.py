@@ -25,7 +25,7 @@ def test_the_whole_job_leaves_everything_it_promises(run):
     ]  # fmt: skip
     assert run.history["stage"].tolist() == ["frozen", "frozen", "unfrozen"]
     pd.testing.assert_frame_equal(pd.read_csv(run.path / "log.csv"), run.history)
-    assert set(run.lr_finds) == {"frozen", "unfrozen"}
+    assert set(run.lr_finds) == {"frozen"}
     assert len(pd.read_csv(run.path / "predictions.csv")) == len(run.preds) == 7
     with np.load(run.path / "predictions.npz") as arrays:
         np.testing.assert_array_equal(arrays["probs"], run.preds.probs)
