@@ -73,11 +73,8 @@ class Job:
         self.learn.path, self.learn.model_dir = self.path, FOLDER
         self.config = self.spec.train
         self.watch, self.in_parts = Watch(self.say), InParts(self.say)
-        self.best, self.mixed = BestEpoch(self.learn), list[Any]()
-        if self.config.mixup:
-            self.mixed.append(MixUp(self.config.mixup))
-        if self.config.cutmix:
-            self.mixed.append(CutMix(self.config.cutmix))
+        mixes = ((MixUp, self.config.mixup), (CutMix, self.config.cutmix))
+        self.best, self.mixed = BestEpoch(self.learn), [mix(share) for mix, share in mixes if share]
         self.at, fit = Progress(timing=self.timing), None
         if self.checkpoint is not None:
             self.at, fit = self.checkpoint.progress, self.checkpoint.fit
@@ -200,7 +197,7 @@ class Job:
             if self.at.rows_of("unfrozen"):  # it goes on in the midst of them
                 settle.start = load_weights(self.path / FOLDER / f"{AFTER_FROZEN}.pth")
             rate: Any = rates_for(solved.left_open)
-            stage = replace(stage, solved=settle.c, way=settle.way)
+            stage = replace(stage, solved=solved.c)
             why = f"the frozen features leave {solved.left_open:.0%} open"
             self.say(line("unfrozen", f"rates {rate.start:.1e} to {rate.stop:.1e}: {why}"))
         else:
@@ -223,8 +220,8 @@ class Job:
             return None
         self.at.adapted |= adapted
         by = ", batch norms adapted to them" if self.at.adapted else ""
-        took = f"{self.at.timing['features']:.0f} s"
-        self.say(line("frozen", f"features of all pictures{by}  {took}"))
+        seconds = self.at.timing["features"]
+        self.say(line("frozen", f"features of all pictures{by}  {seconds:.0f} s"))
         return top
 
     def _stage(
@@ -249,7 +246,10 @@ class Job:
                 verbose=self.verbose,
                 cbs=[*cbs, *self._together(learn)],
             )
-        self.at.stages.append(stage)
+        kept = [cb.way for cb in own if isinstance(cb, Settle)]
+        self.at.stages.append(replace(stage, way=kept[0] if kept else 1.0))
+        if kept == [0.0]:
+            self.say(line(stage.name, "undone: left-out training pictures say that it harmed"))
 
     def _together(self, learn: Learner) -> list[Any]:
         """What several processes need; on cached features each does the same, and that is quick."""

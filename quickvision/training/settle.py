@@ -13,7 +13,7 @@ from torch import nn
 from quickvision.models.norms import KeepNorms
 from quickvision.training.evidence import WAY
 from quickvision.training.features import cut_head, look
-from quickvision.training.solve import Solved, solve_again
+from quickvision.training.solve import WORSE, Solved, judge, solve_again
 
 
 class Settle(Callback):
@@ -28,8 +28,13 @@ class Settle(Callback):
     Args:
         learn: The learner of the whole model; the fit may wrap its model.
         start: The model's state dict when the stage began.
-        way: Share of the body's way that is kept, in [0, 1].
-        c: Inverse penalty of the head, as in `Solved`.
+        way: Share of the body's way that is kept, in [0, 1]. Where heads on what the body says at
+            its end are worse on left-out training pictures than they were before, none is: the
+            body has seen these pictures, so that they flatter it, and yet it has lost.
+        solved: How the head was solved before the stage.
+
+    Attributes:
+        way: What was kept.
 
     Source: Wortsman and others, "Robust fine-tuning of zero-shot models" (2022), for the way; the
     measurements are in `benchmarks/RESULTS.md`, "What the unfrozen stage brings".
@@ -38,10 +43,10 @@ class Settle(Callback):
     order = 60  # after the callback of several processes has put its wrapped model away
 
     def __init__(
-        self, learn: Learner, start: Mapping[str, torch.Tensor], way: float, c: float
+        self, learn: Learner, start: Mapping[str, torch.Tensor], way: float, solved: Solved
     ) -> None:
         self.whole = cast(nn.Sequential, learn.model)
-        self.start, self.way, self.c = start, way, c
+        self.start, self.way, self.solved = start, way, solved
 
     @classmethod
     def after(cls, learn: Learner, solved: Solved) -> Settle:
@@ -49,18 +54,23 @@ class Settle(Callback):
         kept = any(isinstance(cb, KeepNorms) for cb in learn.cbs)
         way = WAY if kept else 1.0  # between two sets of statistics lie none
         start = {name: weight.clone() for name, weight in learn.model.state_dict().items()}
-        return cls(learn, start, way, solved.c)
+        return cls(learn, start, way, solved)
 
     def before_validate(self) -> None:
         """Settle, once the last epoch of all layers has been trained."""
         if self.epoch < self.n_epoch - 1 or self.learn.opt.frozen_idx > 0:
             return
+        dl, loss_func = self.learn.dls.train, self.learn.loss_func
+        within = getattr(dl, "dl", dl)  # of several processes
+        layer = cast(nn.Linear, cut_head(self.whole)[1][-1])
         go_back(self.whole, self.start, self.way)
-        dl = self.learn.dls.train
-        seen = look(self.learn, self.whole, getattr(dl, "dl", dl))  # of several processes: within
-        solve_again(
-            cast(nn.Linear, cut_head(self.whole)[1][-1]), seen, self.learn.loss_func, self.c
-        )
+        seen = look(self.learn, self.whole, within)
+        found = judge(seen, layer.out_features, loss_func)
+        if found.loss > WORSE * self.solved.loss:
+            self.way = 0.0
+            go_back(self.whole, self.start, self.way)
+            seen = look(self.learn, self.whole, within)
+        solve_again(layer, seen, loss_func, self.solved.c)
 
 
 @torch.no_grad()

@@ -122,10 +122,21 @@ def judge_head(top: Learner, *, seed: int = 0) -> Solved:
     whole("seed", seed)
     if reason := why_not_solved(top):
         raise ModelError(f"expected a single-layer head on cached features, got {reason}")
-    features: Features = top.dls.train.dataset
-    classes = cast(nn.Linear, top.model[-1]).out_features
+    layer = cast(nn.Linear, top.model[-1])
+    return judge(top.dls.train.dataset, layer.out_features, top.loss_func, seed=seed)
+
+
+def judge(features: Features, classes: int, loss_func: Any, *, seed: int = 0) -> Solved:
+    """Say how good single-layer heads on these features are on pictures that they have not seen.
+
+    Args:
+        features: Of the training pictures.
+        classes: How many.
+        loss_func: Of outputs and labels.
+        seed: Of the parts that are left out in turn.
+    """
     x, y, picture = _rows(features)
-    with _lent(top.loss_func) as loss:
+    with _lent(loss_func) as loss:
         return _try_strengths(turn(x)[2], y, classes, loss, picture, len(features.x), seed)
 
 

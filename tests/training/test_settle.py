@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -15,6 +17,21 @@ def trained(class_folders, tiny_net, tmp_path):
     learn = qv.cnn_learner(dls, tiny_net, path=tmp_path, seed=3)
     top = qv.feature_learner(learn)
     return learn, qv.solve_head(top)
+
+
+def never_worse(solved):
+    """So that the body's way is kept, whatever it is worth."""
+    return replace(solved, loss=1e9)
+
+
+def test_a_body_that_has_lost_goes_back_altogether(trained):
+    learn, solved = trained
+    start = state(learn)
+    settle = Settle(learn, start, 1.0, replace(solved, loss=-1.0))
+    qv.fit_unfrozen(learn, 1, lr_max=1e-2, cbs=[settle], verbose=False)
+    assert settle.way == 0
+    body = learn.model[0].state_dict(prefix="0.")
+    assert all(torch.equal(weight, start[name]) for name, weight in body.items())
 
 
 def state(learn):
@@ -39,7 +56,7 @@ def test_the_body_goes_back_and_the_head_is_solved_on_it(trained, way):
     learn.model.load_state_dict(start)
     torch.manual_seed(0)
     learn.dls.train.rng.seed(0)
-    settle = Settle(learn, start, way, solved.c)
+    settle = Settle(learn, start, way, never_worse(solved))
     history = qv.fit_unfrozen(learn, 2, lr_max=1e-2, cbs=[settle], verbose=False)
     name = next(k for k in start if k.endswith("0.weight"))
     if way == 0:
@@ -66,7 +83,7 @@ def test_a_drift_of_all_features_is_caught(trained):
         norms = [m for m in learn.model[0].modules() if isinstance(m, torch.nn.BatchNorm2d)]
         norms[-1].bias += 3.0
     drifted = float(learn.validate()[1])
-    settle = Settle(learn, state(learn), 1.0, solved.c)
+    settle = Settle(learn, state(learn), 1.0, never_worse(solved))
     qv.fit_unfrozen(learn, 1, lr_max=1e-9, cbs=[settle], verbose=False)
     after = float(learn.validate()[1])
     assert drifted > before
@@ -76,7 +93,7 @@ def test_a_drift_of_all_features_is_caught(trained):
 def test_steps_of_gradual_before_the_last_are_left_alone(trained):
     learn, solved = trained
     start, seen = state(learn), []
-    settle = Settle(learn, start, 0.0, solved.c)
+    settle = Settle(learn, start, 0.0, solved)
     real = settle.before_validate
 
     def watched():
@@ -95,7 +112,7 @@ def test_steps_of_gradual_before_the_last_are_left_alone(trained):
 
 def test_losses_of_the_callback_are_those_of_plain_torch(trained):
     learn, solved = trained
-    settle = Settle(learn, state(learn), 0.5, solved.c)
+    settle = Settle(learn, state(learn), 0.5, solved)
     history = qv.fit_unfrozen(learn, 1, lr_max=1e-3, cbs=[settle], verbose=False)
     with torch.no_grad():
         batches = list(learn.dls.valid)
