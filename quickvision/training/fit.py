@@ -99,7 +99,8 @@ def fit_unfrozen(
             rate for all; what `find_lr` found is the head's, and the first layers get a hundredth.
             What `solve_head` returned gives rates by how much the frozen features leave open, and
             at the end body and head are brought together, which is what `train` does: the body
-            goes a quarter of its way back, and the head is solved again.
+            goes a quarter of its way back (all of it, where left-out training pictures say that it
+            has lost), and the head is solved again.
         schedule: As in `fit_frozen`; each step of `gradual` is a cycle of its own.
         patience: As in `fit_frozen`.
         gradual: Unfreeze group by group: first train the head and the last group of the body, then
