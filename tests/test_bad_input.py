@@ -70,8 +70,8 @@ def dls(place):
 
 
 MODEL = (
-    "arch", "weights", "head", "hidden", "dropout", "activation", "layer_groups", "loss",
-    "label_smoothing", "class_weights", "opt", "momentum", "precision", "path",
+    "arch", "weights", "head", "hidden", "dropout", "activation", "batch_norm", "layer_groups",
+    "loss", "label_smoothing", "class_weights", "opt", "momentum", "precision", "path", "seed",
 )  # fmt: skip
 
 
@@ -83,7 +83,7 @@ def test_options_of_the_learner(place, dls, tiny_net, option):
 
 TRAIN = (
     "frozen_epochs", "unfrozen_epochs", "lr", "lr_unfrozen", "schedule", "gradual", "patience",
-    "mixup", "cutmix", "tta", "budget", "cache_features", "views", "seed", "out", "name",
+    "mixup", "cutmix", "tta", "budget", "cache_features", "views", "plots", "seed", "out", "name",
 )  # fmt: skip
 
 

@@ -53,9 +53,9 @@ def from_folder(path: str | Path, **kwargs: Any) -> DataLoaders:  # noqa: D417
             `model_settings(arch)` says is what the weights are used to. 1 looks at all of it.
         bs: Pictures in a batch. By default so many that an epoch has some forty steps, but 8 at
             least and 64 at most (and four steps where there are fewer than 32 pictures); of fewer
-            than 256 none is left out of an epoch then. A number is
-            lowered, with a `DataWarning`, where there are fewer training pictures than it, because
-            fastai would train on nothing; that it makes one step an epoch is said, too.
+            than 256 none is left out of an epoch then. A number is lowered, with a `DataWarning`,
+            where there are fewer training pictures than it, because fastai would train on nothing;
+            that it makes one step an epoch is said, too.
         seed: Seed of the split and of the shuffling. The global random state stays as it was. The
             split depends on it and on the pictures' names alone.
         item_tfms: fastai item transforms; by default `Resize`, an eighth larger than `size` where a

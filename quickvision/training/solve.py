@@ -69,7 +69,7 @@ def why_not_solved(top: Learner) -> str:
         top: As `feature_learner` builds it.
     """
     if not isinstance(top.dls.train.dataset, Features):
-        return "a learner that does not train on cached features"
+        return "a learner that does not train on cached features; give feature_learner(learn)"
     if not is_single(top.model):
         return "a head of more than one linear layer, or one without a bias"
     features = top.dls.train.dataset
