@@ -56,10 +56,26 @@ class Settle(Callback):
         start = {name: weight.clone() for name, weight in learn.model.state_dict().items()}
         return cls(learn, start, way, solved)
 
+    def before_fit(self) -> None:
+        """Nothing has moved yet; a fit that goes on behind its last epoch trains nothing."""
+        self.due = False
+
+    def before_train(self) -> None:
+        """All layers are about to move."""
+        self.due = self.learn.opt.frozen_idx == 0
+
     def before_validate(self) -> None:
-        """Settle, once the last epoch of all layers has been trained."""
-        if self.epoch < self.n_epoch - 1 or self.learn.opt.frozen_idx > 0:
-            return
+        """Settle, once the last epoch has been trained."""
+        if self.due and self.epoch == self.n_epoch - 1:
+            self._settle()
+
+    def after_fit(self) -> None:
+        """Settle where patience, or another callback, has ended the fit before its last epoch."""
+        if self.due:
+            self._settle()
+
+    def _settle(self) -> None:
+        self.due = False
         dl, loss_func = self.learn.dls.train, self.learn.loss_func
         within = getattr(dl, "dl", dl)  # of several processes
         layer = cast(nn.Linear, cut_head(self.whole)[1][-1])

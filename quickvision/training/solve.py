@@ -182,11 +182,28 @@ class Solve(Callback):
     def __init__(self, c: float) -> None:
         self.c = c
 
+    def before_fit(self) -> None:
+        """A fit that goes on behind its last epoch has a head that was solved."""
+        self.due = False
+
+    def before_train(self) -> None:
+        """The head is about to be trained."""
+        self.due = True
+
     def before_validate(self) -> None:
         """Solve, once the last epoch has been trained."""
         if self.epoch == self.n_epoch - 1:
-            layer, seen = self.learn.model[-1], self.learn.dls.train.dataset
-            solve_again(layer, seen, self.learn.loss_func, self.c)
+            self._solve()
+
+    def after_fit(self) -> None:
+        """Solve where patience, or another callback, has ended the fit before its last epoch."""
+        if self.due:
+            self._solve()
+
+    def _solve(self) -> None:
+        self.due = False
+        layer, seen = self.learn.model[-1], self.learn.dls.train.dataset
+        solve_again(layer, seen, self.learn.loss_func, self.c)
 
 
 def _try_strengths(

@@ -50,6 +50,10 @@ CASES = {
     "a head that is solved, group by group": {
         "lr": "find", "gradual": True, "unfrozen_epochs": 3, "views": 1, "seed": 3,
     },
+    "a head that is solved after patience has ended the stage": {
+        "patience": 1, "schedule": "constant", "lr": 1.0, "lr_unfrozen": "find",
+        "frozen_epochs": 6, "unfrozen_epochs": 4,
+    },
     "batch norms that adapt": {"batch_norm": "adapt", "lr": "find", "views": 1},
     "fastai's head, batch norms that train": {"head": "fastai", "batch_norm": "train"},
     "a head of your sizes": {

@@ -119,3 +119,15 @@ def test_losses_of_the_callback_are_those_of_plain_torch(trained):
         out = torch.cat([learn.model.eval()(x.as_subclass(torch.Tensor)) for x, _ in batches])
         y = torch.cat([y.as_subclass(torch.Tensor) for _, y in batches])
     assert float(F.cross_entropy(out, y)) == pytest.approx(history["valid_loss"].iloc[-1], rel=1e-3)
+
+
+def test_a_fit_that_patience_ends_is_settled_too(trained):
+    learn, solved = trained
+    start = state(learn)
+    settle = Settle(learn, start, 0.0, solved)
+    options = {"lr_max": 1.0, "schedule": "constant", "patience": 1, "verbose": False}
+    history = qv.fit_unfrozen(learn, 6, cbs=[settle], **options)
+    assert len(history) < 6
+    body = learn.model[0].state_dict(prefix="0.")
+    names = [name for name, _ in learn.model.named_parameters() if name in body]
+    assert all(torch.equal(body[name], start[name]) for name in names)
