@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from quickvision.models.compute import evaluating
+
 # GoogLeNet's and Inception's: further outputs, for training alone; and statistics of their own,
 # which are ours to normalise by.
 _AUXILIARY = ("AuxLogits", "aux1", "aux2")
@@ -27,16 +29,13 @@ def last_layer(model: nn.Module, picture: torch.Tensor) -> str:
         layer.register_forward_hook(lambda _, __, out, name=name: said.update({name: out}))
         for name, layer in layers.items()
     ]
-    modes = [(module, module.training) for module in model.modules()]
     try:
-        with torch.no_grad():
-            out: Any = model.eval()(picture)
+        with evaluating(model), torch.no_grad():
+            out: Any = model(picture)
     finally:
         for hook in hooks:
             hook.remove()
-        for module, mode in modes:
-            module.training = mode
-    return next((name for name in reversed(said) if said[name] is out), "") if said else ""
+    return next((name for name in said if said[name] is out), "")
 
 
 def without_last(model: nn.Module, name: str) -> int:
