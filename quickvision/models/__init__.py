@@ -6,9 +6,12 @@
     losses       by name
     optimisers   by name; Adam in one kernel, for GPUs
     norms        batch norms that keep what their weights know
+    weights      files of weights, read safely: what is in them
     zoo          what a name means: library, settings
     native       the library's own network, less its last layer
-    body         weights read safely, classifier cut off, layers in groups
+    fitting      which tensor of a file is which of a model
+    loading      weights into a model, and as code
+    body         classifier cut off, layers in groups
     learner      `cnn_learner`
 
 Others may ask: all of them.

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.torch
 import timm
 import torch
 from fastai.callback.hook import num_features_model
@@ -20,64 +19,12 @@ from timm.models import group_parameters
 from torch import nn
 from torchvision.models import VisionTransformer
 
-from quickvision.base.errors import ModelError, as_path
-from quickvision.models.native import last_layer, without_code, without_last
+from quickvision.base.errors import ModelError
+from quickvision.models.fitting import Target, find_fit
+from quickvision.models.loading import load_code, load_weights
+from quickvision.models.native import last_layer, name_of_last, without_code, without_last
+from quickvision.models.weights import read_weights
 from quickvision.models.zoo import Arch
-
-# torchvision's published densenet files say `norm.1` where its models say `norm1`.
-_OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\.\w+)$")
-
-
-def load_weights(model: nn.Module, body: nn.Module, file: str | Path, *, name: str) -> None:
-    """Load a file's weights into a model, in place.
-
-    Args:
-        model: The whole model, as its library builds it.
-        body: What is kept of it: shares its tensors. The file must have these; what else the file
-            has, such as a classifier of other classes, is not used.
-        file: A state dict of the whole model, as torchvision and timm publish it:
-            `.safetensors`, or a `.pth` that `torch.load(weights_only=True)` reads.
-        name: The architecture's name, for messages.
-
-    Raises:
-        ModelError: No such file, not a state dict, or one of another architecture; `model` is as it
-            was.
-    """
-    state = _read(as_path(file, "weights"))
-    kept = {id(tensor) for tensor in body.state_dict(keep_vars=True).values()}
-    tensors = model.state_dict(keep_vars=True).items()
-    wanted = {name: tensor.shape for name, tensor in tensors if id(tensor) in kept}
-    # Files from before torch 0.4.1, torchvision's own among them, do not count batches.
-    uncounted = (key for key in wanted if not key.endswith("num_batches_tracked"))
-    missing = [key for key in uncounted if key not in state]
-    other = [key for key in wanted if key in state and state[key].shape != wanted[key]]
-    if missing or other:
-        raise ModelError(
-            f"expected the weights of {name} in {file}, got others: of {len(wanted)} tensors"
-            f" {len(missing)} are missing and {len(other)} have other shapes, the first being"
-            f" {(missing + other)[0]!r}; name the arch that the file was made with"
-        )
-    model.load_state_dict({k: v for k, v in state.items() if k in wanted}, strict=False)
-
-
-def _read(file: Path) -> Mapping[str, torch.Tensor]:
-    """Read a state dict without running anything that is in the file."""
-    if not file.is_file():
-        raise ModelError(f"weights: expected 'default', None or a file, got nothing at {file}")
-    try:
-        if file.suffix == ".safetensors":
-            return safetensors.torch.load_file(file)
-        state = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # pickle, zip, EOF and safetensors errors have no common parent
-        raise ModelError(
-            f"expected a state dict in {file}, as torch.save(model.state_dict(), file) writes it,"
-            f" got a file that cannot be read safely: {error or type(error).__name__}"
-        ) from error
-    state = state.get("state_dict", state) if isinstance(state, Mapping) else state
-    if not isinstance(state, Mapping) or not all(torch.is_tensor(v) for v in state.values()):
-        raise ModelError(f"expected a state dict (names and tensors) in {file}, got other things")
-    return {_OLD_DENSENET.sub(r"\1\2", name): tensor for name, tensor in state.items()}
-
 
 Groups = list[list[nn.Parameter]]
 
@@ -152,7 +99,8 @@ def make_body(
 
     Args:
         arch: What to build.
-        weights: "default" (the library's best, downloaded once), a file, or None.
+        weights: "default" (the library's best, downloaded once), what `read_weights` reads, or
+            None.
         picture: A batch of one, float32 [1, channels, height, width]: the body must take it.
         native: Keep all of the network but its last linear layer; where it ends otherwise, it is
             cut all the same.
@@ -177,7 +125,7 @@ def make_body(
     if isinstance(arch.source, str):
         model = timm.create_model(arch.source, pretrained=download, num_classes=0, in_chans=n_in)
         if file is not None:
-            load_weights(model, model, file, name=arch.name)
+            load_weights(model, model, file, name=arch.name, timm_name=arch.source)
         return _whole(model, picture) if native else _look(model, n_in, picture)
     meta = model_meta.get(arch.source, {})
     if arch.settings.library:
@@ -189,11 +137,12 @@ def make_body(
     if native and (last := _last_layer(model, picture)):
         without_last(model, last)
         if file is not None:
-            load_weights(model, model, file, name=arch.name)
+            load_weights(model, model, file, name=arch.name, cut=_cut_out(model, cut))
         _update_first_layer(model, n_in, weights is not None)
         return _whole(model, picture)
     if file is not None:
-        load_weights(model, create_body(model, cut=cut), file, name=arch.name)
+        body = create_body(model, cut=cut)
+        load_weights(model, body, file, name=arch.name, cut=body)
     body = create_body(model, n_in, weights is not None, cut)
     if isinstance(body, VisionTransformer):
         return body, body.hidden_dim, True
@@ -276,18 +225,53 @@ def body_code(
         cut = _native_code(arch.source, body) if native else _cut_code(arch.source, body)
     if weights in ("default", None):
         return f"model = {model}\n{cut}"
-    read = f"torch.load({str(weights)!r}, weights_only=True)"
-    if str(weights).endswith(".safetensors"):
-        read = f"load_file({str(weights)!r})"
-    return f"model = {model}\nmodel.load_state_dict({read}, strict=False)\n{cut}"
+    return f"model = {model}\n{_load_code(arch, str(weights), body, native=native)}\n{cut}"
+
+
+def _load_code(arch: Arch, weights: str, body: nn.Module, *, native: bool) -> str:
+    """Write how the weights came into the model: they are looked at again, if they are there."""
+    whole = _unloaded(arch.source)
+    kept = cut = whole
+    out = ""
+    if not isinstance(arch.source, str):
+        how = model_meta.get(arch.source, {}).get("cut", cut_classifier)
+        if native:
+            kept = _unloaded(arch.source)
+            without_last(kept, name_of_last(body, kept))
+        cut = _cut_out(kept, how) or kept
+        kept = kept if native else cut
+        out = _cut_code(arch.source, cut).removeprefix("body = ")
+    timm_name = arch.source if isinstance(arch.source, str) else None
+    try:
+        stored = read_weights(weights)
+        target = Target.of(kept if native or timm_name else whole, kept, cut, timm_name)
+        fit, _ = find_fit(stored, target, name=arch.name)
+    except (ModelError, OSError):  # gone since
+        return f"model.load_state_dict(..., strict=False)  # {weights}"
+    return load_code(weights, stored, fit, whole, cut=out)
+
+
+def _cut_out(model: nn.Module, cut: object) -> nn.Module | None:
+    """Cut a body out of a network, with which it shares its tensors, where that is a `Sequential`.
+
+    It is how fastai's `learn.save` and our runs with a head of their own name the tensors.
+    """
+    if isinstance(model, VisionTransformer):
+        return None
+    with suppress(StopIteration):  # fastai finds no pooling layer
+        return create_body(model, cut=cut)
+    return None
 
 
 def _native_code(build: Callable[..., nn.Module], body: nn.Module) -> str:
     return "\n".join(["body = model", *without_code(body, _unloaded(build))])
 
 
-def _unloaded(build: Callable[..., nn.Module]) -> nn.Module:
+def _unloaded(build: str | Callable[..., nn.Module]) -> nn.Module:
     """Build a network without weights that anybody will read."""
+    if isinstance(build, str):
+        with torch.device("meta"):
+            return timm.create_model(build, num_classes=0)
     try:
         with torch.device("meta"):  # without memory for them
             return build(weights=None)

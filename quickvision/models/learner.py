@@ -74,7 +74,10 @@ def cnn_learner(
         arch: A torchvision or timm name (torchvision's where both have it; `timm/NAME` says
             otherwise), as `list_models` lists them, or a function that builds a model.
         weights: "default", the library's best ImageNet weights, downloaded once; a file with a
-            state dict, for rooms without internet; or None, to start from nothing.
+            state dict, as torchvision, timm, fastai's `learn.save` and training scripts write it,
+            read without running what is in it; the folder of a run or an exported model of ours;
+            `hf_hub:OWNER/NAME`; or None, to start from nothing. Of several sets in a file an
+            averaged one (EMA) is taken, else the first, and that is said.
         head: "native", the model's own pooling and norm and a new last layer, so that what is
             trained is the library's own network with other classes (of the few that do not end in a
             linear layer, such as SqueezeNet, it is "linear"); "linear", average pooling and one

@@ -59,9 +59,14 @@ def without_code(body: nn.Module, whole: nn.Module) -> list[str]:
         body: Such a body.
         whole: The same network, whole.
     """
-    layers = (name for name, m in whole.named_modules() if isinstance(m, nn.Linear))
-    kept = dict(body.named_modules())
-    name = next(name for name in layers if isinstance(kept.get(name), nn.Identity))
+    name = name_of_last(body, whole)
     further = [f"body.{part} = None" for part in _AUXILIARY if hasattr(body, part)]
     plain = [f"body.{flag} = False" for flag in _FLAGS if hasattr(body, flag)]
     return [f"body.set_submodule({name!r}, nn.Identity())", *further, *plain]
+
+
+def name_of_last(body: nn.Module, whole: nn.Module) -> str:
+    """Name the layer of a whole network that `without_last` has taken off a body."""
+    layers = (name for name, m in whole.named_modules() if isinstance(m, nn.Linear))
+    kept = dict(body.named_modules())
+    return next(name for name in layers if isinstance(kept.get(name), nn.Identity))

@@ -22,6 +22,7 @@ from torch import nn
 from quickvision.base.errors import ModelError, did_you_mean, expect
 from quickvision.base.files import cache_folder, write_whole
 from quickvision.base.progress import counted
+from quickvision.models.weights import hub_parts, is_on_hub
 
 _MODELS = torchvision.models
 _TORCHVISION = {name: getattr(_MODELS, name) for name in _MODELS.list_models(module=_MODELS)}
@@ -81,6 +82,8 @@ def find_arch(arch: str | Callable[..., nn.Module]) -> Arch:
 
     Where both libraries have a name, torchvision's is taken; `timm/NAME` and `torchvision/NAME`
     say which. Names of the old `pretrainedmodels`, such as `se_resnet50`, are timm's `seresnet50`.
+    `hf_hub:timm/NAME.TAG`, where timm keeps its weights, is timm's `NAME.TAG`; nothing is asked of
+    the Hub for that.
 
     Raises:
         ModelError: No such name; near ones are named.
@@ -97,7 +100,7 @@ def find_arch(arch: str | Callable[..., nn.Module]) -> Arch:
             return Arch(name, arch, _of_torchvision(name))
         mean, std = model_meta.get(arch, {}).get("stats", imagenet_stats)
         return Arch(name, arch, ModelSettings(name, "", mean=tuple(mean), std=tuple(std)))
-    library, _, name = arch.rpartition("/")
+    library, _, name = (_on_hub(arch) if is_on_hub(arch) else arch).rpartition("/")
     name = _CADENE.sub("se", name)
     if library in ("", "torchvision") and name in _TORCHVISION:
         return Arch(name, _TORCHVISION[name], _of_torchvision(name))
@@ -109,6 +112,18 @@ def find_arch(arch: str | Callable[..., nn.Module]) -> Arch:
         f"expected a model of torchvision or timm, got {arch!r}{did_you_mean(name, options)};"
         " qv.list_models() lists them"
     )
+
+
+def _on_hub(arch: str) -> str:
+    """Turn the name of one of timm's own models on the Hub into the name that timm has for it."""
+    repository, revision = hub_parts(arch)
+    owner, _, name = repository.rpartition("/")
+    if owner != "timm" or revision:
+        raise ModelError(
+            f"arch: on the Hub expected timm's own, as 'hf_hub:timm/resnet18.a1_in1k', got"
+            f" {arch!r}; name the architecture that its config.json says, with weights={arch!r}"
+        )
+    return f"timm/{name}"
 
 
 def model_settings(arch: str | Callable[..., nn.Module]) -> ModelSettings:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 import re
@@ -22,7 +21,8 @@ from fastai.data.core import DataLoaders
 import quickvision
 from quickvision.base.errors import RunError
 from quickvision.base.files import write_whole
-from quickvision.data.holdout import split_of
+from quickvision.data.holdout import split_hash
+from quickvision.models.weights import is_on_hub
 from quickvision.runs.options import RunConfig
 
 NAME = "config.json"
@@ -51,6 +51,7 @@ class Spec:
     def plain(self, dls: DataLoaders) -> tuple[dict[str, Any], list[str]]:
         """Return the options that a file can hold, as plain values, and the names of the others."""
         named = isinstance(self.weights, str) and self.weights != "default"
+        named = named and not is_on_hub(self.weights)
         written, lacking = _plain(
             {
                 "data": Path(self.data) if isinstance(self.data, str) else self.data,
@@ -88,6 +89,14 @@ class Written:
     spec: Spec  # what no file can hold is None in it, or missing
     lacking: tuple[str, ...]  # the names of these, as "model.loss"
     sides: Sides
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Where files and folders were that the run was given, by the option's name."""
+        named = {"data": self.spec.data, "weights": self.spec.weights, **self.spec.pictures}
+        texts = {name: named.get(name) for name in ("data", "weights", "valid", "class_names")}
+        found = {name: Path(text) for name, text in texts.items() if isinstance(text, str)}
+        return {name: path for name, path in found.items() if path.is_absolute()}  # as written
 
 
 def versions() -> dict[str, str]:
@@ -157,21 +166,16 @@ def read_config(path: Path) -> Written:
     except FileNotFoundError as error:
         runs = sorted(path.glob(f"*/{NAME}"), key=lambda p: p.stat().st_mtime)
         newest = f"; the newest run in it is {runs[-1].parent}" if runs else ""
-        raise RunError(f"expected the folder of a run, got {path}{newest}") from error
+        where = (
+            "" if path.exists() or path.is_absolute() else f"; the working folder is {Path.cwd()}"
+        )
+        raise RunError(f"expected the folder of a run, got {path}{newest}{where}") from error
     except (OSError, ValueError) as error:
         raise RunError(f"expected a run's settings in {file}, got: {error}") from error
     except (TypeError, KeyError, AttributeError, OverflowError, RecursionError, re.error) as error:
         raise RunError(
             f"expected a run's settings in {file}, as they were written, got something else"
         ) from error
-
-
-def split_hash(dls: DataLoaders) -> str | None:
-    """Hash who is on which side; None for data that our doors did not make."""
-    if (split := split_of(dls)) is None:
-        return None
-    text = split.to_csv(index=False, lineterminator="\n")
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _located(pictures: Mapping[str, Any], dls: DataLoaders) -> dict[str, Any]:

@@ -113,3 +113,12 @@ def test_old_names_of_timm_have_the_settings_of_todays():
 def test_weights_that_timm_does_not_have_are_an_error():
     with pytest.raises(qv.ModelError, match="expected weights of timm, got 'resnet50.no_such_tag'"):
         qv.model_settings("resnet50.no_such_tag")
+
+
+def test_timms_own_names_on_the_hub_are_timms_names():
+    for name in ("hf_hub:timm/resnet18.a1_in1k", "hf-hub:timm/resnet18.a1_in1k"):
+        found = find_arch(name)
+        assert (found.source, found.settings.weights) == ("resnet18.a1_in1k", "a1_in1k")
+    for name in ("hf_hub:someone/model", "hf_hub:timm/resnet18.a1_in1k@v1"):
+        with pytest.raises(ModelError, match=rf"config\.json says, with weights='{name}'"):
+            find_arch(name)

@@ -73,6 +73,8 @@ def test_a_folder_that_is_no_run(tmp_path, stopped):
         qv.resume(stopped.parent)
     with pytest.raises(qv.RunError, match="expected the folder of a run"):
         qv.resume(tmp_path / "gone")
+    with pytest.raises(qv.RunError, match="got gone; the working folder is /"):
+        qv.resume("gone")
     (stopped / "config.json").write_text("{")
     with pytest.raises(qv.RunError, match=r"expected a run's settings in .*config.json"):
         qv.resume(stopped)
@@ -104,3 +106,16 @@ def test_a_run_from_before_goes_on_with_the_batches_of_its_day(tmp_path, class_f
     assert read_config(folder).spec.pictures["bs"] == 64
     file.write_text(json.dumps(written | {"pictures": {"bs": None}}))
     assert read_config(folder).spec.pictures["bs"] is None
+
+
+def test_which_files_a_run_was_given(stopped, class_folders, body, tmp_path):
+    assert read_config(stopped).files == {"data": class_folders, "weights": body}
+    file = stopped / "config.json"
+    written = json.loads(file.read_text())
+    table = str(tmp_path / "split.csv")
+    written["pictures"] |= {"valid": table, "class_names": {"items": [["red", "rot"]]}}
+    file.write_text(json.dumps(written | {"weights": "default", "data": None}))
+    assert read_config(stopped).files == {"valid": Path(table)}
+    written["pictures"]["valid"] = "valid"  # a folder's name, or a column's
+    file.write_text(json.dumps(written | {"weights": None}))
+    assert read_config(stopped).files == {"data": class_folders}
