@@ -28,6 +28,10 @@ class RunError(QuickvisionError):
     """A run cannot go on: its folder cannot be written, or its loss is no number any more."""
 
 
+class BundleError(QuickvisionError):
+    """An exported model cannot be written, or is not what was written."""
+
+
 class OtherProcessError(RunError):
     """Of several processes that train together the first has failed, and says why itself."""
 

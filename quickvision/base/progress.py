@@ -16,7 +16,6 @@ from typing import TypeVar
 from tqdm.std import tqdm
 
 from quickvision.base.errors import printable
-from quickvision.base.processes import rank
 
 T = TypeVar("T")
 INDENT = 13  # characters that a line's name has
@@ -51,16 +50,25 @@ def html_table(rows: Iterable[tuple[str, str]]) -> str:
     return f"<table>{''.join(f'<tr>{cells}</tr>' for cells in lines)}</table>"
 
 
+def _is_first() -> bool:
+    """Say whether this is the first process of those that train together, or the only one."""
+    if "torch" not in sys.modules:  # which a model file in ONNX can do without
+        return True
+    from quickvision.base.processes import rank
+
+    return rank() == 0
+
+
 def say(text: str, *, verbose: bool = True) -> None:
     """Print one line at once, above a bar if one is running; the first process alone does."""
-    if verbose and rank() == 0:
+    if verbose and _is_first():
         tqdm.write(printable(text), file=sys.stdout)
         sys.stdout.flush()
 
 
-def counted(items: Iterable[T], total: int, label: str) -> Iterator[T]:
+def counted(items: Iterable[T], total: int | None, label: str) -> Iterator[T]:
     """Go through `items`; show a bar where it takes more than two seconds and somebody looks."""
-    looked_at = (sys.stderr.isatty() or "ipykernel" in sys.modules) and rank() == 0
+    looked_at = (sys.stderr.isatty() or "ipykernel" in sys.modules) and _is_first()
     options = {"total": total, "desc": label, "delay": 2, "leave": False, "dynamic_ncols": True}
     return iter(tqdm(items, disable=not looked_at, **options))
 

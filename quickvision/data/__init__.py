@@ -8,9 +8,10 @@ Knows no model, and never writes into the folder of pictures.
     folders    the folders as they are looked at, and the calls that load them
     held_side  the folder that `valid=` names, and what is beside it
     sides      which folders are sides, which are classes, which are neither
-    rgb        any Pillow image to upright 8-bit RGB; what is black and white in deep ones
+    rgb        any picture to upright 8-bit RGB; what is black and white in deep ones
     arrays     an array as a picture, or why it is none
     pictures   one file opened: upright RGB, from its resized copy where there is one
+    view       what a picture becomes before a model looks at it
     splits     the arithmetic of holding out
     labels     what paths say of labels; names for classes that are numbers
     classes    what class names say: their order, look-alikes, what a mirror makes wrong
@@ -40,6 +41,6 @@ Knows no model, and never writes into the folder of pictures.
     check      `quickvision.check`: its report, made from the findings
     doors      `from_folder`, `from_name_re`, `from_csv`, `from_df`, `load_data`: the way in
 
-Others may ask: options, paths, pictures, labels, sides, holdout, layouts, understood, transforms,
-doors.
+Others may ask: options, paths, rgb, arrays, pictures, view, labels, sides, holdout, layouts,
+understood, transforms, doors.
 """

@@ -1,45 +1,51 @@
-"""An array as a picture, or why it is none."""
+"""An array as a picture, or why it is none. Needs neither torch nor fastai to be installed."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-import torch
-from fastai.vision.core import TensorImage
 from PIL import Image
+
+
+def is_array(value: Any) -> bool:
+    """Say whether it is an array of NumPy's or a tensor of torch's."""
+    return isinstance(value, np.ndarray) or (hasattr(value, "detach") and hasattr(value, "numpy"))
 
 
 def from_array(pixels: Any) -> Image.Image:
     """Turn an array into a Pillow image.
 
     Args:
-        pixels: uint8 [height, width, 3], or 4 with transparency, or grey [height, width]; 16-bit
-            grey is uint16. fastai's `TensorImage` has its channels first, and whole numbers.
+        pixels: [height, width, 3], or 4 with transparency, or grey [height, width], of uint8,
+            uint16 (white is 65535) or floats from 0 to 1 (white is 1). fastai's `TensorImage` has
+            its channels first, and whole numbers or such floats.
 
     Raises:
         TypeError: It has other numbers: what white is in them would be a guess.
         ValueError: It has another shape.
     """
-    if isinstance(pixels, TensorImage):
+    if any(kind.__name__ == "TensorImage" for kind in type(pixels).__mro__):
         whole = not pixels.is_floating_point() and 0 <= int(pixels.min()) <= int(pixels.max()) < 256
-        pixels = pixels.permute(1, 2, 0).to(torch.uint8) if whole else pixels.permute(1, 2, 0)
-    array = np.asarray(pixels.cpu() if isinstance(pixels, torch.Tensor) else pixels)
+        pixels = pixels.permute(1, 2, 0)
+        pixels = pixels.byte() if whole else pixels
+    array = np.asarray(pixels.detach().cpu() if hasattr(pixels, "detach") else pixels)
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
-    deep = array.dtype == np.uint16 and array.ndim == 2
-    if array.dtype != np.uint8 and not deep:
-        raise TypeError(
-            f"expected an array of uint8, from 0 to 255, got {array.dtype}; where it is such"
-            " numbers, array.astype('uint8'), and where white is 1, (array * 255).astype('uint8')"
-        )
-    if (
-        not array.size
-        or array.ndim not in (2, 3)
-        or (array.ndim == 3 and array.shape[2] not in (3, 4))
-    ):
+    channels = array.shape[2] if array.ndim == 3 else 1
+    if not array.size or array.ndim not in (2, 3) or channels not in (1, 3, 4):
         raise ValueError(
             "expected an array [height, width, 3], or 4 with transparency, or [height, width], got"
             f" {list(array.shape)}"
+        )
+    if np.issubdtype(array.dtype, np.floating) and array.min() >= 0 and array.max() <= 1:
+        array = (array.astype(np.float32) * 255).round().astype(np.uint8)
+    if array.dtype == np.uint16 and channels > 1:  # Pillow has no such colours
+        array = (array / 257).round().astype(np.uint8)
+    if array.dtype != np.uint8 and array.dtype != np.uint16:
+        raise TypeError(
+            "expected an array of uint8 (0 to 255), uint16 or floats from 0 to 1, got"
+            f" {array.dtype} from {array.min():g} to {array.max():g}; where white is 255,"
+            " array.astype('uint8')"
         )
     return Image.fromarray(array)

@@ -47,7 +47,8 @@ def from_folder(path: str | Path, **kwargs: Any) -> DataLoaders:  # noqa: D417
             such as `n01440764 tench`; a JSON file; a list; a dict.
         size: Pixels of the training pictures, a side or (height, width).
         resize: How a picture comes to that shape: "crop" (the middle, in training a random part),
-            "squish" or "pad" (with black).
+            "squish" or "pad" (with ImageNet's mean grey beside it). Validation looks through
+            `View`, as timm and transformers do.
         interpolation: How pictures are resized: "bilinear", "bicubic", "lanczos" or "nearest".
         crop_pct: Share of a resized picture's sides that validation looks at, its middle: what
             `model_settings(arch)` says is what the weights are used to. 1 looks at all of it.

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Callable, Collection, Sequence
@@ -178,6 +179,14 @@ def skipped_of(dls: DataLoaders) -> pd.DataFrame:
     """Return what was left out: columns `path`, `reason`; no row of loaders not our own."""
     skipped = getattr(dls, "skipped", None)
     return skipped if isinstance(skipped, pd.DataFrame) else pd.DataFrame(columns=SKIPPED_COLUMNS)
+
+
+def split_hash(dls: DataLoaders) -> str | None:
+    """Hash who is on which side; None for data that our doors did not make."""
+    if (split := split_of(dls)) is None:
+        return None
+    text = split.to_csv(index=False, lineterminator="\n")
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def save_split(dls: DataLoaders, path: str | Path) -> Path:

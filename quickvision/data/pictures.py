@@ -15,7 +15,7 @@ from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import mean
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,39 +25,8 @@ from PIL import Image
 
 from quickvision.base.errors import DataError, RunError
 from quickvision.base.progress import mapped
-from quickvision.data.arrays import from_array
-from quickvision.data.rgb import BROKEN, Levels, to_rgb
-
-
-def open_rgb(
-    path: str | Path | IO[bytes], *, at_least: int | None = None, levels: Levels | None = None
-) -> Image.Image:
-    """Open a picture file as upright RGB, a JPEG no larger than it has to be.
-
-    Args:
-        path: The file; or one that is open, or lies in memory.
-        at_least: Pixels that neither side may go below, unless the file has fewer; None decodes in
-            full. A JPEG is decoded at a half, a quarter or an eighth of its size where that is
-            enough, which for a phone's 12 megapixels takes a tenth of the time.
-        levels: As in `to_rgb`.
-
-    Raises:
-        DataError: The file cannot be read.
-    """
-    try:
-        with Image.open(path) as image:
-            if at_least:
-                image.draft(None, (at_least, at_least))
-            image.load()
-            return to_rgb(image, levels)
-    except BROKEN as error:
-        if isinstance(path, str | Path):
-            name, why = path, str(error)
-        else:  # Pillow names the object in memory, which says nothing
-            name = getattr(path, "name", "bytes")
-            unknown = isinstance(error, Image.UnidentifiedImageError)
-            why = "no format that is known" if unknown else str(error)
-        raise DataError(f"expected a picture that can be read, got {name}: {why}") from error
+from quickvision.data.arrays import from_array, is_array
+from quickvision.data.rgb import BROKEN, Levels, open_rgb, to_rgb
 
 
 class Picture(PILImage):
@@ -71,22 +40,22 @@ class Picture(PILImage):
 
         Args:
             fn: What to open; a Pillow image stays as it is; arrays are as in `from_array`.
-            at_least: For a path: as in `open_rgb`.
+            at_least: For a path or bytes: as in `open_rgb`.
             levels: As in `to_rgb`.
             **kwargs: For anything else: go to fastai.
 
         Raises:
             DataError: The file cannot be read.
-            TypeError: An array is not of uint8.
+            TypeError: An array of other numbers.
             ValueError: An array has another shape than a picture.
         """
         if isinstance(fn, str | Path):
             return cls(open_rgb(fn, at_least=at_least, levels=levels))
         if isinstance(fn, bytes):
-            return cls(open_rgb(io.BytesIO(fn), levels=levels))
+            return cls(open_rgb(io.BytesIO(fn), at_least=at_least, levels=levels))
         if hasattr(fn, "read"):
-            return cls(open_rgb(fn, levels=levels))
-        if isinstance(fn, np.ndarray | torch.Tensor):
+            return cls(open_rgb(fn, at_least=at_least, levels=levels))
+        if is_array(fn):
             return cls(to_rgb(from_array(fn), levels))
         if isinstance(fn, Image.Image):
             try:
@@ -100,6 +69,7 @@ LOSSY = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".jp2", "
 # Of JPEG copies: with 4:2:0, a picture of 256 pixels decodes in 0.43 ms and is 2.0 grey levels of
 # 255 from the exact one; without it, 0.62 ms and 1.5; quality 90 without it, 0.55 ms and 2.1.
 QUALITY, SUBSAMPLING = 95, "4:2:0"
+GAP = 2  # a picture is decoded at twice the size that is needed, and then resized with antialias
 IN_MEMORY = 2**30  # bytes of decoded pictures that an opener keeps at most
 VERSION = b"1"  # raise it when copies are made otherwise
 
@@ -111,7 +81,8 @@ class Opener(Transform):
     one, or that has changed since, is opened itself.
 
     Args:
-        at_least: Pixels that neither side may go below; None decodes in full.
+        at_least: Pixels that neither side of a copy may go below, and `GAP` times as many of a
+            JPEG that is decoded at a part of its size; None decodes in full.
         folder: Where the copies are, or None.
         kept: Pictures that stay in memory, as they were decoded, once they have been opened: not
             resized, because resizing twice is another picture.
@@ -187,9 +158,9 @@ class Opener(Transform):
         return picture
 
     def _scaled(self, item: Any) -> dict[str, Any]:
-        """Say what is white, to what is opened here; arrays and tensors are fastai's."""
-        ours = isinstance(item, str | Path | bytes | Image.Image)
-        return {"levels": self.levels} if ours else {}
+        """Say how large and what is white, to what is opened here; tensors of others are theirs."""
+        ours = isinstance(item, bytes | Image.Image | np.ndarray | torch.Tensor)
+        return {"levels": self.levels, "at_least": decoded(self.at_least)} if ours else {}
 
     def _read(self, item: str | Path) -> Picture:
         if self.folder is not None and self.at_least is not None:
@@ -198,7 +169,12 @@ class Opener(Transform):
                 with Image.open(copy or "") as image:
                     image.load()
                 return Picture(image)  # ours: upright and RGB already
-        return Picture.create(item, at_least=self.at_least, levels=self.levels)
+        return Picture.create(item, at_least=decoded(self.at_least), levels=self.levels)
+
+
+def decoded(at_least: int | None) -> int | None:
+    """Say what a JPEG is decoded to at least, of which a picture of this size is made."""
+    return at_least and GAP * at_least
 
 
 def levels_in(dls: DataLoaders) -> Levels | None:
@@ -250,7 +226,7 @@ def _copies_save(files: Sequence[str | Path], at_least: int) -> tuple[float, flo
             with Image.open(file) as head:
                 size = head.size
             start = time.perf_counter()
-            image = open_rgb(file, at_least=at_least)
+            image = open_rgb(file, at_least=decoded(at_least))
             opened = time.perf_counter() - start
         except (*BROKEN, DataError):
             continue
@@ -291,7 +267,7 @@ def _make_copy(file: Path, at_least: int, folder: Path, levels: Levels | None) -
     with contextlib.suppress(*BROKEN), Image.open(file) as head:
         if min(head.size) <= at_least:
             return
-    image = open_rgb(file, at_least=at_least, levels=levels)
+    image = open_rgb(file, at_least=decoded(at_least), levels=levels)
     scale = at_least / min(image.size)
     width, height = (max(at_least, round(side * scale)) for side in image.size)
     image = image.resize((width, height), Image.Resampling.BILINEAR)

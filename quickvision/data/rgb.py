@@ -1,12 +1,19 @@
-"""Any Pillow image to upright 8-bit RGB, and what is black and white in more than 8 bits."""
+"""Any picture to upright 8-bit RGB, and what is black and white in more than 8 bits.
+
+Needs neither torch nor fastai to be installed.
+"""
 
 from __future__ import annotations
 
 import struct
 import zlib
+from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
+
+from quickvision.base.errors import DataError
 
 # What Pillow raises on broken files: most are OSError, a damaged header can be any of the others.
 BROKEN = (
@@ -73,3 +80,34 @@ def to_rgb(image: Image.Image, levels: Levels | None = None) -> Image.Image:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def open_rgb(
+    path: str | Path | IO[bytes], *, at_least: int | None = None, levels: Levels | None = None
+) -> Image.Image:
+    """Open a picture file as upright RGB, a JPEG no larger than it has to be.
+
+    Args:
+        path: The file; or one that is open, or lies in memory.
+        at_least: Pixels that neither side may go below, unless the file has fewer; None decodes in
+            full. A JPEG is decoded at a half, a quarter or an eighth of its size where that is
+            enough, which for a phone's 12 megapixels takes a tenth of the time.
+        levels: As in `to_rgb`.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    try:
+        with Image.open(path) as image:
+            if at_least:
+                image.draft(None, (at_least, at_least))
+            image.load()
+            return to_rgb(image, levels)
+    except BROKEN as error:
+        if isinstance(path, str | Path):
+            name, why = path, str(error)
+        else:  # Pillow names the object in memory, which says nothing
+            name = getattr(path, "name", "bytes")
+            unknown = isinstance(error, Image.UnidentifiedImageError)
+            why = "no format that is known" if unknown else str(error)
+        raise DataError(f"expected a picture that can be read, got {name}: {why}") from error

@@ -24,12 +24,12 @@ from PIL import Image, TiffImagePlugin
 from quickvision.base.errors import DataError
 from quickvision.base.files import cache_folder
 from quickvision.base.progress import mapped
-from quickvision.data.pictures import open_rgb
 from quickvision.data.rgb import (
     BROKEN,
     Levels,
     is_deep,
     levels_of,
+    open_rgb,
     orientation,
     to_rgb,
 )

@@ -3,68 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from fastai.data.core import DataLoaders
 from fastai.data.transforms import Transform
-from fastai.vision.augment import FlipItem, PadMode, RandomResizedCrop, Resize, aug_transforms
-from fastai.vision.core import TensorImage
+from fastai.vision.augment import FlipItem, RandomResizedCrop, Resize, aug_transforms
 from PIL import Image
 
 from quickvision.data.options import Options
+from quickvision.data.pictures import Picture
+from quickvision.data.view import View
 
 # What `aug_transforms` gets for augment="light": half of its zoom and lighting, no turn, no warp.
 LIGHT = {"max_rotate": 0.0, "max_warp": 0.0, "max_zoom": 1.05, "max_lighting": 0.1}
 
 
-class CentreCrop(Transform):
-    """Cut the middle out of a batch of validation pictures; training pictures stay whole.
-
-    fastai's item transforms resize; the rest of the pipeline brings the middle to its size.
+class Look(Transform):
+    """Bring a picture to its size as all do who look at it without training: `View`.
 
     Args:
-        crop_pct: Share of each side that is kept, in (0, 1].
-        both: Cut training pictures, too.
+        view: What it becomes.
+        both: In training, too; else training pictures stay as they are.
     """
 
-    order = 1
+    order = 1  # that of fastai's `Resize`, which training pictures go through
     split_idx: int | None = 1
 
-    def __init__(self, crop_pct: float, *, both: bool = False) -> None:
+    def __init__(self, view: View, *, both: bool = False) -> None:
         super().__init__()
-        self.crop_pct = crop_pct
+        self.view = view
         if both:
             self.split_idx = None
 
-    def encodes(self, x: TensorImage) -> TensorImage:
-        """Cut float or uint8 [n, channels, height, width]."""
-        height, width = x.shape[-2:]
-        h, w = round(height * self.crop_pct), round(width * self.crop_pct)
-        top, left = (height - h) // 2, (width - w) // 2
-        return x[..., top : top + h, left : left + w]
-
-
-class MiddleResize(Resize):
-    """fastai's `Resize`, which takes the middle in training, too, and no random part."""
-
-    def before_call(self, b: Any, split_idx: int) -> None:
-        """Place the part as in validation."""
-        super().before_call(b, 1)
+    def encodes(self, x: Image.Image) -> Picture:
+        """Look at a Pillow image."""
+        return Picture(self.view(x))
 
 
 def our_transforms(options: Options) -> tuple[Any, Any]:
     """Return the transforms of a picture and of a batch: those that were given, or our own."""
     item_tfms, batch_tfms, plain = options.item_tfms, options.batch_tfms, options.augment == "none"
     if batch_tfms is None:
-        cut = options.crop_pct < 1
-        middle = [CentreCrop(options.crop_pct, both=plain)] if cut else []
         light = LIGHT if options.augment == "light" else {}
-        changed = [] if plain else aug_transforms(do_flip=options.flip, size=options.size, **light)
-        batch_tfms = [*middle, *changed]
+        changed = aug_transforms(do_flip=options.flip, size=options.size, **light)
+        batch_tfms = [] if plain else changed
     if item_tfms is None:  # `aug_transforms()` leaves a picture as large as it gets it
         cropped = any(getattr(tfm, "size", None) is not None for tfm in as_list(batch_tfms))
-        item_tfms = _resize(options, larger=cropped)
+        look = Look(view_of(options), both=plain)
+        item_tfms = [look] if plain else [look, _resize(options, larger=cropped)]
     return item_tfms, batch_tfms
+
+
+def mirrors(dls: DataLoaders) -> bool:
+    """Say whether training sees mirrored pictures, too."""
+    tfms = [*dls.train.after_item.fs, *dls.train.after_batch.fs]
+    inner = [part for tfm in tfms for part in getattr(tfm, "aff_fs", ())]  # fastai joins them
+    kinds = [*map(type, tfms), *(getattr(part, "func", type(part)) for part in inner)]
+    names = {kind.__name__.lower() for kind in kinds}
+    return any("flip" in name or "dihedral" in name for name in names)
+
+
+def view_of(options: Options) -> View:
+    """Return what validation looks at."""
+    size = options.size if isinstance(options.size, tuple) else (options.size, options.size)
+    return View(size, options.resize, options.interpolation, options.crop_pct)
 
 
 def as_list(tfms: Any) -> list[Any]:
@@ -72,36 +76,41 @@ def as_list(tfms: Any) -> list[Any]:
     return list(tfms) if isinstance(tfms, Iterable) else [tfms]
 
 
-def _resize(options: Options, *, larger: bool) -> Resize:
-    """To `size`; or an eighth larger, so that turning has something to bring in at the edges."""
-    plain = options.batch_tfms is None and options.augment == "none"
-    sides = options.size if isinstance(options.size, tuple) else (options.size, options.size)
-    wanted = [round(side / options.crop_pct) if larger or plain else side for side in sides]
-    height, width = (
-        max(side + side // 8, need) if larger else need
-        for side, need in zip(sides, wanted, strict=True)
-    )
-    kind = MiddleResize if plain else Resize
-    by = Image.Resampling[options.interpolation.upper()]
-    nearest = Image.Resampling.NEAREST  # for masks; fastai wants both
-    return kind(
-        (height, width), method=options.resize, pad_mode=PadMode.Zeros, resamples=(by, nearest)
-    )
+def _resize(options: Options, *, larger: bool) -> Transform:
+    """To `size` in training; or an eighth larger, so that turning has something to bring in."""
+    view = view_of(options)
+    if larger:
+        pairs = zip(view.size, view.resized, strict=True)
+        height, width = (max(side + side // 8, need) for side, need in pairs)
+        view = replace(view, size=(height, width))
+    if options.resize == "pad":  # beside the picture is what validation has beside it
+        tfm: Transform = Look(replace(view, crop_pct=1.0))
+    else:
+        by = Image.Resampling[options.interpolation.upper()]
+        nearest = Image.Resampling.NEAREST  # for masks; fastai wants both
+        tfm = Resize(view.size, method=options.resize, resamples=(by, nearest))
+    tfm.split_idx = 0
+    return tfm
 
 
 def needed_side(item_tfms: Any) -> int | None:
     """Return the pixels that neither side of a decoded picture may go below.
 
-    Known for `Resize` and `RandomResizedCrop`, alone or with flips; else None, decode in full.
+    Known for our own, `Resize` and `RandomResizedCrop`, each with flips; else None, decode in full.
     """
     tfms = [tfm for tfm in as_list(item_tfms) if not isinstance(tfm, FlipItem)]
-    if len(tfms) != 1:
+    looks = [tfm for tfm in tfms if isinstance(tfm, Look)]
+    others = [tfm for tfm in tfms if tfm not in looks]
+    sides = [max(*look.view.size, *look.view.resized) for look in looks]
+    if len(others) > 1 or not tfms:
         return None
-    if isinstance(tfms[0], Resize):
-        return max(tfms[0].size)
-    if isinstance(tfms[0], RandomResizedCrop):
-        crop = tfms[0]
+    if others and isinstance(others[0], Resize):
+        sides.append(max(others[0].size))
+    elif others and isinstance(others[0], RandomResizedCrop):
+        crop = others[0]
         narrowest = min(*crop.ratio, *(1 / ratio for ratio in crop.ratio))
         enlarged = max((crop.min_scale * narrowest) ** -0.5, 1 + crop.val_xtra)
-        return int(np.ceil(max(crop.size) * enlarged)) + 8  # fastai rounds up to eights
-    return None
+        sides.append(int(np.ceil(max(crop.size) * enlarged)) + 8)  # fastai rounds up to eights
+    elif others:
+        return None
+    return max(sides)

@@ -20,13 +20,14 @@ from quickvision.base.errors import DataError
 from quickvision.base.figures import is_uneven
 from quickvision.base.processes import world_size
 from quickvision.data import pictures as opened
-from quickvision.data.transforms import LIGHT
+from quickvision.data.transforms import LIGHT, Look
+from quickvision.data.view import TO_TIMM
 from quickvision.models import body, compute, head, losses, optimisers, zoo
 from quickvision.models.body import is_cut
 from quickvision.models.norms import KeepNorms
-from quickvision.runs.checkpoints import Stage
 from quickvision.runs.config import Spec
 from quickvision.runs.options import RunConfig
+from quickvision.runs.progress import Stage, stage_seed
 from quickvision.training import adapt, features, fit, logistic, schedules, solve
 
 _HEAD = ("head", "hidden", "dropout", "activation")
@@ -92,7 +93,8 @@ def _template() -> Template:
     rooms = (body, compute, adapt, features, fit, logistic, schedules, solve)
     jinja.globals |= {room.__name__.rpartition(".")[2]: room for room in rooms}
     ours: list[Any] = [opener_of, item_code, batch_code, category_code, in_one_call, new_head]
-    ours += [learner_code, fold_code, has_activation, keeps_norms, model_code]
+    ours += [looks, opened.decoded]
+    ours += [learner_code, fold_code, has_activation, keeps_norms, model_code, stage_seed]
     jinja.globals |= {function.__name__: function for function in ours}
     return jinja.get_template("script.py.jinja")
 
@@ -139,26 +141,43 @@ def has_activation(learn: Learner) -> bool:
     return hasattr(learn.loss_func, "activation")
 
 
+def looks(dls: DataLoaders, pictures: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Say what our own views of a picture are, as timm's functions make them."""
+    if pictures.get("item_tfms") is not None:
+        return []
+    who = {None: "all look at this", 1: "validation looks at this", 0: "training begins with this"}
+    found = [tfm for tfm in dls.after_item.fs if isinstance(tfm, Look)]
+    return [
+        {
+            "name": "Look" if tfm.split_idx != 0 else "Begin",
+            "who": who[tfm.split_idx],
+            "split_idx": tfm.split_idx,
+            "how": f"{tfm.view.size}, {tfm.view.crop_pct!r}, {TO_TIMM[tfm.view.resize]!r},"
+            f" interpolation={tfm.view.interpolation!r}",
+        }
+        for tfm in found
+    ]
+
+
 def item_code(dls: DataLoaders, pictures: Mapping[str, Any]) -> str:
-    """Write the transform of each picture, if it is the door's own."""
-    kinds = ("Resize", "MiddleResize")
-    resize = next((tfm for tfm in dls.after_item.fs if type(tfm).__name__ in kinds), None)
-    if pictures.get("item_tfms") is not None or resize is None:
+    """Write the transforms of each picture, if they are the door's own."""
+    own = [f"{look['name']}()" for look in looks(dls, pictures)]
+    if not own:
         return "..."
-    by, nearest = map(int, resize.resamples)
-    how = f"method={resize.method!r}, pad_mode={resize.pad_mode!r}, resamples=({by}, {nearest})"
-    return f"{type(resize).__name__}({tuple(resize.size)}, {how})"
+    for tfm in (tfm for tfm in dls.after_item.fs if type(tfm).__name__ == "Resize"):
+        by, nearest = map(int, tfm.resamples)
+        how = f"method={tfm.method!r}, resamples=({by}, {nearest}), split_idx=0"
+        own.append(f"Resize({tuple(tfm.size)}, {how})")
+    return f"[{', '.join(own)}]"
 
 
 def batch_code(dls: DataLoaders, pictures: Mapping[str, Any]) -> list[str]:
     """Write the transforms of a batch: the door's own or yours, and the weights' statistics."""
-    middle = ["CentreCrop()"] if pictures.get("crop_pct", 1.0) < 1 else []
     options = [] if pictures.get("flip", True) else ["do_flip=False"]
     if pictures.get("augment") == "light":
         options += [f"{name}={value!r}" for name, value in LIGHT.items()]
     changed = ", ".join([*options, f"size={pictures.get('size', 224)!r}"])
-    plain = pictures.get("augment") == "none"
-    tfms = [*middle, *([] if plain else [f"*aug_transforms({changed})"])]
+    tfms = [] if pictures.get("augment") == "none" else [f"*aug_transforms({changed})"]
     if pictures.get("batch_tfms") is not None:
         tfms = ["*..."]
     return tfms + [

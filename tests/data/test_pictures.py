@@ -120,7 +120,12 @@ def test_a_copy_that_is_damaged_is_passed_by(photo, tmp_path):
     make_copies([photo], 60, tmp_path / "cache")
     copy = copy_path(photo, 60, tmp_path / "cache")
     copy.write_bytes(copy.read_bytes()[:99])
-    assert Opener(60, tmp_path / "cache")(photo).size == (100, 75)  # the JPEG, at half its size
+    assert Opener(60, tmp_path / "cache")(photo).size == (200, 150)  # the JPEG itself
+
+
+def test_a_jpeg_is_decoded_at_twice_the_size_that_is_needed(tmp_path):
+    Image.new("RGB", (4000, 3000)).save(tmp_path / "x.jpg")
+    assert Opener(252)(tmp_path / "x.jpg").size == (1000, 750)
 
 
 def test_kept_pictures_are_read_once_and_are_what_the_file_says(photo, monkeypatch):

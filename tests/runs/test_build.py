@@ -10,13 +10,14 @@ import torch
 from fastai.callback.mixup import MixUp
 from fastai.data.transforms import Normalize
 from fastai.losses import CrossEntropyLossFlat
+from fastai.vision.augment import Resize
 from made import Stop
 from PIL import Image
 from torch import nn
 from torch.nn import functional
 
 import quickvision as qv
-from quickvision.data.transforms import CentreCrop
+from quickvision.data.transforms import Look
 from quickvision.runs.build import asked_for, check_loss
 from quickvision.runs.options import RunConfig
 
@@ -53,13 +54,14 @@ def test_train_takes_size_interpolation_and_crop_from_the_model(framed, tiny_net
     run = qv.train(framed, arch="timm/test_resnet", **quick)
     settings = qv.model_settings("timm/test_resnet")
     assert run.learn.dls.one_batch()[0].shape[-1] == settings.input_size
-    crops = [t.crop_pct for t in run.learn.dls.valid.after_batch.fs if isinstance(t, CentreCrop)]
-    assert crops == [settings.crop_pct]
-    resize = run.learn.dls.after_item.fs[-2]
+    (view,) = [t.view for t in run.learn.dls.valid.after_item.fs if isinstance(t, Look)]
+    assert (view.crop_pct, view.interpolation) == (settings.crop_pct, settings.interpolation)
+    (resize,) = [t for t in run.learn.dls.after_item.fs if isinstance(t, Resize)]
     assert resize.resamples[0] == Image.Resampling[settings.interpolation.upper()]
     run = qv.train(framed, arch="timm/test_resnet", size=48, crop_pct=1.0, **quick)
     assert run.learn.dls.one_batch()[0].shape[-1] == 48
-    assert not [t for t in run.learn.dls.valid.after_batch.fs if isinstance(t, CentreCrop)]
+    (view,) = [t.view for t in run.learn.dls.valid.after_item.fs if isinstance(t, Look)]
+    assert view.crop_pct == 1
     assert [t for t in run.learn.dls.valid.after_batch.fs if isinstance(t, Normalize)]
 
 
