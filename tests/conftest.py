@@ -237,3 +237,13 @@ def framed(tmp_path):
             image.paste("white", (4, 4, 96, 96))
             image.save(tmp_path / name / f"{i}.png")
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory, write_colours) -> Path:
+    """An exported model of three colours, with an ONNX file: it takes ten seconds, once."""
+    root = tmp_path_factory.mktemp("model")
+    dls = qv.from_folder(write_colours(root / "colours"), size=32, bs=6)
+    learn = qv.cnn_learner(dls, "timm/test_resnet", weights=None)
+    qv.fit_unfrozen(learn, 1, lr_max=1e-2, verbose=False)
+    return qv.export(learn, root / "model", onnx=True, calibrate=False, verbose=False)

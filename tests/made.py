@@ -6,19 +6,25 @@ import hashlib
 import http.server
 import io
 import re
+import shutil
 import tarfile
 import threading
 import warnings
 import zipfile
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 import torch
 from fastai.callback.core import Callback
 from scipy.io import savemat
 
 import quickvision as qv
+from quickvision.runs import checkpointer
+from quickvision.runs.checkpoints import load_checkpoint
 
 ROOT = Path(__file__).parent.parent
 
@@ -176,6 +182,33 @@ def same(one, two):
     files = [run.path / "checkpoints" / "best.pth" for run in (one, two)]
     a, b = (torch.load(file, weights_only=True)["model"] for file in files)
     assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+@contextmanager
+def copied(root):
+    """Copy a run's folder as a kill leaves it, at each place where its checkpoint is another."""
+    seen: dict[Any, Path] = {}
+    real = checkpointer.Checkpointer.save
+
+    def keep(self):
+        last = load_checkpoint(self.path / "checkpoints")
+        state = None
+        if last is not None:
+            at = last.progress
+            state = (len(at.rows), len(at.stages), tuple(at.rates), at.epochs, last.fit is None)
+        if state not in seen:
+            seen[state] = root / str(len(seen)) / self.path.name
+            shutil.copytree(self.path, seen[state])
+
+    def save(self, *args):
+        keep(self)
+        real(self, *args)
+        keep(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpointer.Checkpointer, "save", save)
+        patch.setattr(checkpointer.Checkpointer, "after_batch", keep, raising=False)
+        yield seen
 
 
 def files(root, names):

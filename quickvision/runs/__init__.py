@@ -1,7 +1,8 @@
 """The rooms joined: one training, its folder, its handle. The only folder that asks all others.
 
     options        how a run trains: each option declared once; loads no torch
-    checkpoints    what is kept to go on: how far it is, random states, files
+    progress       how far a run is: its stages, what it has decided and found
+    checkpoints    what is kept to go on: all that, with random states, in files
     keys           what a thing is, as a key: code, state, contents
     config         `config.json`: what a run was asked for, and a hash of its pictures
     build          from what was asked for to a `Learner`
@@ -11,9 +12,11 @@
     script         `Run.show_code`: the template beside it, and `*_code` functions of other rooms
     stages         what each stage has brought
     run            `Run`, the handle
+    more           a finished run that is trained further
     folder         made and numbered, locked, filled; are the pictures still those of the run
     job            one training, stage by stage
     train          `quickvision.train`, `quickvision.resume`, and the end of both
+    reopen         `quickvision.load_run`: a finished run, opened again
     compare        `quickvision.compare`
 
 Others may ask: options, build, run, train.

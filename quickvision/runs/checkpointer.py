@@ -24,13 +24,13 @@ from quickvision.runs.checkpoints import (
     FOLDER,
     Checkpoint,
     FitState,
-    Progress,
     plain,
     random_states,
     save_checkpoint,
     set_random_states,
 )
 from quickvision.runs.config import NAME
+from quickvision.runs.progress import Progress
 from quickvision.training.records import BestEpoch
 
 SHARE = 0.05  # of the time that may go into checkpoints; cached epochs take milliseconds
@@ -93,6 +93,7 @@ class Checkpointer(Callback):
     def after_epoch(self) -> None:
         """Write down the epoch."""
         self.progress.rows.append({**self.learn.epoch_log.rows[-1], "cached": self.cached})
+        self.progress.way = getattr(getattr(self.learn, "settle", None), "kept", None)
         if rank() == 0:
             with self._saying_what_is_kept():
                 table = pd.DataFrame(self.progress.rows)

@@ -1,4 +1,4 @@
-"""What is kept to go on: how far a run is, random states, and checkpoints on disk.
+"""What is kept to go on: checkpoints on disk, with random states.
 
 A file is whole or not there, checked when it is read, and no code is in it.
 """
@@ -11,7 +11,7 @@ import random
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -20,62 +20,18 @@ import numpy as np
 import torch
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
+from fastai.torch_core import set_seed
 
 from quickvision.base.errors import RunError
 from quickvision.base.files import write_whole
+from quickvision.runs.progress import Progress, Stage
 from quickvision.training.lr_find import LRFind
 from quickvision.training.solve import Solved
 
 FOLDER = "checkpoints"
 LAST, BEFORE, BEST = "last.pt", "before.pt", "best.pth"
-AFTER_FROZEN = "stage-1"  # weights at the end of the frozen stage
 _DAMAGED = (zipfile.BadZipFile, zlib.error, OSError, ValueError, KeyError, EOFError, RuntimeError)
 States = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One stage, as it was trained."""
-
-    name: str  # "frozen" or "unfrozen"
-    epochs: int  # that were asked for
-    lr: Any  # the rate, or the rates, at the top
-    cached: bool = False  # it trained on cached features
-    gradual: bool = False  # group by group
-    adapted: bool = False  # batch norms had taken the statistics of the pictures before
-    solved: float | None = None  # inverse penalty that its head was solved with at the end, if so
-    way: float = 1.0  # share of its way that was kept before that
-
-
-@dataclass
-class Progress:
-    """How far a run is: what it has decided and found."""
-
-    epochs: tuple[int, int] = (0, 0)  # frozen and unfrozen ones, as planned
-    stages: list[Stage] = field(default_factory=list)  # those that are done
-    rates: dict[str, float] = field(default_factory=dict)  # that were searched, by stage
-    lr_finds: dict[str, LRFind] = field(default_factory=dict)  # what these searches saw
-    timing: dict[str, float] = field(default_factory=dict)  # seconds by stage, in their order
-    rows: list[dict[str, Any]] = field(default_factory=list)  # one an epoch, over all stages
-    solved: Solved | None = None  # how the frozen stage's head was
-    adapted: bool = False  # batch norms have the statistics of the pictures
-    right: list[bool] | None = None  # which validation pictures were, after the frozen stage
-    best: dict[str, Any] | None = None  # the best epoch's row
-
-    def is_done(self, stage: str) -> bool:
-        """Say whether a stage is behind it."""
-        return any(done.name == stage for done in self.stages)
-
-    def rows_of(self, stage: str) -> list[dict[str, Any]]:
-        """Return the rows of a stage, "frozen" or "unfrozen"; gradual steps are unfrozen."""
-        return [row for row in self.rows if (row["stage"] == "frozen") == (stage == "frozen")]
-
-    @property
-    def where(self) -> str:
-        """Say where it goes on."""
-        if not self.rows:
-            return "from its start"
-        return f"after {self.rows[-1]['stage']} epoch {self.rows[-1]['epoch']}"
 
 
 @dataclass(frozen=True)
@@ -109,6 +65,7 @@ class Checkpoint:
                 "timing": at.timing,
                 "rows": at.rows,
                 "solved": None if at.solved is None else asdict(at.solved),
+                "way": at.way,
                 "adapted": at.adapted,
                 "right": at.right,
                 "best": at.best,
@@ -120,21 +77,24 @@ class Checkpoint:
     @classmethod
     def from_plain(cls, state: dict[str, Any]) -> Checkpoint:
         """Read what `to_plain` wrote."""
-        (frozen, unfrozen), solved = state["epochs"], state.get("solved")  # younger than the rest
+        solved, right = state.get("solved"), state.get("right")  # younger than the rest
+        if isinstance(right, list):  # of the frozen stage, when there were but two
+            right = {"frozen": right}
         finds = {}
         for name, found in state["lr_finds"].items():
             seen = {key: np.array(found[key]) for key in ("lrs", "losses")}
             finds[name] = LRFind(**{**found, **seen, "lr_range": tuple(found["lr_range"])})
         progress = Progress(
-            epochs=(frozen, unfrozen),
+            epochs=tuple(int(n) for n in state["epochs"]),
             stages=[Stage(**{**stage, "lr": _rate(stage["lr"])}) for stage in state["stages"]],
             rates=dict(state["rates"]),
             lr_finds=finds,
             timing=dict(state["timing"]),
             rows=list(state["rows"]),
             solved=Solved(**solved) if solved else None,
+            way=state.get("way"),
             adapted=state.get("adapted", False),
-            right=state.get("right"),
+            right=dict(right or {}),
             best=state["best"],
         )
         fit = None
@@ -276,6 +236,19 @@ def random_states(dls: DataLoaders) -> States:
         "python": _as_list(random.getstate()),
         "loaders": [_as_list(dl.rng.getstate()) for dl in dls.loaders],
     }
+
+
+def seed_all(dls: DataLoaders, seed: int, apart: int = 0) -> None:
+    """Seed torch, NumPy and Python, and the loaders' own orders.
+
+    Args:
+        dls: Whose pictures are drawn.
+        seed: Of all.
+        apart: Added for all but the orders, which several processes have in common.
+    """
+    set_seed(seed + apart)
+    for dl in dls.loaders:
+        dl.rng = random.Random(seed)
 
 
 def set_random_states(states: States, dls: DataLoaders) -> None:

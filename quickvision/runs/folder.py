@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -13,16 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from fastai.data.core import DataLoaders
 from filelock import FileLock, Timeout
 
-from quickvision.base.errors import RunError, as_path, expect, some
+from quickvision.base.errors import DataError, ModelError, RunError, as_path, expect, some
 from quickvision.base.files import read_rows, write_whole
+from quickvision.base.processes import rank
 from quickvision.data.holdout import CSV, save_split, skipped_of, split_of
 from quickvision.results.plots import plot_lr_find, save_plot
-from quickvision.runs.checkpoints import FOLDER
+from quickvision.runs.checkpoints import BEFORE, FOLDER
 from quickvision.runs.config import Sides, Spec, write_config
 from quickvision.runs.run import Run
+from quickvision.training.lr_find import LRFind
 
 
 def new_run_folder(out: str | Path, name: str) -> Path:
@@ -65,6 +68,39 @@ def start_folder(out: str | Path, name: str, spec: Spec, sides: Sides, dls: Data
     return path
 
 
+@contextmanager
+def asking_where(path: Path, files: Mapping[str, Path], given: Iterable[str]) -> Iterator[None]:
+    """Where a run's data or weights cannot be had, say how to tell where they are now.
+
+    Args:
+        path: The run's folder.
+        files: Where they were, by the option's name.
+        given: The options that say where they are now.
+
+    Raises:
+        DataError: As what happens here, with that added.
+        ModelError: As what happens here, with that added.
+    """
+    try:
+        yield
+    except (DataError, ModelError) as error:
+        asked = [name for name in files if name not in given]
+        gone = [name for name in asked if not files[name].exists()]
+        if not gone and isinstance(error, DataError) and "data" in asked:
+            gone = ["data"]  # a part of it may be
+        if not gone:
+            raise
+        kind = DataError if isinstance(error, DataError) else ModelError
+        raise kind(f"{error}; {_elsewhere(path, gone)}") from error
+
+
+def _elsewhere(path: Path, names: Sequence[str] = ("data",)) -> str:
+    """Say how to tell where the files of a run are now."""
+    given = ", ".join(f"{name}=..." for name in names)
+    text = f"if they have moved, say where to: resume({str(path)!r}, {given})"
+    return f"{text}, or quickvision resume {path} --data ..." if [*names] == ["data"] else text
+
+
 def check_same(path: Path, sides: Sides, dls: DataLoaders) -> None:
     """See that the pictures are those that the run had, on the same sides.
 
@@ -87,7 +123,7 @@ def check_same(path: Path, sides: Sides, dls: DataLoaders) -> None:
         text = f"{len(new):,} new ones ({some(new)}) and {len(gone):,} gone ({some(gone)})"
     raise RunError(
         f"expected the pictures of {path / 'split.csv'}, got others: {text}; put them back, or"
-        " begin a new run"
+        f" begin a new run; {_elsewhere(path)}"
     )
 
 
@@ -124,8 +160,21 @@ def locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+def save_search(path: Path, stage: str, found: LRFind) -> None:
+    """Write what a rate finder saw; of several processes the first one does.
+
+    Raises:
+        RunError: It cannot be written.
+    """
+    table = pd.DataFrame({"lr": found.lrs, "loss": found.losses})
+    if rank() == 0:
+        write_whole(path / f"lr_find-{stage}.csv", partial(table.to_csv, index=False))
+
+
 def save_results(run: Run) -> None:
     """Write a run's tables, and plots where they are asked for, each whole or not at all.
+
+    The checkpoint before the last goes: nobody needs it any more.
 
     Raises:
         RunError: They cannot be written.
@@ -137,6 +186,11 @@ def save_results(run: Run) -> None:
         )
     arrays: dict[str, Any] = {"probs": run.preds.probs, "targs": run.preds.targs}
     write_whole(run.path / "predictions.npz", lambda part: np.savez_compressed(part, **arrays))
+    _save_plots(run)
+    (run.path / FOLDER / BEFORE).unlink(missing_ok=True)
+
+
+def _save_plots(run: Run) -> None:
     if not run.config.plots:
         return
     plots = {"confusion": run.plot_confusion(), "history": run.plot_history()}

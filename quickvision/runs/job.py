@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
@@ -16,11 +15,9 @@ import pandas as pd
 from fastai.callback.core import Callback
 from fastai.callback.mixup import CutMix, MixUp
 from fastai.learner import L, Learner
-from fastai.torch_core import set_seed
 
 from quickvision.base.errors import ModelError, RunError
 from quickvision.base.figures import clocked
-from quickvision.base.files import write_whole
 from quickvision.base.processes import rank, share, spread_weights, world_size
 from quickvision.base.progress import line, say
 from quickvision.data.holdout import skipped_of
@@ -29,20 +26,19 @@ from quickvision.models.zoo import arch_name
 from quickvision.results.predictions import get_preds
 from quickvision.runs.checkpointer import Checkpointer
 from quickvision.runs.checkpoints import (
-    AFTER_FROZEN,
-    BEFORE,
     BEST,
     FOLDER,
     Checkpoint,
-    Progress,
-    Stage,
     load_weights,
     save_weights,
+    seed_all,
 )
 from quickvision.runs.config import Spec
-from quickvision.runs.folder import save_results
+from quickvision.runs.folder import save_results, save_search
+from quickvision.runs.more import plan_more
 from quickvision.runs.options import Rate
 from quickvision.runs.plan import Plan, make_plan, plan_lines
+from quickvision.runs.progress import Progress, Stage, stage_name, stage_seed, weights_after
 from quickvision.runs.run import Run
 from quickvision.training.adapt import adapt_if_asked, best_features
 from quickvision.training.evidence import rates_for
@@ -68,6 +64,7 @@ class Job:
     deadline: float | None = None  # when the budget is spent, by `time.perf_counter`
     timing: dict[str, float] = field(default_factory=dict)  # seconds by stage, in their order
     checkpoint: Checkpoint | None = None  # where to go on from; None to begin
+    more: int | None = None  # epochs that a finished run is trained further
 
     def __post_init__(self) -> None:
         self.learn.path, self.learn.model_dir = self.path, FOLDER
@@ -85,17 +82,15 @@ class Job:
                 self.learn.model.load_state_dict(self.checkpoint.model)
             except RuntimeError as error:
                 raise RunError(f"expected the run's model, got another: {error}") from error
-        begins = self.checkpoint is None
-        self.checkpointer = Checkpointer(
-            self.path, self.learn.model, self.best, self.at, fit, restored=begins
-        )
+        at = (self.path, self.learn.model, self.best, self.at, fit)
+        self.checkpointer = Checkpointer(*at, restored=self.checkpoint is None)
 
     def say(self, text: str) -> None:
         """Say a line, unless asked to be quiet."""
         say(text, verbose=self.verbose)
 
     def train(self) -> Run:
-        """Plan, train in both stages, look."""
+        """Plan, train stage by stage, look."""
         model, device = self.learn.model, device_of(self.learn)
         exact = deterministic(model, device) if self.config.deterministic else nullcontext()
         with exact, logged(self.config.log, self.path) as self.logs:
@@ -117,6 +112,12 @@ class Job:
         if not config.cache_features:
             reason = "cache_features=False"
         plan = None
+        if self.more is not None:
+            with clocked(self.at.timing, "estimate"):
+                how = {"judged": config.second_lr == "find"}
+                what = plan_more(self.learn, self.at, self.more, **how)
+            self.checkpointer.save()  # from here on it is a run that was stopped
+            self.say(line("plan", f"{what}, into {self.path}"))
         if self.checkpoint is None:
             self.at.epochs = (config.frozen_epochs, config.unfrozen_epochs)
             searches = (pretrained and config.lr == "find", config.second_lr == "find")
@@ -129,8 +130,9 @@ class Job:
             self._plan_again(plan)
         if not pretrained:
             self.say("no weights to build on: all layers train from the start, at one rate")
-        if self.at.epochs[1]:
-            self._unfrozen(self.at.epochs[1], config.second_lr, pretrained)
+        for number, epochs in enumerate(self.at.epochs):
+            if number and epochs:
+                self._unfrozen(number, epochs, config.second_lr, pretrained)
 
     def _keep_best(self) -> None:
         """Leave a model that can be used, and say where it is."""
@@ -180,33 +182,36 @@ class Job:
             self.say(line("frozen", f"head solved, {solved}"))
         if self.at.epochs[1]:
             right = right_answers(top) if top is not None else get_preds(self.learn).right
-            self.at.right = right.tolist()
+            self.at.right["frozen"] = right.tolist()
         if top is not None:
             hand_over(top, self.learn)
-        self._keep(AFTER_FROZEN)
+        self._keep("frozen")
 
-    def _unfrozen(self, epochs: int, lr: Rate, sliced: bool) -> None:
+    def _unfrozen(self, number: int, epochs: int, lr: Rate, sliced: bool) -> None:
         """Train all layers; `sliced` spreads a single rate over them."""
         self.learn.unfreeze()
-        if self.at.is_done("unfrozen"):
+        name, own, solved = stage_name(number), [], self.at.solved
+        if self.at.is_done(name):
             return
-        gradual = self.config.gradual and epochs >= count_groups(self.learn) - 1
-        stage, own, solved = Stage("unfrozen", epochs, lr, gradual=gradual), [], self.at.solved
+        gradual = self.config.gradual and number == 1 and epochs >= count_groups(self.learn) - 1
+        stage = Stage(name, epochs, lr, gradual=gradual)
         if lr == "find" and solved is not None:
             own = [settle := Settle.after(self.learn, solved)]
-            if self.at.rows_of("unfrozen"):  # it goes on in the midst of them
-                settle.start = load_weights(self.path / FOLDER / f"{AFTER_FROZEN}.pth")
-            rate: Any = rates_for(solved.left_open)
+            if self.at.rows_of(name):  # it goes on in the midst of them
+                start = self.path / FOLDER / f"{weights_after(self.at.stages[-1].name)}.pth"
+                settle.go_on(load_weights(start), self.at.way)
+            rate: Any = rates_for(solved.left_open, self.at.undone)
             stage = replace(stage, solved=solved.c)
             why = f"the frozen features leave {solved.left_open:.0%} open"
-            self.say(line("unfrozen", f"rates {rate.start:.1e} to {rate.stop:.1e}: {why}"))
+            why += ", a third for each stage undone" if self.at.undone else ""
+            self.say(line(name, f"rates {rate.start:.1e} to {rate.stop:.1e}: {why}"))
         else:
-            rate = self._rate(self.learn, "unfrozen", lr, UNFROZEN_LR.stop)
+            rate = self._rate(self.learn, "unfrozen", lr, UNFROZEN_LR.stop)  # found once
             if sliced and not isinstance(rate, slice):
                 rate = spread(rate)
         stage = replace(stage, lr=rate)
-        self._stage(self.learn, stage, partial(fit_unfrozen, gradual=gradual), own)
-        self._keep("stage-2")
+        self._stage(self.learn, stage, partial(fit_unfrozen, gradual=gradual, stage=name), own)
+        self._keep(name)
 
     def _features(self) -> Learner | None:
         """Build the learner of the head on what the body says; None where that cannot be kept."""
@@ -231,7 +236,7 @@ class Job:
         cached = learn is not self.learn
         cbs = [*L(self.cbs)] if cached else [*L(self.cbs), *self.mixed, self.watch]
         cbs += [*own, self.in_parts, self.best, self.checkpointer, *self.logs(stage.name)]
-        self._seed(learn, apart=not cached)
+        self._seed(learn, stage.name, apart=not cached)
         self.checkpointer.cached = cached
         if self.checkpointer.restored:
             self.checkpointer.save()
@@ -247,7 +252,7 @@ class Job:
                 cbs=[*cbs, *self._together(learn)],
             )
         kept = [cb.way for cb in own if isinstance(cb, Settle)]
-        self.at.stages.append(replace(stage, way=kept[0] if kept else 1.0))
+        self.at.end(replace(stage, way=kept[0] if kept else 1.0))
         if kept == [0.0]:
             self.say(line(stage.name, "undone: left-out training pictures say that it harmed"))
 
@@ -259,11 +264,9 @@ class Job:
 
         return [Distributed()]
 
-    def _seed(self, learn: Learner, *, apart: bool = False) -> None:
-        """Begin at the run's seed; `apart` gives each process random numbers of its own."""
-        set_seed(self.config.seed + (rank() if apart else 0))
-        for dl in learn.dls.loaders:
-            dl.rng = random.Random(self.config.seed)
+    def _seed(self, learn: Learner, stage: str = "frozen", *, apart: bool = False) -> None:
+        """Begin at a stage's seed; `apart` gives each process random numbers of its own."""
+        seed_all(learn.dls, stage_seed(self.config.seed, stage), rank() if apart else 0)
 
     def _rate(self, learn: Learner, name: str, lr: Rate, default: float) -> Any:
         """Find a rate where one is asked for, and has not been found."""
@@ -283,16 +286,14 @@ class Job:
         seconds = self.at.timing[f"{name} rates"]
         self.say(line(name, f"rate {found.lr:.1e}: {found.reason}  {seconds:.0f} s"))
         self.at.lr_finds[name], self.at.rates[name] = found, found.lr
-        table = pd.DataFrame({"lr": found.lrs, "loss": found.losses})
-        if rank() == 0:
-            write_whole(self.path / f"lr_find-{name}.csv", partial(table.to_csv, index=False))
+        save_search(self.path, name, found)
         return found.lr
 
-    def _keep(self, name: str) -> None:
+    def _keep(self, stage: str) -> None:
         """Save the weights after a stage, and that it is done."""
         spread_weights(self.learn.model)
         if rank() == 0:
-            save_weights(self.path / FOLDER / f"{name}.pth", self.learn)
+            save_weights(self.path / FOLDER / f"{weights_after(stage)}.pth", self.learn)
         self.checkpointer.save()
 
     def _finish(self) -> Run:
@@ -309,12 +310,11 @@ class Job:
                 skipped=skipped_of(self.learn.dls),
                 spec=self.spec,
                 done=tuple(self.at.stages),
-                after_frozen=None if self.at.right is None else np.array(self.at.right),
+                right_after={name: np.array(right) for name, right in self.at.right.items()},
                 best=self.best.row or {},
                 timing=self.at.timing,
             )
             if rank() == 0:
                 save_results(run)
-                (self.path / FOLDER / BEFORE).unlink(missing_ok=True)
         self.say(f"\n{run}")
         return run

@@ -81,7 +81,7 @@ def make_plan(
 def plan_lines(
     learn: Learner,
     plan: Plan,
-    epochs: tuple[int, int],
+    epochs: tuple[int, ...],
     path: Path,
     deadline: float | None,
     *,

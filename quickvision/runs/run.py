@@ -19,11 +19,14 @@ from quickvision.data.understood import understood_of
 from quickvision.results import plots
 from quickvision.results import predictions as interpret
 from quickvision.results.predictions import Predictions
-from quickvision.runs.checkpoints import Stage
+from quickvision.runs.checkpoints import BEST, FOLDER, load_weights
 from quickvision.runs.config import Spec
 from quickvision.runs.options import RunConfig
+from quickvision.runs.progress import Stage
 from quickvision.runs.script import Code, write_script
 from quickvision.runs.stages import said, stage_table
+from quickvision.ship.export import export
+from quickvision.ship.network import weights_of
 from quickvision.training.lr_find import LRFind
 
 
@@ -33,7 +36,7 @@ class Run:
 
     Attributes:
         learn: The plain fastai `Learner`, with the weights of the last epoch;
-            `learn.load("best")` goes to the best epoch of both stages, `learn.load("stage-1")` back
+            `learn.load("best")` goes to the best epoch of all stages, `learn.load("stage-1")` back
             to the end of the frozen one, where there was one.
         history: One row an epoch over all stages, as `fit_frozen` returns it, and `cached`: whether
             it was one on cached features.
@@ -44,8 +47,8 @@ class Run:
         skipped: Pictures that were left out: columns `path` (below `dls.path`) and `reason`.
         spec: What was asked for: the options of data and model, and how it was to be trained.
         done: What each stage did, its rates with it.
-        after_frozen: Whether each validation picture was right after the frozen stage, bool [n];
-            None where no stage followed it.
+        right_after: Whether each validation picture was right after a stage, bool [n], by the
+            stage's name; of those alone that another one followed.
         best: The best epoch's row of `history`: most accurate, then of lowest validation loss. It
             is picked on the pictures that it is measured on, which flatters it.
         timing: Seconds by stage, in their order: "data" and "model" (building them), "estimate",
@@ -62,7 +65,7 @@ class Run:
     skipped: pd.DataFrame
     spec: Spec
     done: tuple[Stage, ...] = ()
-    after_frozen: np.ndarray | None = None
+    right_after: Mapping[str, np.ndarray] = field(default_factory=dict)
     best: Mapping[str, Any] = field(default_factory=dict)
     timing: Mapping[str, float] = field(default_factory=dict)
     baseline: Run | None = None
@@ -86,7 +89,7 @@ class Run:
         `tta` the accuracy after the last stage is that of the looks.
         """
         right = self.preds.right
-        return stage_table(self.done, self.history, self.timing, self.after_frozen, right)
+        return stage_table(self.done, self.history, self.timing, self.right_after, right)
 
     def most_confused(self, *, min_val: int = 1) -> pd.DataFrame:
         """See `quickvision.most_confused`."""
@@ -123,6 +126,40 @@ class Run:
         if not self.lr_finds:
             raise RunError("expected a rate finder's curve, got none: this run was given its rates")
         return plots.plot_lr_find(self.lr_finds, ax=ax)
+
+    def export(
+        self,
+        path: str | Path,
+        *,
+        onnx: bool = False,
+        best: bool = False,
+        calibrate: bool = True,
+        verbose: bool = True,
+    ) -> Path:
+        """Write the model as a folder that needs neither the run nor its pictures.
+
+        See `quickvision.export`, which says what is in it and what is checked.
+
+        Args:
+            path: The folder to write; an earlier export is replaced, anything else is left alone.
+            onnx: Write an ONNX file, too; needs `pip install 'quickvision[onnx]'`.
+            best: Of the best epoch (`Run.best`), and not of the last one.
+            calibrate: Make the probabilities true, in the last layer's weights.
+            verbose: Say what was checked.
+
+        Returns:
+            The folder.
+        """
+        how: dict[str, Any] = {"onnx": onnx, "calibrate": calibrate, "verbose": verbose}
+        if not best:
+            preds = None if self.config.tta else self.preds
+            return export(self.learn, path, preds=preds, **how)
+        model, last = self.learn.model, weights_of(self.learn)
+        try:
+            model.load_state_dict(load_weights(self.path / FOLDER / BEST))
+            return export(self.learn, path, **how)
+        finally:
+            model.load_state_dict(last)
 
     def show_code(self) -> Code:
         """Write the plain fastai script that does what this run did, with its real numbers.

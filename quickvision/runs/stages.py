@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 
 from quickvision.results.comparison import mcnemar
-from quickvision.runs.checkpoints import Stage
+from quickvision.runs.progress import Stage, stage_of, weights_after
 
 
 def stage_table(
     done: Sequence[Stage],
     history: pd.DataFrame,
     timing: Mapping[str, float],
-    before: np.ndarray | None,
-    after: np.ndarray,
+    right_after: Mapping[str, np.ndarray],
+    at_end: np.ndarray,
 ) -> pd.DataFrame:
     """Put the stages side by side.
 
@@ -25,9 +25,9 @@ def stage_table(
         done: The stages, in their order.
         history: A row an epoch.
         timing: Seconds by name.
-        before: Whether each validation picture was right after the frozen stage, bool [n]; None
-            where there was none, or none after it.
-        after: The same at the end of the run.
+        right_after: Whether each validation picture was right after a stage, bool [n], by its name;
+            of those that another one followed.
+        at_end: The same at the end of the run.
 
     Returns:
         A row a stage: `stage`, `epochs`, `lr` (the head's), `seconds` (with features and rates),
@@ -36,8 +36,9 @@ def stage_table(
         difference as large where both are equally good); nan where nothing came before.
     """
     rows: list[dict[str, Any]] = []
-    for stage in done:
-        mine = history[(history["stage"] == "frozen") == (stage.name == "frozen")]
+    before: np.ndarray | None = None
+    for place, stage in enumerate(done, start=1):
+        mine = history[history["stage"].map(stage_of) == stage.name]
         parts = [stage.name, f"{stage.name} rates", *(["features"] if stage.cached else [])]
         row = {
             "stage": stage.name,
@@ -49,10 +50,12 @@ def stage_table(
             "gained": np.nan,
             "p_value": np.nan,
         }
-        if rows and before is not None and len(before) == len(after):
+        after = at_end if place == len(done) else right_after.get(stage.name)
+        if before is not None and after is not None and len(before) == len(after):
             row["accuracy"], rows[-1]["accuracy"] = after.mean(), before.mean()
             row |= {"gained": after.mean() - before.mean(), "p_value": mcnemar(before, after)}
         rows.append(row)
+        before = after
     return pd.DataFrame(rows)
 
 
@@ -67,5 +70,6 @@ def said(table: pd.DataFrame) -> str:
     text = f"{first['stage']} {first['accuracy']:.1%}, {last['stage']} {last['accuracy']:.1%}"
     text += f": {gained:+.1f} points ({p}, McNemar{sure})"
     if gained < 0:
-        text += "; run.learn.load('stage-1') goes back to the frozen stage's end"
+        name = first["stage"]
+        text += f"; run.learn.load({weights_after(name)!r}) goes back to the {name} stage's end"
     return text

@@ -17,18 +17,21 @@ from fastai.torch_core import no_random
 from fastcore.meta import delegates
 from torch import nn
 
+from quickvision.base.choices import whole
 from quickvision.base.errors import RunError, as_path, some
 from quickvision.base.figures import to_seconds
 from quickvision.base.processes import by_first, first_then_others, join, share
 from quickvision.base.progress import line, say
 from quickvision.runs.build import asked_for, build, check_loss, with_batch_size
-from quickvision.runs.checkpoints import FOLDER, Checkpoint, Progress, load_checkpoint
+from quickvision.runs.checkpoints import FOLDER, Checkpoint, load_checkpoint
 from quickvision.runs.config import Sides, Spec, Written, read_config
-from quickvision.runs.folder import check_same, locked, start_folder, tidy
+from quickvision.runs.folder import asking_where, check_same, locked, start_folder, tidy
 from quickvision.runs.job import Job
 from quickvision.runs.launch import check_gpus, launch
+from quickvision.runs.more import check_finished, how_to_go_further
 from quickvision.runs.options import RunConfig
 from quickvision.runs.plan import check_gradual
+from quickvision.runs.progress import Progress
 from quickvision.runs.run import Run
 
 
@@ -162,8 +165,9 @@ def train(
 
 
 def resume(
-    path: str | Path,
+    path: str | Path | Run,
     *,
+    more_epochs: int | None = None,
     data: str | Path | DataLoaders | Learner | None = None,
     before: bool = False,
     gpus: int | None = None,
@@ -171,16 +175,27 @@ def resume(
     verbose: bool = True,
     **options: Any,
 ) -> Run:
-    """Go on with a run that was stopped, in whatever way: killed, out of power, by Ctrl-C.
+    """Go on with a run that was stopped, or train a finished one further.
+
+    It may have been stopped in whatever way: killed, out of power, by Ctrl-C.
 
     Data and model are built as they were, and training goes on after the last epoch that was
     written down, at its place in the schedule. On the same CPU, with the same versions, it ends
     with the very weights that it would have had. On a GPU an epoch that is trained again may come
     out otherwise (`deterministic`), and where it was the best, `best.pth` may be of its first time.
-    A run that is complete is looked at once more.
+    A run that is complete is looked at once more, or gets `more_epochs`.
 
     Args:
-        path: The run's folder, which has its `config.json`.
+        path: The run's folder, which has its `config.json`; or a finished `Run`, which has at hand
+            what no file can hold (callbacks aside).
+        more_epochs: Train a finished run so many epochs further, in its folder, as often as you
+            like. They are a stage of their own, "unfrozen-2" and so on (of a run without an
+            unfrozen stage they are this), of all layers: a new cycle of the run's schedule, from
+            the weights that it ended with, by the rates of the unfrozen stage (less, where stages
+            were undone). Where the run goes by left-out training pictures, a stage that has harmed
+            is undone here, too. They are not `gradual`, and no budget counts. `Run.stages` says
+            what they have brought. When they are stopped, a `resume` without `more_epochs` goes
+            on with them.
         data: The pictures, where they are elsewhere now, or where the run was given `DataLoaders`
             or a `Learner`: these, built anew in the same way.
         before: Go on from the checkpoint before the last one, where that is damaged.
@@ -188,7 +203,8 @@ def resume(
         cbs: fastai callbacks, where the run had some. They begin anew: what a callback has counted
             is not in a checkpoint.
         verbose: Say what happens.
-        **options: What no file can hold, as it was given to `train`: functions, transforms, losses.
+        **options: What no file can hold, as it was given to `train`: functions, transforms, losses;
+            and where files are elsewhere now: `weights`, `valid`, `class_names`.
 
     Returns:
         The finished run, as `train` returns it.
@@ -196,35 +212,45 @@ def resume(
     Raises:
         DataError: The pictures cannot be had.
         RunError: `path` is no run's folder, another process is at it, pictures have come or gone,
-            something is to be given again, or a checkpoint is damaged.
+            something is to be given again, a checkpoint is damaged, or a run that was stopped is to
+            have more epochs.
         TypeError: An option that the run was not given, or that is no option.
+        ValueError: `more_epochs` is below 1.
     """
     join()
-    path = as_path(path, "path")
+    if more_epochs is not None:
+        whole("more_epochs", more_epochs, 1)
+    run, path = (path, path.path) if isinstance(path, Run) else (None, as_path(path, "path"))
     written = by_first(partial(read_config, path))
-    given = options if data is None else {**options, "data": data}
+    given = {**_at_hand(run, written), **options, **({} if data is None else {"data": data})}
     spec = _given_again(path, written, given if cbs is None else {**given, "cbs": cbs})
     if gpus is not None:
         check_gpus(gpus)
         if spec.has_cbs or not isinstance(spec.data, str | Path):
             raise TypeError("gpus: goes with a folder or a CSV file, and without callbacks")
         more = ["--data", str(spec.data), *(["--before"] if before else [])]
+        more += [] if more_epochs is None else ["--more-epochs", str(more_epochs)]
         launch(["resume", str(path), *more], gpus, verbose=verbose)
-        verbose = before = False
+        verbose, before, more_epochs = False, False, None
     timing: dict[str, float] = {}
     vocab = written.sides.vocab
     with _alone(path), no_random(spec.train.seed, reproducible=False):
         by_first(partial(tidy, path))
         checkpoint = by_first(partial(load_checkpoint, path / FOLDER, before=before))
-        spec, learn = first_then_others(
-            partial(build, spec, timing=timing, vocab=vocab, verbose=verbose)
-        )
+        at = checkpoint.progress if checkpoint else Progress()
+        if more_epochs is not None:
+            by_first(partial(check_finished, path, at))
+        with asking_where(path, written.files, given):
+            spec, learn = first_then_others(
+                partial(build, spec, timing=timing, vocab=vocab, verbose=verbose)
+            )
         check_same(path, written.sides, learn.dls)
         check_loss(learn, spec.train, cbs)
-        at = checkpoint.progress if checkpoint else Progress()
         say(line("resumed", f"{path}, {at.where}"), verbose=verbose)
-        now = time.perf_counter()
-        return _go_on(path, spec, learn, now, checkpoint, cbs=cbs, verbose=verbose, timing=timing)
+        if at.is_finished and more_epochs is None:
+            say(line("complete", how_to_go_further(path)), verbose=verbose)
+        now, how = time.perf_counter(), {"cbs": cbs, "verbose": verbose, "timing": timing}
+        return _go_on(path, spec, learn, now, checkpoint, more=more_epochs, **how)
 
 
 def _go_on(
@@ -237,12 +263,13 @@ def _go_on(
     cbs: Any,
     verbose: bool,
     timing: dict[str, float],
+    more: int | None = None,
 ) -> Run:
     """Train to the end, from a checkpoint or from the start; a budget counts from `start`."""
     budget, deadline = spec.train.budget, None
     if budget is not None and checkpoint is None:
         deadline = start + to_seconds(budget)
-    return Job(learn, folder, spec, cbs, verbose, deadline, timing, checkpoint).train()
+    return Job(learn, folder, spec, cbs, verbose, deadline, timing, checkpoint, more).train()
 
 
 @contextmanager
@@ -251,6 +278,16 @@ def _alone(folder: Path) -> Iterator[None]:
     with ExitStack() as held:
         by_first(lambda: held.enter_context(locked(folder)))
         yield
+
+
+def _at_hand(run: Run | None, written: Written) -> dict[str, Any]:
+    """Return what no file can hold and a run in memory has."""
+    if run is None:
+        return {}
+    spec, names = run.spec, [name.rpartition(".")[2] for name in written.lacking]
+    own = {"data": spec.data, "arch": spec.arch, "weights": spec.weights}
+    has = {**own, **spec.model, **spec.pictures}
+    return {name: has[name] for name in names if name in has}
 
 
 def _given_again(path: Path, written: Written, given: Mapping[str, Any]) -> Spec:
@@ -266,7 +303,7 @@ def _given_again(path: Path, written: Written, given: Mapping[str, Any]) -> Spec
             f"expected {some(lost)} as the run was given, which no file can hold: resume"
             f"({str(path)!r}, {', '.join(f'{name}=...' for name in lost)})"
         )
-    if strange := sorted(set(given) - names - {"data"}):
+    if strange := sorted(set(given) - names - {"data", *written.files}):
         raise TypeError(f"{some(strange)}: the run goes on as it began; it has its own")
     own = {name: value for name, value in given.items() if name in ("data", "arch", "weights")}
     _, model, pictures = asked_for({k: v for k, v in given.items() if k not in {*own, "cbs"}})

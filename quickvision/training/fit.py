@@ -85,6 +85,7 @@ def fit_unfrozen(
     schedule: str = "one_cycle",
     patience: int | None = None,
     gradual: bool = False,
+    stage: str = "unfrozen",
     past: Rows = (),
     verbose: bool = True,
     **kwargs: Any,
@@ -105,7 +106,8 @@ def fit_unfrozen(
         patience: As in `fit_frozen`.
         gradual: Unfreeze group by group: first train the head and the last group of the body, then
             one group more, and so on, with about as many epochs each. The stage is "top 2 groups"
-            in the table then, and "unfrozen" at the end.
+            in the table then, and `stage` at the end.
+        stage: What the table and the lines call it.
         past: As in `fit_frozen`.
         verbose: Say a line an epoch.
         **kwargs: Go to fastai's fit.
@@ -125,18 +127,18 @@ def fit_unfrozen(
         kwargs["cbs"] = [*L(kwargs.get("cbs")), Settle.after(learn, lr_max)]
     if not gradual:
         learn.unfreeze()
-        return _fit(learn, "unfrozen", epochs, rate, schedule, patience, past, verbose, kwargs)
+        return _fit(learn, stage, epochs, rate, schedule, patience, past, verbose, kwargs)
     tables, seen = [], [row["stage"] for row in past]
     for open_groups, part in gradual_steps(learn, epochs):
         whole = open_groups == count_groups(learn)
-        stage = "unfrozen" if whole else f"top {open_groups} groups"
-        mine = [row for row in past if row["stage"] == stage]
-        if mine and seen[-1] != stage:  # a later step has begun
+        step = stage if whole else f"top {open_groups} groups"
+        mine = [row for row in past if row["stage"] == step]
+        if mine and seen[-1] != step:  # a later step has begun
             tables.append(pd.DataFrame(mine))
             continue
         learn.freeze_to(-open_groups)
         options = dict(kwargs)
-        tables.append(_fit(learn, stage, part, rate, schedule, patience, mine, verbose, options))
+        tables.append(_fit(learn, step, part, rate, schedule, patience, mine, verbose, options))
     return pd.concat(tables, ignore_index=True)
 
 

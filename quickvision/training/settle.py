@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import cast
 
 import torch
@@ -13,7 +14,7 @@ from torch import nn
 from quickvision.models.norms import KeepNorms
 from quickvision.training.evidence import WAY
 from quickvision.training.features import cut_head, look
-from quickvision.training.solve import WORSE, Solved, judge, solve_again
+from quickvision.training.solve import WORSE, Solved, is_cut_short, judge, solve_again
 
 
 class Settle(Callback):
@@ -34,7 +35,9 @@ class Settle(Callback):
         solved: How the head was solved before the stage.
 
     Attributes:
-        way: What was kept.
+        way: What was kept, or will be.
+        kept: What was kept; None before the end. Where a fit goes on it is the caller's to put
+            back, as is `start`.
 
     Source: Wortsman and others, "Robust fine-tuning of zero-shot models" (2022), for the way; the
     measurements are in `benchmarks/RESULTS.md`, "What the unfrozen stage brings".
@@ -47,6 +50,7 @@ class Settle(Callback):
     ) -> None:
         self.whole = cast(nn.Sequential, learn.model)
         self.start, self.way, self.solved = start, way, solved
+        self.kept: float | None = None
 
     @classmethod
     def after(cls, learn: Learner, solved: Solved) -> Settle:
@@ -56,9 +60,15 @@ class Settle(Callback):
         start = {name: weight.clone() for name, weight in learn.model.state_dict().items()}
         return cls(learn, start, way, solved)
 
+    def go_on(self, start: Mapping[str, torch.Tensor], kept: float | None) -> None:
+        """Go on in the midst of a stage, or behind its last epoch, which may be settled."""
+        self.start, self.kept = start, kept
+        self.way = self.way if kept is None else kept
+
     def before_fit(self) -> None:
-        """Nothing has moved yet; a fit that goes on behind its last epoch trains nothing."""
-        self.due = False
+        """Nothing has moved yet, unless a fit goes on that patience has ended."""
+        ended = is_cut_short(self.learn) and self.learn.opt.frozen_idx == 0
+        self.due = ended and self.kept is None
 
     def before_train(self) -> None:
         """All layers are about to move."""
@@ -87,6 +97,23 @@ class Settle(Callback):
             go_back(self.whole, self.start, self.way)
             seen = look(self.learn, self.whole, within)
         solve_again(layer, seen, loss_func, self.solved.c)
+        self.kept = self.way
+
+
+def judge_again(learn: Learner, solved: Solved) -> Solved:
+    """Judge heads on what the body says now; how far they are held back stays.
+
+    A stage after this is measured by it. What is left open stays, too: the body has seen these
+    pictures, so that it would be said to be less than it is.
+
+    Args:
+        learn: The learner of the whole model, which stays as it is.
+        solved: How its head was solved.
+    """
+    model = cast(nn.Sequential, learn.model)
+    layer = cast(nn.Linear, cut_head(model)[1][-1])
+    found = judge(look(learn, model, learn.dls.train), layer.out_features, learn.loss_func)
+    return replace(solved, loss=found.loss, accuracy=found.accuracy)
 
 
 @torch.no_grad()

@@ -172,6 +172,15 @@ def _rows(features: Features) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
     return x, y, np.tile(np.array(picture), views)
 
 
+def is_cut_short(learn: Learner) -> bool:
+    """Say whether a fit begins that goes on before its last epoch: patience may have ended it.
+
+    What is done once the last epoch has been trained was not done then, and is still due.
+    """
+    log = getattr(learn, "epoch_log", None)
+    return log is not None and 0 < len(log.rows) < learn.n_epoch
+
+
 class Solve(Callback):
     """Solve the head at the end of a fit on cached features, before the last epoch is validated.
 
@@ -184,7 +193,7 @@ class Solve(Callback):
 
     def before_fit(self) -> None:
         """A fit that goes on behind its last epoch has a head that was solved."""
-        self.due = False
+        self.due = is_cut_short(self.learn)
 
     def before_train(self) -> None:
         """The head is about to be trained."""

@@ -7,18 +7,19 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+from fastai.torch_core import no_random
 
 import quickvision as qv
 from quickvision.runs.checkpoints import (
     Checkpoint,
     FitState,
-    Progress,
-    Stage,
     load_checkpoint,
     random_states,
     save_checkpoint,
+    seed_all,
     set_random_states,
 )
+from quickvision.runs.progress import Progress, Stage
 from quickvision.training.lr_find import LRFind
 
 
@@ -106,6 +107,37 @@ def test_how_far_a_run_is_comes_back_from_a_file(tmp_path):
     np.testing.assert_array_equal(back.lr_finds["frozen"].losses, found.losses)
     assert back.is_done("frozen")
     assert not Progress((2, 1)).is_done("frozen")
+
+
+def test_further_stages_and_what_they_are_compared_with_come_back_too(tmp_path):
+    at = Progress((2, 1, 3), right={"frozen": [True, False], "unfrozen": [True, True]}, way=0.75)
+    save_checkpoint(tmp_path, Checkpoint(at, {}))
+    assert load_checkpoint(tmp_path).progress == at
+
+
+def test_what_was_right_after_the_frozen_stage_is_read_as_it_was_written_once(tmp_path):
+    for written, read in (([True, False], {"frozen": [True, False]}), (None, {})):
+        state = Checkpoint(Progress((2, 1)), {}).to_plain() | {"right": written}
+        del state["way"]
+        torch.save(state, tmp_path / "last.pt")
+        back = load_checkpoint(tmp_path).progress
+        assert (back.right, back.way) == (read, None)
+
+
+def test_one_seed_for_all_that_draws(learn):
+    def drawn():
+        numbers = (torch.rand(1).item(), np.random.rand(), random.random())
+        return numbers, [dl.rng.random() for dl in learn.dls.loaders]
+
+    with no_random(reproducible=False):
+        seed_all(learn.dls, 3)
+        numbers, orders = drawn()
+        seed_all(learn.dls, 3)
+        assert drawn() == (numbers, orders)
+        seed_all(learn.dls, 3, apart=1)
+        others, same_orders = drawn()
+    assert not {*others} & {*numbers}
+    assert same_orders == orders
 
 
 @pytest.mark.parametrize("lost", ["epochs", "stages", "rows", "model", "opt"])

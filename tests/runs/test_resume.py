@@ -3,22 +3,20 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from fastai.vision.augment import Resize, aug_transforms
-from made import BASE, Stop, same, tree
+from made import BASE, Stop, copied, same, tree
 from torch.nn import functional
 
 import quickvision as qv
 from quickvision.data.options import Options
 from quickvision.models.options import ModelOptions
 from quickvision.runs import checkpointer
-from quickvision.runs.checkpoints import load_checkpoint, save_checkpoint
+from quickvision.runs.checkpoints import save_checkpoint
 from quickvision.runs.options import RunConfig
 
 pytestmark = pytest.mark.usefixtures("each_epoch_is_kept")
@@ -57,6 +55,10 @@ SETS = {
     "while patience runs out": {
         "patience": 2, "schedule": "constant", "lr": 1.0, "unfrozen_epochs": 4, "opt": "rmsprop",
         "cache_features": False,
+    },
+    "patience that runs out before heads are solved": {
+        "patience": 1, "schedule": "constant", "lr": 1.0, "lr_unfrozen": "find",
+        "frozen_epochs": 6, "unfrozen_epochs": 4,
     },
     "a loss that weighs": {
         "loss": "focal", "class_weights": "balanced", "opt": "lamb", "layer_groups": 2,
@@ -109,33 +111,6 @@ def test_no_option_is_forgotten(table):
             assert word in (one.default, *left) or word in [
                 v for v in tried if isinstance(v, str)
             ], f"{one.name}={word!r}: put it into one of SETS, or say why not"
-
-
-@contextmanager
-def copied(root):
-    """Copy a run's folder as a kill leaves it, at each place where its checkpoint is another."""
-    seen: dict[Any, Path] = {}
-    real = checkpointer.Checkpointer.save
-
-    def keep(self):
-        last = load_checkpoint(self.path / "checkpoints")
-        state = None
-        if last is not None:
-            at = last.progress
-            state = (len(at.rows), len(at.stages), tuple(at.rates), last.fit is None)
-        if state not in seen:
-            seen[state] = root / str(len(seen)) / self.path.name
-            shutil.copytree(self.path, seen[state])
-
-    def save(self, *args):
-        keep(self)
-        real(self, *args)
-        keep(self)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpointer.Checkpointer, "save", save)
-        patch.setattr(checkpointer.Checkpointer, "after_batch", keep, raising=False)
-        yield seen
 
 
 @pytest.mark.slow

@@ -21,3 +21,9 @@ def test_the_first_layers_get_a_tenth(left_open):
 
 def test_half_of_what_is_much_gives_a_quarter_of_the_rate():
     assert rates_for(MUCH / 2).stop == pytest.approx(TOP / 4)
+
+
+def test_each_stage_that_was_undone_leaves_a_third():
+    assert [rates_for(1.0, undone).stop * 3**undone for undone in (0, 1, 2)] == pytest.approx(
+        [TOP] * 3
+    )

@@ -158,3 +158,10 @@ def test_fit_options_of_fastai_keep_working(learn):
     learn.recorder.add_time = False
     history = qv.fit_unfrozen(learn, 2, start_epoch=1, lr_max=[1e-5, 1e-4, 1e-3], verbose=False)
     assert history["epoch"].tolist() == [2]
+
+
+def test_a_stage_is_called_what_you_like(learn, capsys):
+    assert qv.fit_unfrozen(learn, 1, stage="once more")["stage"].tolist() == ["once more"]
+    assert "once more 1/1" in capsys.readouterr().out
+    last = qv.fit_unfrozen(learn, 2, gradual=True, stage="unfrozen-2", verbose=False)
+    assert last["stage"].tolist()[-1] == "unfrozen-2"

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 import quickvision as qv
-from quickvision.training.settle import Settle, go_back
+from quickvision.training.settle import Settle, go_back, judge_again
 
 
 @pytest.fixture
@@ -131,3 +131,42 @@ def test_a_fit_that_patience_ends_is_settled_too(trained):
     body = learn.model[0].state_dict(prefix="0.")
     names = [name for name, _ in learn.model.named_parameters() if name in body]
     assert all(torch.equal(body[name], start[name]) for name in names)
+
+
+def test_it_is_known_what_was_kept_once_it_is_settled(trained):
+    learn, solved = trained
+    settle = Settle(learn, state(learn), 0.5, never_worse(solved))
+    assert settle.kept is None
+    qv.fit_unfrozen(learn, 1, lr_max=1e-3, cbs=[settle], verbose=False)
+    assert settle.kept == 0.5
+
+
+@pytest.mark.parametrize(("rows", "kept", "goes_back"), [(2, None, True), (2, 0.0, False)])
+@pytest.mark.parametrize("epochs", [2, 3])
+def test_where_a_fit_goes_on_that_patience_has_ended_it_is_settled_once(
+    trained, rows, kept, goes_back, epochs
+):
+    learn, solved = trained
+    past = [{"stage": "unfrozen", "epoch": n + 1, "valid_loss": 1.0} for n in range(rows)]
+    settle = Settle(learn, state(learn), 0.5, never_worse(solved))
+    start = {name: torch.zeros_like(weight) for name, weight in state(learn).items()}
+    settle.go_on(start, kept)
+    before = state(learn)
+    options = {"lr_max": 1e-3, "schedule": "constant", "patience": 1, "verbose": False}
+    qv.fit_unfrozen(learn, epochs, past=past, cbs=[settle], **options)
+    gone = goes_back and epochs > rows  # a fit that was whole has been settled, said or not
+    name = "0.0.weight"
+    torch.testing.assert_close(state(learn)[name], before[name] / (2 if gone else 1))
+
+
+def test_a_stage_is_judged_by_heads_on_what_the_body_says_now(trained):
+    learn, solved = trained
+    before = state(learn)
+    assert judge_again(learn, solved).loss == pytest.approx(solved.loss, rel=1e-3)
+    with torch.no_grad():
+        learn.model[0][0].weight.zero_()
+    blind = judge_again(learn, solved)
+    assert blind.loss > 2 * solved.loss or blind.accuracy < solved.accuracy
+    assert (blind.c, blind.left_open) == (solved.c, solved.left_open)
+    now = state(learn)
+    assert all(torch.equal(now[name], before[name]) for name in now if name != "0.0.weight")

@@ -226,3 +226,17 @@ def test_the_callback_solves_before_the_last_epoch_is_validated(class_folders, t
             ends.append(float(F.cross_entropy(head.eval()(held.x[0]), held.y)))
     assert ends[0] == pytest.approx(history["valid_loss"].iloc[-1], rel=1e-4)
     assert ends[0] == pytest.approx(ends[1], rel=1e-4), "the learner's own head is solved"
+
+
+def test_where_a_fit_goes_on_that_patience_has_ended_the_head_is_solved(
+    class_folders, tiny_net, tmp_path
+):
+    learn = qv.cnn_learner(qv.from_folder(class_folders, size=32, bs=6), tiny_net, path=tmp_path)
+    top = qv.feature_learner(learn)
+    past = [{"stage": "frozen", "epoch": n + 1, "valid_loss": 1.0} for n in range(2)]
+    options = {"schedule": "constant", "patience": 1, "past": past, "verbose": False}
+    before = top.model[-1].weight.clone()
+    qv.fit_frozen(top, 2, cbs=[Solve(1.0)], **options)
+    assert torch.equal(top.model[-1].weight, before), "it was whole, and so it was solved"
+    qv.fit_frozen(top, 3, cbs=[Solve(1.0)], **options)
+    assert not torch.equal(top.model[-1].weight, before)
