@@ -103,6 +103,17 @@ def find_opt(opt: Opt, momentum: float | None = None) -> Callable[..., Any]:
     return partial(found, mom=momentum)
 
 
+# Their steps are about as long as the rate, however steep the loss.
+_LIKE_ADAM = (Adam, FusedAdam, RAdam, QHAdam, RMSProp, Lamb, ranger)
+
+
+def is_like_adam(opt_func: Any) -> bool:
+    """Say whether an optimiser's steps are as long as its rate: one rate then suits all losses."""
+    while isinstance(opt_func, partial):
+        opt_func = opt_func.func
+    return opt_func in _LIKE_ADAM
+
+
 def opt_code(opt: Opt, momentum: float | None = None) -> str:
     """Write what `find_opt` finds as a program says it; a function of your own is `...`."""
     code = "..." if callable(opt) else OPTS[(opt or "adamw").lower()][1]

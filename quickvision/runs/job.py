@@ -22,6 +22,7 @@ from quickvision.base.processes import rank, share, spread_weights, world_size
 from quickvision.base.progress import line, say
 from quickvision.data.holdout import skipped_of
 from quickvision.models.compute import deterministic, device_of
+from quickvision.models.optimisers import is_like_adam
 from quickvision.models.zoo import arch_name
 from quickvision.results.predictions import get_preds
 from quickvision.runs.checkpointer import Checkpointer
@@ -41,7 +42,7 @@ from quickvision.runs.plan import Plan, make_plan, plan_lines
 from quickvision.runs.progress import Progress, Stage, stage_name, stage_seed, weights_after
 from quickvision.runs.run import Run
 from quickvision.training.adapt import adapt_if_asked, best_features
-from quickvision.training.evidence import rates_for
+from quickvision.training.evidence import rates_for, said_of
 from quickvision.training.features import hand_over, right_answers, why_not
 from quickvision.training.fit import UNFROZEN_LR, count_groups, fit_frozen, fit_unfrozen, spread
 from quickvision.training.guards import InParts
@@ -200,11 +201,10 @@ class Job:
             if self.at.rows_of(name):  # it goes on in the midst of them
                 start = self.path / FOLDER / f"{weights_after(self.at.stages[-1].name)}.pth"
                 settle.go_on(load_weights(start), self.at.way)
-            rate: Any = rates_for(solved.left_open, self.at.undone)
             stage = replace(stage, solved=solved.c)
-            why = f"the frozen features leave {solved.left_open:.0%} open"
-            why += ", a third for each stage undone" if self.at.undone else ""
-            self.say(line(name, f"rates {rate.start:.1e} to {rate.stop:.1e}: {why}"))
+        if own and solved is not None and is_like_adam(self.learn.opt_func):
+            left = (solved.left_open, len(self.learn.dls.train_ds), self.at.undone)
+            self.say(line(name, said_of(rate := rates_for(*left), *left)))
         else:
             rate = self._rate(self.learn, "unfrozen", lr, UNFROZEN_LR.stop)  # found once
             if sliced and not isinstance(rate, slice):

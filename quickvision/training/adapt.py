@@ -78,7 +78,8 @@ def best_features(
         return top, known, False
     solved = judge_head(top, seed=seed)
     asks = any(isinstance(cb, KeepNorms) and cb.adapt is None for cb in learn.cbs)
-    if not asks or solved.left_open <= MUCH:
+    few = len(learn.dls.train.dataset) < BATCH  # of which there are no statistics to speak of
+    if not asks or few or solved.left_open <= MUCH:
         return top, solved, False
     kept = {name: value.clone() for name, value in learn.model[0].named_buffers()}
     reseed()

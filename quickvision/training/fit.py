@@ -13,9 +13,10 @@ from fastai.learner import L, Learner
 from quickvision.base.choices import SCHEDULES, one_of, whole
 from quickvision.base.errors import RunError, expect
 from quickvision.base.progress import line, say
+from quickvision.models.optimisers import is_like_adam
 from quickvision.training.evidence import rates_for
 from quickvision.training.guards import Finite, InParts, Targets, count_batches, forget_frozen
-from quickvision.training.lr_find import FROZEN_LR, LRFind
+from quickvision.training.lr_find import FROZEN_LR, LRFind, find_lr
 from quickvision.training.records import Bar, EpochLog
 from quickvision.training.schedules import Patience, fit_scheduled
 from quickvision.training.settle import Settle
@@ -123,7 +124,10 @@ def fit_unfrozen(
     expect(learn, Learner, "learn")
     rate = spread(lr_max.lr) if isinstance(lr_max, LRFind) else lr_max
     if isinstance(lr_max, Solved):
-        rate = rates_for(lr_max.left_open)
+        if is_like_adam(learn.opt_func):
+            rate = rates_for(lr_max.left_open, len(learn.dls.train_ds))
+        else:
+            rate = spread(find_lr(learn, default=UNFROZEN_LR.stop).lr)
         kwargs["cbs"] = [*L(kwargs.get("cbs")), Settle.after(learn, lr_max)]
     if not gradual:
         learn.unfreeze()

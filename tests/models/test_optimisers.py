@@ -13,7 +13,7 @@ from fastai.torch_core import params
 from torch import nn
 
 import quickvision as qv
-from quickvision.models.optimisers import OPTS, FusedAdam, find_opt, opt_code
+from quickvision.models.optimisers import OPTS, FusedAdam, find_opt, is_like_adam, opt_code
 
 
 def trained(opt_func):
@@ -159,3 +159,11 @@ def test_momentum_is_fixed_in_the_learner(class_folders, tiny_net):
     learn.create_opt()
     qv.fit_frozen(learn, 1, verbose=False)
     assert learn.opt.hypers[-1]["mom"] == 0.5
+
+
+def test_whose_steps_are_as_long_as_the_rate():
+    alike = {name for name in OPTS if is_like_adam(find_opt(name))}
+    assert alike == {"adamw", "adam", "rmsprop", "radam", "qhadam", "lamb", "ranger"}
+    assert is_like_adam(FusedAdam)
+    assert is_like_adam(find_opt(None, momentum=0.9))
+    assert not is_like_adam(lambda params, lr: None)

@@ -63,6 +63,20 @@ def test_they_are_taken_where_that_is_asked_for(make, batch_norm, asked):
     assert torch.equal(before, statistics(learn)) is not asked
 
 
+@pytest.fixture
+def enough(monkeypatch):
+    """Take a few pictures for enough."""
+    monkeypatch.setattr("quickvision.training.adapt.BATCH", 8)
+
+
+def test_of_few_pictures_no_statistics_are_taken(make):
+    learn = deaf(make())
+    before = statistics(learn)
+    assert not best_features(learn, views=0, seed=0, reseed=lambda: None)[2]
+    assert torch.equal(before, statistics(learn))
+
+
+@pytest.mark.usefixtures("enough")
 def test_where_the_weights_say_nothing_left_out_pictures_choose_theirs(make):
     learn = deaf(make())
     top, solved, adapted = best_features(learn, views=0, seed=0, reseed=lambda: None)
@@ -80,6 +94,7 @@ def test_what_is_known_is_not_decided_anew(make):
     assert torch.equal(before, statistics(learn))
 
 
+@pytest.mark.usefixtures("enough")
 def test_kept_ones_are_put_back_where_they_are_better(make, monkeypatch):
     learn = make()
     monkeypatch.setattr("quickvision.training.adapt.MUCH", -1.0)  # always tried
@@ -110,6 +125,7 @@ def test_fastais_head_is_not_judged(make):
     assert isinstance(top.model[-1], nn.Linear)
 
 
+@pytest.mark.usefixtures("enough")
 def test_a_run_says_that_it_adapted(make, tmp_path, capsys):
     learn = deaf(make())
     run = qv.train(learn, frozen_epochs=1, unfrozen_epochs=1, out=tmp_path / "o", plots=False)
