@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 
 _ROOMS = {
     "quickvision.base.errors": (
+        "BundleError",
         "DataError",
         "DataWarning",
         "ModelError",
@@ -49,9 +50,15 @@ _ROOMS = {
         "plot_lr_find",
         "plot_top_losses",
     ),
+    "quickvision.results.calibration": ("Calibration", "calibration"),
     "quickvision.ship.predictor": ("Prediction", "Predictor"),
+    "quickvision.ship.load": ("load_model",),
+    "quickvision.ship.export": ("export",),
+    "quickvision.ship.evaluate": ("evaluate",),
+    "quickvision.ship.submit": ("submit",),
     "quickvision.runs.run": ("Run",),
     "quickvision.runs.train": ("resume", "train"),
+    "quickvision.runs.reopen": ("load_run",),
     "quickvision.recipes.digits": ("digit_weights", "train_digits"),
     "quickvision.recipes.pets": ("train_pets",),
     "quickvision.recipes.ants_bees": ("train_ants_bees",),

@@ -14,6 +14,7 @@ import typer
 
 import quickvision
 from quickvision.base.errors import DataWarning, ModelError, OtherProcessError, QuickvisionError
+from quickvision.cli.answers import add_answers
 from quickvision.cli.parameters import (
     BatchSize,
     Gpus,
@@ -113,10 +114,35 @@ def resume(
     before: Annotated[
         bool, typer.Option("--before", help="From the checkpoint before the last.")
     ] = False,
+    more_epochs: Annotated[
+        int | None, typer.Option(min=1, help="Train a finished run so many epochs further.")
+    ] = None,
     gpus: Gpus = None,
 ) -> None:
-    """Go on with a run that was stopped."""
-    quickvision.resume(path, data=data, before=before, gpus=gpus)
+    """Go on with a run that was stopped, or train a finished one further.
+
+    As: quickvision resume runs/pets-001, or quickvision resume runs/pets-001 --more-epochs 3
+    """
+    quickvision.resume(path, more_epochs=more_epochs, data=data, before=before, gpus=gpus)
+
+
+@app.command()
+def export(
+    path: Annotated[Path, typer.Argument(help="Folder of a finished run, as runs/pets-001.")],
+    model: Annotated[Path, typer.Argument(help="Folder to write, as model.")],
+    onnx: Annotated[bool, typer.Option("--onnx", help="Write model.onnx, too.")] = False,
+    best: Annotated[bool, typer.Option("--best", help="Of the best epoch.")] = False,
+    calibrate: Annotated[bool, typer.Option(help="Make the probabilities true.")] = True,
+    data: Annotated[
+        Path | None, typer.Option(help="The pictures, where they are elsewhere now.")
+    ] = None,
+) -> None:
+    """Write a run's model as a folder that anyone can open.
+
+    As: quickvision export runs/pets-001 model --onnx
+    """
+    run = quickvision.load_run(path, data=data)
+    run.export(model, onnx=onnx, best=best, calibrate=calibrate)
 
 
 @app.command()
@@ -172,6 +198,9 @@ def models(
     millions = (table["parameters"] / 1e6).map("{:.1f} M".format)
     shown = table.assign(parameters=millions, weights=table["weights"].fillna("-"))
     typer.echo(shown.to_string(index=False))
+
+
+add_answers(app)
 
 
 def main() -> None:

@@ -1,38 +1,27 @@
-"""A learner that answers for pictures without labels: one at a time, or many."""
+"""Answers for pictures without labels: one at a time, or many. Needs no torch by itself."""
 
 from __future__ import annotations
 
-import copy
 import os
-import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from typing import Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-import torch
-from fastai.learner import Learner
-from fastai.vision.core import TensorImage
-from PIL import Image
 
-from quickvision.base.choices import whole
-from quickvision.base.errors import DataError, expect
-from quickvision.base.memory import keep_freed_memory
+from quickvision.base.choices import fraction, whole
+from quickvision.base.errors import DataError, did_you_mean
 from quickvision.base.progress import counted
-from quickvision.models.compute import (
-    autocast,
-    device_of,
-    evaluating,
-    folded,
-    half_precision,
-    one_picture,
-)
+from quickvision.ship.engine import Engine
+from quickvision.ship.pictures import Named, several
 
-Chunk = list[Future[torch.Tensor]]
+if TYPE_CHECKING:
+    import pandas as pd
+    from fastai.learner import Learner
+
+UNFIT = (DataError, TypeError, ValueError, OSError)  # what a picture that is none raises
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,101 +32,130 @@ class Prediction:
         label: The most probable class.
         prob: Its probability, in [0, 1].
         probs: The probability of each class by its name, the most probable first.
+        unsure: The probability is below what was asked for with `unsure_below`.
     """
 
     label: str
     prob: float
     probs: dict[str, float]
+    unsure: bool = False
+
+    def top(self, k: int = 5) -> list[tuple[str, float]]:
+        """Return the k most probable classes with their probabilities, best first."""
+        return list(islice(self.probs.items(), whole("k", k, 1)))
 
     def __str__(self) -> str:
-        return f"{self.label} ({self.prob:.1%})"
+        return f"{'not sure, ' if self.unsure else ''}{self.label} ({self.prob:.1%})"
 
 
 class Predictor:
-    """Answer for pictures without labels, with the transforms of a learner's validation.
+    """Answer for pictures without labels, as validation sees them.
 
-    The answers of `learn.predict` and `learn.get_preds`, without what these do around the model at
-    each call: pictures are opened side by side, and batch norms are folded into convolutions. It
-    has weights of its own: training the learner on does not change its answers. The global random
-    state stays as it was.
+    A model always answers with one of its classes, also where the picture shows none of them:
+    `unsure_below` marks answers that are not to be relied on. Several threads may ask at once. The
+    global random state stays as it was.
 
     Args:
-        learn: A trained learner, which stays as it is.
+        source: A trained learner, which stays as it is: its weights of today are copied. (Exported
+            folders: `quickvision.load_model`.)
 
     Attributes:
         vocab: The c class names.
 
     Raises:
-        DataError: Its data is not pictures with labels.
+        DataError: The learner's data is not pictures with labels.
     """
 
-    def __init__(self, learn: Learner) -> None:
-        expect(learn, Learner, "learn")
-        valid, self._device = learn.dls.valid, device_of(learn)
-        if not getattr(valid.dataset, "tls", None) or not len(valid.dataset):
-            raise DataError("expected a learner with labelled pictures to validate on, got none")
-        self.vocab = tuple(map(str, learn.dls.vocab))
-        opener = valid.dataset.tls[0].tfms.fs[-1]
-        parts = (opener, valid.after_item, valid.after_batch)
-        self._open, self._item, self._batch = map(copy.deepcopy, parts)
-        self._item.split_idx = self._batch.split_idx = 1
-        self._own = threading.local()
-        self._activation = getattr(learn.loss_func, "activation", partial(torch.softmax, dim=-1))
-        self._half = half_precision(learn)
-        self._alone = threading.Lock()  # transforms of a batch keep a state
-        self._gpus = [self._device] if self._device.type == "cuda" else []
-        if self._device.type == "cpu":
-            keep_freed_memory()
-        x = one_picture(valid)
-        with evaluating(learn.model.to(self._device)) as model:
-            self._model = folded(model, x)
+    def __init__(self, source: Learner | Engine) -> None:
+        self._engine = source if hasattr(source, "probs") else _of_learner(source)
+        self.vocab = self._engine.vocab
 
-    def predict(self, picture: Any) -> Prediction:
+    def __repr__(self) -> str:
+        return f"<Predictor: {len(self.vocab)} classes, {type(self._engine).__name__}>"
+
+    def predict(self, picture: Any, *, unsure_below: float = 0.0, tta: bool = False) -> Prediction:
         """Predict one picture.
 
         Args:
-            picture: A path, the bytes of a file, a Pillow image or an array, uint8 [height, width,
-                3], or 4 with transparency, or grey [height, width].
+            picture: A path, the bytes of a file, a file that is open, a Pillow image or an array
+                [height, width, 3], or 4 with transparency, or grey [height, width], of uint8,
+                uint16, or floats from 0 to 1. The same file is the same picture by all of these.
+            unsure_below: Probability below which the answer is marked as `unsure`, a fraction.
+            tta: Take the mean of the picture and its mirror image (test-time augmentation).
 
         Raises:
             DataError: It cannot be read.
-            TypeError: An array of other numbers: what white is in them would be a guess.
-            ValueError: An array of another shape.
+            TypeError: It is no picture; or an array of other numbers: what white is in them would
+                be a guess.
+            ValueError: An array of another shape; or `tta` where mirrored pictures are another
+                thing, as training with `flip=False` has said.
         """
-        probs = self._forward([self._tensor(picture)])[0]
+        fraction("unsure_below", unsure_below, 0.5, zero=True, one=True)
+        self._check_tta(tta)
+        probs = self._answers([self._engine.open(picture)], tta)[0]
         order = np.argsort(-probs, kind="stable")
         named = {self.vocab[i]: float(probs[i]) for i in order}
-        return Prediction(self.vocab[order[0]], float(probs[order[0]]), named)
+        best = float(probs[order[0]])
+        return Prediction(self.vocab[order[0]], best, named, best < unsure_below)
 
-    def predict_many(self, pictures: Iterable[Any], *, bs: int = 64) -> pd.DataFrame:
-        """Predict pictures, in their order.
+    def predict_many(
+        self,
+        pictures: Any,
+        *,
+        bs: int = 64,
+        unsure_below: float = 0.0,
+        tta: bool = False,
+        probs: bool = False,
+    ) -> pd.DataFrame:
+        """Predict pictures, in their order; one that cannot be read does not stop the others.
+
+        No more than two batches of pictures are in memory at a time.
 
         Args:
-            pictures: Paths, or whatever `predict` takes.
+            pictures: A folder; a pattern such as `"new/*.jpg"`; or a list or a generator of paths
+                or whatever `predict` takes.
             bs: Pictures in a batch.
+            unsure_below: As in `predict`.
+            tta: As in `predict`.
+            probs: Add a column `prob_CLASS` for each class.
 
         Returns:
-            Columns `path` (empty where it was none), `predicted` and `prob`, one row a picture.
+            Columns `path` (below the folder, where one was given; empty where it was no file),
+            `predicted` (None where there is no answer), `prob`, `unsure`, and `error`, why there is
+            no answer (empty where there is one); one row a picture.
 
         Raises:
-            DataError: One of them cannot be read.
+            DataError: There is nothing at this path.
+            TypeError: `pictures` is a single one.
+            ValueError: `bs` is below 1; or as in `predict`.
         """
-        pictures = _several(pictures)
-        probs = self.predict_proba(pictures, bs=bs)
-        best = probs.argmax(axis=1) if len(probs) else np.empty(0, dtype=np.int64)
-        columns = {
-            "path": [str(p) if isinstance(p, str | Path) else "" for p in pictures],
-            "predicted": np.array(self.vocab, dtype=object)[best],
-            "prob": probs[np.arange(len(probs)), best],
-        }
-        return pd.DataFrame(columns)
+        import pandas as pd  # half a second, which one picture does not need
 
-    def predict_proba(self, pictures: Iterable[Any], *, bs: int = 64) -> np.ndarray:
+        fraction("unsure_below", unsure_below, 0.5, zero=True, one=True)
+        names, errors, rows = [], [], [np.empty((0, len(self.vocab)), dtype=np.float32)]
+        for chunk, opened, answers in self._batches(several(pictures), bs, tta):
+            names += [named.name for named in chunk]
+            errors += [str(one) if isinstance(one, Exception) else "" for one in opened]
+            rows.append(answers)
+        out = np.concatenate(rows)
+        known = ~np.isnan(out[:, 0])
+        best = np.where(known, np.nan_to_num(out).argmax(axis=1), 0)
+        prob = out[np.arange(len(out)), best]
+        labels = np.array(self.vocab, dtype=object)[best]
+        labels[~known] = None
+        table: dict[str, Any] = {"path": names, "predicted": labels, "prob": prob}
+        table |= {"unsure": prob < unsure_below, "error": errors}
+        if probs:
+            table |= {f"prob_{name}": out[:, i] for i, name in enumerate(self.vocab)}
+        return pd.DataFrame(table)
+
+    def predict_proba(self, pictures: Any, *, bs: int = 64, tta: bool = False) -> np.ndarray:
         """Predict the probability of each class.
 
         Args:
             pictures: As in `predict_many`.
             bs: Pictures in a batch.
+            tta: As in `predict`.
 
         Returns:
             float32 [n, c], the classes in the order of `vocab`; rows sum to 1.
@@ -147,58 +165,84 @@ class Predictor:
             TypeError: `pictures` is a single one, or as in `predict`.
             ValueError: `bs` is below 1, or as in `predict`.
         """
-        whole("bs", bs, 1)
-        pictures = _several(pictures)
-        out = np.empty((len(pictures), len(self.vocab)), dtype=np.float32)
-        batches, start = -(-len(pictures) // bs), 0
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for tensors in counted(self._read(pool, pictures, bs), batches, "predicting"):
-                out[start : start + len(tensors)] = self._forward(tensors)
-                start += len(tensors)
-        return out
+        rows = [np.empty((0, len(self.vocab)), dtype=np.float32)]
+        for _, opened, answers in self._batches(several(pictures), bs, tta):
+            for one in opened:
+                if isinstance(one, Exception):
+                    raise one
+            rows.append(answers)
+        return np.concatenate(rows)
 
-    def _read(
-        self, pool: ThreadPoolExecutor, pictures: list[Any], bs: int
-    ) -> Iterator[list[torch.Tensor]]:
-        """Open the pictures of a batch side by side; for a GPU, while it computes the last one."""
-        ahead = 0 if self._device.type == "cpu" else 2
-        chunks = (pictures[i : i + bs] for i in range(0, len(pictures), bs))
-        waiting: list[Chunk] = []
+    def class_index(self, label: str) -> int:
+        """Return the place of a class in `vocab`.
+
+        Raises:
+            ValueError: There is none of this name.
+        """
+        if label not in self.vocab:
+            near = did_you_mean(label, self.vocab)
+            raise ValueError(f"expected a class of the model, got {label!r}{near}")
+        return self.vocab.index(label)
+
+    def _batches(
+        self, pictures: Iterable[Named], bs: int, tta: bool
+    ) -> Iterator[tuple[list[Named], list[Any], np.ndarray]]:
+        """Open and answer, a batch at a time: what was meant, what was opened, the answers.
+
+        What cannot be opened is the exception in place of it, and its answers are nan.
+        """
+        whole("bs", bs, 1)
+        self._check_tta(tta)
+        total = -(-len(pictures) // bs) if isinstance(pictures, Sized) else None
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for chunk, opened in counted(self._opened(pool, pictures, bs), total, "predicting"):
+                answers = np.full((len(chunk), len(self.vocab)), np.nan, dtype=np.float32)
+                good = [i for i, one in enumerate(opened) if not isinstance(one, Exception)]
+                if good:
+                    answers[good] = self._answers([opened[i] for i in good], tta)
+                yield chunk, opened, answers
+
+    def _opened(
+        self, pool: ThreadPoolExecutor, pictures: Iterable[Named], bs: int
+    ) -> Iterator[tuple[list[Named], list[Any]]]:
+        """Open the pictures of a batch side by side, while the one before it is answered."""
+        rest = iter(pictures)
+        waiting: list[tuple[list[Named], list[Future[Any]]]] = []
         try:
-            for chunk in chunks:
-                waiting.append([pool.submit(self._tensor, picture) for picture in chunk])
-                if len(waiting) > ahead:
-                    yield [future.result() for future in waiting.pop(0)]
-            for futures in waiting:
-                yield [future.result() for future in futures]
+            while chunk := list(islice(rest, bs)):
+                waiting.append((chunk, [pool.submit(self._one, named.picture) for named in chunk]))
+                if len(waiting) > 1:
+                    yield _done(*waiting.pop(0))
+            for begun in waiting:
+                yield _done(*begun)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _tensor(self, picture: Any) -> torch.Tensor:
-        """Open and resize one picture; each thread has its own transforms, which keep a state."""
-        if not hasattr(self._own, "item"):
-            self._own.item = copy.deepcopy(self._item)
-        if isinstance(picture, str | Path) and not Path(picture).is_file():
-            raise DataError(f"expected a picture, got nothing at {picture}")
+    def _one(self, picture: Any) -> Any:
         try:
-            opened = self._open(picture)
-        except (OSError, SyntaxError, Image.DecompressionBombError) as error:  # of fastai's opener
-            name = picture if isinstance(picture, str | Path) else "its bytes"
-            raise DataError(f"expected a picture that can be read, got {name}: {error}") from error
-        return self._own.item((opened,))[0].as_subclass(torch.Tensor)
+            return self._engine.open(picture)
+        except UNFIT as error:
+            return error
 
-    def _forward(self, tensors: list[torch.Tensor]) -> np.ndarray:
-        """Run the model over a batch of resized pictures."""
-        with torch.inference_mode():
-            # fastai's flips and lighting draw their numbers also where they do nothing
-            with self._alone, torch.random.fork_rng(self._gpus):
-                x = self._batch((TensorImage(torch.stack(tensors)).to(self._device),))[0]
-            with autocast(self._device, self._half):
-                out = self._model(x.as_subclass(torch.Tensor))
-            return self._activation(out.float()).cpu().numpy()
+    def _answers(self, opened: Sequence[Any], tta: bool) -> np.ndarray:
+        probs = self._engine.probs(opened)
+        if tta:
+            mirrored = [self._engine.mirror(one) for one in opened]
+            probs = (probs + self._engine.probs(mirrored)) / 2
+        return probs
+
+    def _check_tta(self, tta: bool) -> None:
+        if tta and not self._engine.mirrored:
+            raise ValueError(
+                "tta: goes with a model that has seen mirrored pictures, got one of flip=False"
+            )
 
 
-def _several(pictures: Iterable[Any]) -> list[Any]:
-    if isinstance(pictures, str | bytes | Path | np.ndarray | Image.Image):
-        raise TypeError("expected pictures in a list, got a single one; use predict()")
-    return list(pictures)
+def _done(chunk: list[Named], futures: list[Future[Any]]) -> tuple[list[Named], list[Any]]:
+    return chunk, [future.result() for future in futures]
+
+
+def _of_learner(learn: Any) -> Engine:
+    from quickvision.ship.learner_engine import LearnerEngine  # it needs torch and fastai
+
+    return LearnerEngine(learn)

@@ -182,6 +182,30 @@ def test_ctrl_c_says_how_to_go_on_and_exits_130(command, class_folders, tmp_path
     assert re.search(r"\nresumed +runs/colours-001, (from its start|after unfrozen)", done.stdout)
 
 
+def test_a_finished_run_is_trained_further(command, class_folders, tmp_path):
+    shown = re.sub(r"\s+", " ", command("resume", "--help").stdout)
+    assert "--more-epochs" in shown
+    assert "quickvision resume runs/pets-001 --more-epochs 3" in shown
+    done = command(
+        "train", class_folders, "--arch", "timm/test_resnet", "--weights", "none", "--size", "32",
+        "--bs", "6", "--frozen-epochs", "0", "--unfrozen-epochs", "1", "--lr", "0.01",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    done = command("resume", "runs/colours-001")
+    words = re.search(r"complete .*quickvision (resume \S+ --more-epochs 3)", done.stdout)[1]
+    done = command(*words.split())
+    assert done.returncode == 0, done.stderr
+    assert "unfrozen-2 3/3" in done.stdout
+    done = command("resume", "runs/colours-001", "--more-epochs", 0)
+    assert done.returncode == 2
+    class_folders.rename(tmp_path / "moved")
+    done = command("resume", "runs/colours-001")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.endswith("quickvision resume runs/colours-001 --data ...\n")
+    done = command("resume", "runs/colours-001", "--data", "moved", "--more-epochs", 1)
+    assert "unfrozen-3 1/1" in done.stdout
+
+
 @pytest.mark.slow
 def test_what_cannot_be_resumed_is_one_line(tmp_path):
     """In a process of its own, as a user starts it: the exit code and both streams are real."""
