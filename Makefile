@@ -27,6 +27,7 @@ fmt: .venv/.installed-dev
 
 soak: .venv/.installed-dev
 	QUICKVISION_KILLS=30 $(BIN)/python -m pytest tests/test_kills.py
+	QUICKVISION_REQUESTS=20000 $(BIN)/python -m pytest tests/ship/test_service.py -k many_clients
 
 nb: .venv/.installed-dev
 	$(BIN)/python -m pytest tests/test_notebooks.py -k runs_without
@@ -39,6 +40,7 @@ bench: .venv/.installed-dev
 	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/check.py
 	$(BIN)/python benchmarks/growth.py
+	$(BIN)/python benchmarks/serve.py
 
 clean:
 	rm -rf .venv runs

@@ -3,6 +3,7 @@
     parameters   from the declared options to Typer's: text to values, and back in messages
     first        the first look at a path, before anything is loaded
     answers      the commands that ask a trained model: predict, evaluate, submit
+    serve        the command that shows a model to people: a page
     commands     the commands, and what an error becomes: a line and an exit code
 
 Others may ask: none of them.

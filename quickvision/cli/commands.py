@@ -28,6 +28,7 @@ from quickvision.cli.parameters import (
     spelled,
     takes,
 )
+from quickvision.cli.serve import add_serve
 from quickvision.data.options import Options
 from quickvision.data.paths import look
 from quickvision.models.options import ModelOptions
@@ -201,6 +202,7 @@ def models(
 
 
 add_answers(app)
+add_serve(app)
 
 
 def main() -> None:

@@ -47,6 +47,8 @@ def load_weights(
             f" {why}, {fit.label}; not {rest}. To take another, save its tensors alone, with"
             " torch.save"
         )
+    if stored.arch_of_run not in (None, name.rpartition("/")[2].partition(".")[0]):
+        warn(f"{stored.file} was made with arch={stored.arch!r}; its tensors fit {name}, too")
     model.load_state_dict(dict(fit.tensors), strict=False)
 
 

@@ -22,7 +22,7 @@ from quickvision.base.errors import ModelError, as_path, some
 State = Mapping[str, torch.Tensor]
 
 # Where the weights are in a folder: of a run, its last stage's; of an export, and on the Hub.
-STAGES = ("checkpoints/stage-2.pth", "checkpoints/stage-1.pth")
+STAGES = "checkpoints/stage-*.pth"
 EXPORTS = ("model.safetensors", "pytorch_model.bin")
 CONFIG = "config.json"
 _HUB = re.compile(r"hf[-_]hub:(?:/*)(?P<repository>[^@]*)(?:@(?P<revision>.+))?")
@@ -52,6 +52,12 @@ class Stored:
     unread: tuple[str, ...] = ()
 
     @property
+    def arch_of_run(self) -> str | None:
+        """The architecture that a run was asked for, without its library and its tag."""
+        name = self.config.get("arch")
+        return name.rpartition("/")[2].partition(".")[0] if isinstance(name, str) else None
+
+    @property
     def arch(self) -> str | None:
         """The architecture that the `config.json` names."""
         export = self.config.get("quickvision")  # of a run it is the version
@@ -66,7 +72,7 @@ def read_weights(weights: str | Path) -> Stored:
 
     Args:
         weights: A file that `torch.load(weights_only=True)` reads, or `.safetensors`; the folder of
-            a run (its unfrozen stage's end, else its frozen one's), or of an exported model; or
+            a run (the end of its last stage), or of an exported model; or
             `hf_hub:OWNER/NAME` or `hf_hub:OWNER/NAME@REVISION`, downloaded once.
 
     Raises:
@@ -97,15 +103,16 @@ def _find(weights: str | Path) -> tuple[Path, Path]:
         return path, path.parent.parent if path.parent.name == "checkpoints" else path.parent
     if not path.is_dir():
         raise ModelError(f"weights: expected 'default', None or a file, got nothing at {path}")
-    file = next((path / name for name in STAGES + EXPORTS if (path / name).is_file()), path)
-    if file != path:
+    stages = sorted(path.glob(STAGES), key=lambda file: (len(file.name), file.name), reverse=True)
+    files = [*stages, *(path / name for name in EXPORTS)]
+    if file := next(filter(Path.is_file, files), None):
         return file, path
     runs = sorted((p.parent for p in path.glob(f"*/{CONFIG}")), key=lambda p: p.stat().st_mtime)
     newest = f"; the newest of those in it is {runs[-1]}" if runs else ""
     if (path / "checkpoints").is_dir():
         newest = "; no stage of this run has ended: name one of the files in its checkpoints"
     raise ModelError(
-        f"weights: expected a file, the folder of a run ({STAGES[0]} or {STAGES[1]}) or of an"
+        f"weights: expected a file, the folder of a run ({STAGES}) or of an"
         f" exported model ({EXPORTS[0]}), got the folder {path} without{newest}"
     )
 

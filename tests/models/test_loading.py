@@ -192,3 +192,16 @@ def test_a_name_on_the_hub_is_kept_as_it_is_in_a_runs_settings(
     assert (
         '"weights": "hf_hub:timm/test_resnet.r160_in1k"' in (run.path / "config.json").read_text()
     )
+
+
+def test_a_run_of_another_arch_whose_tensors_fit_is_named(tmp_path):
+    state = timm.create_model("tf_efficientnet_b0").state_dict()
+    body = begun({k: v for k, v in state.items() if not k.startswith("classifier")}, "0.")
+    (tmp_path / "checkpoints").mkdir()
+    torch.save({"model": body}, tmp_path / "checkpoints" / "stage-1.pth")
+    (tmp_path / "config.json").write_text('{"arch": "timm/tf_efficientnet_b0.ns_jft_in1k"}')
+    with pytest.warns(DataWarning, match="made with arch='timm/tf_efficientnet_b0.*fit .*too"):
+        built("timm/efficientnet_b0", tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        built("timm/tf_efficientnet_b0", tmp_path)
