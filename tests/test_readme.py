@@ -54,6 +54,15 @@ def folder(tmp_path_factory):
     rows = [f"images/{p.name},{names.index(p.stem.split('_')[0])}" for p in folder.glob("images/*")]
     (folder / "cars.csv").write_text("\n".join(rows))
     (folder / "names.csv").write_text("\n".join(names))
+    some = sorted((folder / "photos").glob("*/*0.jpg"))
+    shutil.copytree(folder / "photos", folder / "labelled")
+    for place in ("more", "test"):
+        (folder / place).mkdir()
+        for file in some:
+            shutil.copy(file, folder / place)
+    shutil.copy(some[0], folder / "new.jpg")
+    ids = "".join(f"{file.stem},zero\n" for file in some)
+    (folder / "sample_submission.csv").write_text(f"id,label\n{ids}")
     kept = folder / "torch" / "hub" / "checkpoints"
     kept.mkdir(parents=True)
     for arch in ("resnet18", "resnet34", "mobilenet_v3_small"):
@@ -80,7 +89,7 @@ def blocks(language):
 @pytest.mark.filterwarnings("ignore:mirrored pictures seem wrong")  # digits stand in for pets
 def test_the_python_blocks_run_one_after_the_other(here):
     names: dict[str, object] = {}
-    assert len(blocks("python")) == 8
+    assert len(blocks("python")) == 10
     for block in blocks("python"):
         for big, small in SMALLER.items():
             block = block.replace(big, small)
@@ -94,7 +103,8 @@ def test_the_python_blocks_run_one_after_the_other(here):
 def test_the_commands_run(here, command):
     commands = re.findall(r"^\$ quickvision (.*)$", "\n".join(blocks("console")), re.MULTILINE)
     assert [c.split()[0] for c in commands] == [
-        *("demo", "train", "train", "resume", "check", "models", "compare", "train")
+        *("demo", "train", "train", "resume", "export", "predict", "evaluate", "submit"),
+        *("check", "models", "compare", "train"),
     ]
     *commands, on_gpus = commands[1:]  # the demo has tests of its own
     assert on_gpus.split()[:4] == ["train", "photos", "--gpus", "4"]
