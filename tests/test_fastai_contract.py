@@ -33,6 +33,8 @@ from fastai.vision.learner import create_body, model_meta, vision_learner
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
+from quickvision.data.view import View
+
 PLAIN = {"item_tfms": Resize(32), "num_workers": 0}
 
 
@@ -221,6 +223,14 @@ def test_a_jpeg_is_decoded_in_full(tmp_path, monkeypatch):
     Image.new("RGB", (1600, 1200)).save(tmp_path / "x.jpg")
     monkeypatch.setattr(JpegImageFile, "draft", lambda *a: pytest.fail("draft is used now"))
     assert PILImage.create(tmp_path / "x.jpg").size == (1600, 1200)
+
+
+def test_validation_sees_other_pixels_than_timm(tmp_path):
+    """Met by `view.View`: fastai cuts first, in whole pixels, and then resizes."""
+    image = PILImage.create(np.random.default_rng(0).integers(0, 256, (75, 100, 3), dtype=np.uint8))
+    theirs = np.asarray(Resize(32)(image, split_idx=1), dtype=float)
+    ours = np.asarray(View((32, 32))(image), dtype=float)
+    assert np.abs(theirs - ours).mean() > 1
 
 
 def test_sixteen_bits_are_clipped(tmp_path):

@@ -25,17 +25,20 @@ class Look(Transform):
 
     Args:
         view: What it becomes.
-        both: In training, too; else training pictures stay as they are.
+        side: "valid" leaves training pictures as they are, "train" all others; "all" leaves none.
+            Where fastai does not say which side a picture is on, it is looked at as in validation.
     """
 
     order = 1  # that of fastai's `Resize`, which training pictures go through
-    split_idx: int | None = 1
 
-    def __init__(self, view: View, *, both: bool = False) -> None:
+    def __init__(self, view: View, side: str = "valid") -> None:
         super().__init__()
-        self.view = view
-        if both:
-            self.split_idx = None
+        self.view, self.side = view, side
+
+    def __call__(self, x: Any, split_idx: int | None = None, **kwargs: Any) -> Any:
+        """Look at it, if it is on this side."""
+        here = "train" if split_idx == 0 else "valid"
+        return super().__call__(x, **kwargs) if self.side in (here, "all") else x
 
     def encodes(self, x: Image.Image) -> Picture:
         """Look at a Pillow image."""
@@ -51,7 +54,7 @@ def our_transforms(options: Options) -> tuple[Any, Any]:
         batch_tfms = [] if plain else changed
     if item_tfms is None:  # `aug_transforms()` leaves a picture as large as it gets it
         cropped = any(getattr(tfm, "size", None) is not None for tfm in as_list(batch_tfms))
-        look = Look(view_of(options), both=plain)
+        look = Look(view_of(options), "all" if plain else "valid")
         item_tfms = [look] if plain else [look, _resize(options, larger=cropped)]
     return item_tfms, batch_tfms
 
@@ -84,13 +87,10 @@ def _resize(options: Options, *, larger: bool) -> Transform:
         height, width = (max(side + side // 8, need) for side, need in pairs)
         view = replace(view, size=(height, width))
     if options.resize == "pad":  # beside the picture is what validation has beside it
-        tfm: Transform = Look(replace(view, crop_pct=1.0))
-    else:
-        by = Image.Resampling[options.interpolation.upper()]
-        nearest = Image.Resampling.NEAREST  # for masks; fastai wants both
-        tfm = Resize(view.size, method=options.resize, resamples=(by, nearest))
-    tfm.split_idx = 0
-    return tfm
+        return Look(replace(view, crop_pct=1.0), "train")
+    by = Image.Resampling[options.interpolation.upper()]
+    nearest = Image.Resampling.NEAREST  # for masks; fastai wants both
+    return Resize(view.size, method=options.resize, resamples=(by, nearest), split_idx=0)
 
 
 def needed_side(item_tfms: Any) -> int | None:

@@ -105,8 +105,8 @@ def _find(weights: str | Path) -> tuple[Path, Path]:
         raise ModelError(f"weights: expected 'default', None or a file, got nothing at {path}")
     stages = sorted(path.glob(STAGES), key=lambda file: (len(file.name), file.name), reverse=True)
     files = [*stages, *(path / name for name in EXPORTS)]
-    if file := next(filter(Path.is_file, files), None):
-        return file, path
+    if there := [file for file in files if file.is_file()]:
+        return there[0], path
     runs = sorted((p.parent for p in path.glob(f"*/{CONFIG}")), key=lambda p: p.stat().st_mtime)
     newest = f"; the newest of those in it is {runs[-1]}" if runs else ""
     if (path / "checkpoints").is_dir():

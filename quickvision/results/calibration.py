@@ -22,7 +22,8 @@ class Calibration:
     """How true a model's probabilities are, on n pictures that it was not trained on.
 
     Attributes:
-        temperature: What the logits are to be divided by: above 1 the model is too sure of itself.
+        temperature: What the logits are to be divided by: above 1 the model is too sure of itself;
+            1 where no temperature is better on pictures that were left out in turn.
         ece: Expected calibration error as it is: a fraction, see `calibration_error`.
         ece_after: The same with the temperature, fitted on four fifths of the pictures and measured
             on the others, in turn.
@@ -45,10 +46,11 @@ class Calibration:
     def __str__(self) -> str:
         off = self.confidence - self.accuracy
         how = "too sure" if off > 0 else "not sure enough"
+        changed = f", {self.ece_after:.1%} with temperature {self.temperature:.2f}"
         return (
-            f"{how} by {abs(off):.1%}; calibration error {self.ece:.1%}, {self.ece_after:.1%} with"
-            f" temperature {self.temperature:.2f}; a true model shows {self.ece_chance:.1%} (up to"
-            f" {self.ece_chance_most:.1%}) on {self.n:,} pictures"
+            f"{how} by {abs(off):.1%}; calibration error {self.ece:.1%}"
+            f"{'' if self.temperature == 1 else changed}; a true model shows {self.ece_chance:.1%}"
+            f" (up to {self.ece_chance_most:.1%}) on {self.n:,} pictures"
         )
 
 
@@ -73,7 +75,10 @@ def calibration(preds: Predictions, *, seed: int = 0) -> Calibration:
     after = np.empty_like(logits)
     for held in _folds(len(preds), rng):
         after[held] = _scaled(logits[held], _fitted(logits[~held], preds.targs[~held]))
-    true = _scaled(logits, best := _fitted(logits, preds.targs))
+    best, rows = _fitted(logits, preds.targs), np.arange(len(preds))
+    if np.log(after[rows, preds.targs]).mean() <= logits[rows, preds.targs].mean():
+        best, after = 1.0, preds.probs.astype(np.float64)  # on pictures left out it is no better
+    true = _scaled(logits, best)
     chance = [calibration_error(true, _drawn(true, rng)) for _ in range(DRAWS)]
     return Calibration(
         temperature=best,

@@ -145,13 +145,17 @@ def looks(dls: DataLoaders, pictures: Mapping[str, Any]) -> list[dict[str, Any]]
     """Say what our own views of a picture are, as timm's functions make them."""
     if pictures.get("item_tfms") is not None:
         return []
-    who = {None: "all look at this", 1: "validation looks at this", 0: "training begins with this"}
+    who = {
+        "all": (None, "all look at this"),
+        "valid": (1, "validation looks at this"),
+        "train": (0, "training begins with this"),
+    }
     found = [tfm for tfm in dls.after_item.fs if isinstance(tfm, Look)]
     return [
         {
-            "name": "Look" if tfm.split_idx != 0 else "Begin",
-            "who": who[tfm.split_idx],
-            "split_idx": tfm.split_idx,
+            "name": "Begin" if tfm.side == "train" else "Look",
+            "split_idx": who[tfm.side][0],
+            "who": who[tfm.side][1],
             "how": f"{tfm.view.size}, {tfm.view.crop_pct!r}, {TO_TIMM[tfm.view.resize]!r},"
             f" interpolation={tfm.view.interpolation!r}",
         }

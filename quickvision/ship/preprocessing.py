@@ -53,7 +53,7 @@ def preprocessing(learn: Learner) -> Preprocessing:
     _check_softmax(learn)
     channels, *size = one_picture(valid).shape[1:]
     items = [tfm for tfm in valid.after_item.fs if tfm.split_idx in (None, 1)]
-    looks = [tfm for tfm in items if isinstance(tfm, Look)]
+    looks = [tfm for tfm in items if isinstance(tfm, Look) and tfm.side != "train"]
     resizes = [tfm for tfm in items if type(tfm) is Resize]
     if looks:
         view, exact = looks[-1].view, tuple(looks[-1].view.size) == tuple(size)

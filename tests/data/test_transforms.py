@@ -56,3 +56,15 @@ def test_flip_is_turned_off_in_a_word(wide, augment):
 def test_flip_and_augment_go_with_our_own_batch_transforms(wide, options):
     with pytest.raises(ValueError, match=r"goes with the batch_tfms of our own"):
         qv.from_folder(wide, size=32, bs=4, batch_tfms=[], **options)
+
+
+def test_pictures_have_their_size_on_every_side_also_where_fastai_does_not_say_which(wide):
+    dls = qv.from_folder(wide, size=32, bs=4)
+    sides = {None: 32, 0: 36, 1: 32}
+    for resize in ("crop", "squish", "pad"):
+        dls = qv.from_folder(wide, size=32, bs=4, resize=resize)
+        image = dls.train_ds[0][0]
+        for split_idx, side in sides.items():
+            dls.after_item.split_idx = split_idx
+            assert dls.after_item((image,))[0].shape[-2:] == (side, side)
+        assert len(dls.train.do_batch([dls.train.do_item(i) for i in range(3)])[0]) == 3

@@ -26,6 +26,7 @@ def drawn(n, sharpness, c=4, seed=0):
 def test_the_temperature_of_a_model_that_is_too_sure_is_found(sharpness):
     found = qv.calibration(drawn(4000, sharpness))
     assert found.temperature == pytest.approx(sharpness, rel=0.08)
+    assert (found.temperature == 1) == (found.ece_after == found.ece)
     assert found.ece_after < found.ece_chance_most * 1.3
     assert (found.ece > 0.08) == (sharpness == 3.0 or sharpness == 0.5)
 
@@ -37,6 +38,14 @@ def test_a_true_model_shows_what_chance_gives():
         np.mean([f.ece_chance for f in found]), abs=0.02
     )
     assert all(0 < f.ece_chance < f.ece_chance_most < 0.2 for f in found)
+
+
+def test_a_temperature_that_is_no_better_on_other_pictures_is_none():
+    found = [qv.calibration(drawn(60, 1.0, seed=seed)) for seed in range(10)]
+    assert sum(f.temperature == 1 for f in found) >= 4
+    plain = next(f for f in found if f.temperature == 1)
+    assert plain.ece_after == pytest.approx(plain.ece)
+    assert "with temperature" not in str(plain)
 
 
 def test_the_error_is_the_gap_between_confidence_and_accuracy():
