@@ -27,7 +27,7 @@ fmt: .venv/.installed-dev
 
 soak: .venv/.installed-dev
 	QUICKVISION_KILLS=30 $(BIN)/python -m pytest tests/test_kills.py
-	QUICKVISION_REQUESTS=20000 $(BIN)/python -m pytest tests/ship/test_service.py -k many_clients
+	QUICKVISION_REQUESTS=20000 $(BIN)/python -m pytest tests/web/test_service.py -k many_clients
 
 nb: .venv/.installed-dev
 	$(BIN)/python -m pytest tests/test_notebooks.py -k runs_without

@@ -56,7 +56,7 @@ _ROOMS = {
     "quickvision.ship.export": ("export",),
     "quickvision.ship.evaluate": ("evaluate",),
     "quickvision.ship.submit": ("submit",),
-    "quickvision.ship.serve": ("serve",),
+    "quickvision.web.serve": ("serve",),
     "quickvision.runs.run": ("Run",),
     "quickvision.runs.train": ("resume", "train"),
     "quickvision.runs.reopen": ("load_run",),

@@ -17,6 +17,7 @@ MAY = {
     "training": "base models",
     "results": "base data training",
     "ship": "base data models results",
+    "web": "base data ship",
     "runs": "base data models training results ship",
     "recipes": "base data runs",
     "cli": "base data models runs",

@@ -9,6 +9,7 @@ from PIL import Image, ImageOps
 
 from quickvision.base.choices import INTERPOLATIONS, RESIZES, fraction, one_of
 
+MOST = 100_000_000  # pixels that a picture is resized to, before its middle is taken
 GREY = (124, 116, 104)  # ImageNet's mean: what `pad` puts beside a picture
 TO_TIMM = {"crop": "center", "squish": "squash", "pad": "border"}
 
@@ -55,6 +56,9 @@ class View:
     def __call__(self, image: Image.Image) -> Image.Image:
         """Bring an upright RGB picture of any size to `size`."""
         height, width = self._scaled(image.height, image.width)
+        if height * width > MOST:  # a picture of 1 x 60,000 pixels: what is cut off is not needed
+            image = self._shorter(image)
+            height, width = self._scaled(image.height, image.width)
         if (width, height) != image.size:
             by = Image.Resampling[self.interpolation.upper()]
             image = image.resize((width, height), by)
@@ -72,6 +76,13 @@ class View:
         pick = max if self.resize == "pad" else min
         ratio = pick(height / tall, width / wide)
         return max(1, round(height / ratio)), max(1, round(width / ratio))
+
+    def _shorter(self, image: Image.Image) -> Image.Image:
+        """Cut the ends of a very long picture off, with some to spare beside the middle."""
+        most = 4 * max(self.size) * min(image.size) // min(self.size) + 8
+        width, height = (min(side, max(most, 8)) for side in image.size)
+        left, top = (image.width - width) // 2, (image.height - height) // 2
+        return image.crop((left, top, left + width, top + height))
 
     def _middle(self, image: Image.Image) -> Image.Image:
         """Cut the middle out, or fill up to it."""

@@ -21,16 +21,6 @@ Nothing that is in a stranger's folder is run. What `load_model` needs for ONNX 
     evaluate       `evaluate`: a model against labelled pictures that it has never seen
     sheets         a table to hand in, before it is answered: ids and pictures, columns and classes
     submit         `submit`: that table with the answers, whole or not at all
-    limits         what is too much for the page's server, and how it says no
-    photo          a stranger's picture, looked at before it is decoded
-    turns          whose turn it is: as many at once as cores, a few that wait
-    intake         a picture's bytes as they come, within limits of size and time
-    guards         who may ask: names, sites, the token; headers that go with answers
-    wire           the connection: slow clients are cut off; how the server ends
-    page           the page (`page.html`), example pictures, what is known of the model
-    service        what the server answers
-    lan            the way from a phone: this computer's address, a code to scan
-    serve          `serve`: a page that answers a photo
 
 Others may ask: bundle, network, predictor, load, export.
 """

@@ -21,6 +21,7 @@ FORMAT = 1
 CONFIG, WEIGHTS, ONNX, CARD = "config.json", "model.safetensors", "model.onnx", "README.md"
 EXAMPLE = "predict_onnx.py"
 FILES = (CONFIG, WEIGHTS, ONNX, CARD, EXAMPLE)  # all that is ever written
+EXAMPLES = "examples"  # a folder of pictures to try, which is the user's
 MOST_JSON = 1_000_000  # bytes of config.json
 MOST_CLASSES = 100_000
 

@@ -32,6 +32,7 @@ from quickvision.ship.bundle import (
     CARD,
     CONFIG,
     EXAMPLE,
+    EXAMPLES,
     FILES,
     ONNX,
     WEIGHTS,
@@ -116,7 +117,7 @@ def _check_free(target: Path) -> None:
         return
     if not target.is_dir():
         raise BundleError(f"expected a new folder, got a file at {target}")
-    others = [p.name for p in target.iterdir() if p.name not in FILES]
+    others = [p.name for p in target.iterdir() if p.name not in (*FILES, EXAMPLES)]
     ours = (target / CONFIG).is_file() or not any(target.iterdir())
     if others or not ours:
         raise BundleError(
@@ -135,6 +136,8 @@ def _replacing(target: Path) -> Iterator[Path]:
     try:
         with whole_folder(new) as folder:
             yield folder
+        if (target / EXAMPLES).is_dir():  # the user's, for the page
+            shutil.copytree(target / EXAMPLES, new / EXAMPLES, symlinks=True)
         if target.exists():
             target.rename(old)
         new.rename(target)

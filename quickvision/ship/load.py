@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from quickvision.base.choices import one_of
+from quickvision.base.choices import one_of, whole
 from quickvision.base.errors import BundleError, as_path
 from quickvision.ship.bundle import ONNX, WEIGHTS, read_bundle
 from quickvision.ship.engine import Engine
@@ -14,7 +14,7 @@ from quickvision.ship.predictor import Predictor
 ENGINES = ("auto", "onnx", "torch")
 
 
-def load_model(path: str | Path, *, engine: str = "auto") -> Predictor:
+def load_model(path: str | Path, *, engine: str = "auto", threads: int | None = None) -> Predictor:
     """Open the folder of an exported model, to ask it about pictures.
 
     Nothing that is in the folder is run: the network is built by its name from timm's or
@@ -25,13 +25,17 @@ def load_model(path: str | Path, *, engine: str = "auto") -> Predictor:
         path: What `Run.export` or `export` has written.
         engine: "onnx" asks onnxruntime alone, which is ready in under a second; "torch" the network
             itself; "auto" onnxruntime where it is installed and the folder has a `model.onnx`.
+        threads: That onnxruntime computes a batch with; all cores by default. Torch has its own
+            setting, `torch.set_num_threads`.
 
     Raises:
         BundleError: It is no such folder, or not as it was exported; or what it needs is not
             installed.
-        ValueError: No such engine.
+        ValueError: No such engine, or no thread at all.
     """
     one_of("engine", engine, ENGINES)
+    if threads is not None:
+        whole("threads", threads, 1)
     bundle, folder = read_bundle(path), as_path(path, "path")
     has = {name for name in (ONNX, WEIGHTS) if name in bundle.sha256}
     if engine == "auto":
@@ -45,7 +49,7 @@ def load_model(path: str | Path, *, engine: str = "auto") -> Predictor:
     if engine == "onnx":
         from quickvision.ship.onnx_engine import OnnxEngine
 
-        made = OnnxEngine(folder, bundle)
+        made = OnnxEngine(folder, bundle, threads=threads)
     else:
         from quickvision.ship.torch_engine import TorchEngine  # it needs torch and fastai
 

@@ -56,3 +56,23 @@ def test_pad_puts_grey_beside_a_picture():
 def test_what_makes_no_sense_is_refused(wrong):
     with pytest.raises(ValueError, match=f"{next(iter(wrong))}: expected"):
         View((32, 32), **wrong)
+
+
+@pytest.mark.parametrize("shape", [(1, 300_000), (300_000, 1), (2, 400_000)])
+def test_a_very_long_picture_takes_no_memory(shape):
+    import tracemalloc
+
+    image = Image.new("RGB", shape, "white")
+    tracemalloc.start()
+    seen = View((224, 224))(image)
+    assert tracemalloc.get_traced_memory()[1] < 50e6
+    tracemalloc.stop()
+    assert seen.size == (224, 224)
+    assert np.asarray(seen).min() == 255
+
+
+def test_the_middle_of_a_very_long_picture_is_what_it_would_be(monkeypatch):
+    image = picture(40, 2000)
+    whole = np.asarray(View((32, 32))(image)).astype(int)
+    monkeypatch.setattr("quickvision.data.view.MOST", 1000)
+    assert np.abs(np.asarray(View((32, 32))(image)) - whole).max() <= 8

@@ -145,6 +145,10 @@ def test_an_earlier_export_is_replaced_and_nothing_else_is(learner, tmp_path):
     first = (folder / "config.json").stat().st_mtime_ns
     qv.export(learner, folder, verbose=False)
     assert (folder / "config.json").stat().st_mtime_ns > first
+    (folder / "examples").mkdir()
+    (folder / "examples" / "a.jpg").write_text("mine, for the page")
+    qv.export(learner, folder, verbose=False)
+    assert (folder / "examples" / "a.jpg").read_text() == "mine, for the page"
     (folder / "thesis.txt").write_text("mine")
     with pytest.raises(qv.BundleError, match="expected a new folder, .* with thesis.txt"):
         qv.export(learner, folder)
