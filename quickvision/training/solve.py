@@ -259,14 +259,15 @@ def _parts(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Share pictures out over five parts: the rows to solve on, and those that are left out.
 
-    Classes are shared out evenly where each has enough pictures; a class of one picture is either
-    known or asked for.
+    Classes are shared out evenly, over fewer parts where they are of fewer than five pictures, so
+    that each part has some of each; a class of one picture is either known or asked for.
     """
     first = np.unique(picture, return_index=True)[1]  # the plain view of each
     some = np.random.default_rng(seed).permutation(first)[:TRIED]
     sizes = np.unique(labels[some], return_counts=True)[1]
-    folds = min(FOLDS, len(some))
-    kind = StratifiedKFold if sizes.max() >= folds else KFold
+    usual = int(np.median(sizes))
+    folds = min(FOLDS, len(some), usual if usual > 1 else FOLDS)
+    kind = StratifiedKFold if usual > 1 else KFold
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The least populated class")  # it is known or asked for
         split = list(kind(folds, shuffle=True, random_state=seed).split(some, labels[some]))
