@@ -49,8 +49,8 @@ def whole_network(
     if _linears(model[1:] if isinstance(model, nn.Sequential) else model) == 1:
         theirs = as_timms(model, found, c=c, shape=shape)
         if not isinstance(theirs, str):
-            args = {} if shape[0] == 3 else {"in_chans": shape[0]}
-            return Network("timm", theirs.name, args, channels=shape[0]), theirs.model, ""
+            network = Network("timm", theirs.name, theirs.args, channels=shape[0])
+            return network, theirs.model, ""
         why_not = theirs
     network = _body_and_head(model, found, shape[0])
     again = build(network, c, shape[1:])

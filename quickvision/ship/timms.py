@@ -18,6 +18,8 @@ from quickvision.models.zoo import Arch
 SAME = 1e-6  # how far logits in float64 may be apart, as a share of the largest
 LOOKS = 2  # inputs that are compared
 
+# What timm raises where a model is not made for such pictures: they have no common parent.
+_MISFITS = (RuntimeError, TypeError, ValueError, AssertionError)
 # torchvision's names, where timm has another.
 _RENAMED = {
     "mobilenet_v2": "mobilenetv2_100",
@@ -50,10 +52,12 @@ class Timms:
     Attributes:
         name: timm's name, without a tag.
         model: The network, in evaluation mode, in float32.
+        args: Further arguments of `create_model`.
     """
 
     name: str
     model: nn.Module
+    args: Mapping[str, int]
 
 
 def as_timms(model: nn.Module, arch: Arch, *, c: int, shape: tuple[int, int, int]) -> Timms | str:
@@ -74,11 +78,14 @@ def as_timms(model: nn.Module, arch: Arch, *, c: int, shape: tuple[int, int, int
     name = timms_name(arch)
     if not name:
         return f"timm has no {arch.name}"
+    args, cfg = {} if shape[0] == 3 else {"in_chans": shape[0]}, timm.get_pretrained_cfg(name)
+    if cfg is not None and cfg.fixed_input_size and tuple(cfg.input_size[1:]) != shape[1:]:
+        args["img_size"] = shape[1]
     try:
         with no_random(reproducible=False):
-            theirs = timm.create_model(name, num_classes=c, in_chans=shape[0]).eval()
-    except (RuntimeError, TypeError, ValueError, AssertionError) as error:
-        return f"timm cannot build {name}: {error}"
+            theirs = timm.create_model(name, num_classes=c, **args).eval()
+    except _MISFITS as error:
+        return f"timm cannot build {name} for such pictures: {error}"
     ours = copy.deepcopy(model).cpu().float().eval()
     pairs = _pairs(ours.state_dict(), theirs.state_dict())
     if pairs is None:
@@ -88,9 +95,13 @@ def as_timms(model: nn.Module, arch: Arch, *, c: int, shape: tuple[int, int, int
         state[their] = mine[our].reshape(state[their].shape).contiguous()
     _same_epsilon(state, pairs, ours, theirs)
     theirs.load_state_dict(state)
-    if _apart(ours, theirs, shape) > SAME:
+    try:
+        apart = _apart(ours, theirs, shape)
+    except _MISFITS as error:
+        return f"timm's {name} cannot take its pictures: {error}"
+    if apart > SAME:
         return f"timm's {name} answers otherwise with its weights"
-    return Timms(name, theirs)
+    return Timms(name, theirs, args)
 
 
 def timms_name(arch: Arch) -> str:

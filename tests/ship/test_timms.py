@@ -53,7 +53,7 @@ def test_it_answers_alike_under_timms_names(name, theirs):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["convnext_tiny", "swin_t", "vit_b_32"])
 def test_transformers_of_torchvision_are_timms_too(name):
-    model, arch, side = trained(name)
+    model, arch, side = trained(name, side=224)
     assert not isinstance(as_timms(model, arch, c=3, shape=(3, side, side)), str)
 
 
@@ -75,6 +75,12 @@ def test_a_single_layer_on_feature_maps_is_timms_where_it_pools_alike():
 def test_why_there_is_none(name, said):
     model, arch, side = trained(name)
     assert as_timms(model, arch, c=3, shape=(3, side, side)) == said
+
+
+def test_pictures_that_timm_would_not_take_are_no_error():
+    model, arch, side = trained("swin_t", side=64)  # torchvision's takes any size
+    found = as_timms(model, arch, c=3, shape=(3, side, side))
+    assert isinstance(found, str) or found.args == {"img_size": 64}
 
 
 def test_other_answers_are_not_claimed(monkeypatch):
