@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import timm
@@ -79,13 +80,11 @@ def build(network: Network, c: int, size: tuple[int, int], *, empty: bool = Fals
     """
     maker = _maker(network, c, size)
     try:
-        if empty:
-            try:
-                with torch.device("meta"), no_random(reproducible=False):
-                    return maker().eval()
-            except (NotImplementedError, RuntimeError):  # RegNets compute their widths as tensors
-                pass
         with no_random(reproducible=False):
+            if empty:
+                # RegNets compute their widths as tensors, and cannot be built so
+                with suppress(NotImplementedError), torch.device("meta"):
+                    return maker().eval()
             return maker().eval()
     except (ModelError, RuntimeError, TypeError, ValueError, AssertionError) as error:
         raise BundleError(f"expected a model that can be built, got {network.arch}: {error}") from (

@@ -59,7 +59,7 @@ def test_what_no_library_can_build_is_refused(colours, tiny_net):
         (Network("timm", "os.system"), "expected a model of timm or torchvision"),
         (Network("", "resnet18"), "expected a model of timm or torchvision"),
         (Network("hf_hub", "x/y"), "expected a model of timm or torchvision"),
-        (Network("timm", "local-dir:/tmp/x"), "expected a model of timm or torchvision"),
+        (Network("timm", "local-dir:model"), "expected a model of timm or torchvision"),
         (Network("timm", "../resnet18"), "expected a model of timm or torchvision"),
         (Network("timm", "test_resnet", {"pretrained_cfg": 1}), "in a model's arguments"),
         (Network("timm", "test_resnet", {"in_chans": 10**9}), "in a model's arguments"),
@@ -74,9 +74,23 @@ def test_a_strangers_network_is_one_of_the_lists_or_none(network, said):
         build(network, 3, (32, 32))
 
 
-def test_an_empty_one_takes_no_memory():
-    model = build(Network("timm", "test_resnet"), 3, (32, 32), empty=True)
+@pytest.mark.parametrize(
+    "network",
+    [
+        Network("timm", "test_resnet"),
+        Network("torchvision", "shufflenet_v2_x0_5", head="native"),
+        Network("torchvision", "squeezenet1_1", head="linear"),
+        Network("torchvision", "resnet18", head="fastai", hidden=(16,)),
+    ],
+)
+def test_an_empty_one_takes_no_memory(network):
+    model = build(network, 3, (64, 64), empty=True)
     assert all(parameter.is_meta for parameter in model.parameters())
+
+
+def test_one_that_cannot_be_built_empty_is_built_all_the_same():
+    model = build(Network("torchvision", "regnet_y_400mf", head="native"), 3, (64, 64), empty=True)
+    assert sum(parameter.numel() for parameter in model.parameters()) > 1e6
 
 
 @pytest.mark.parametrize("arch", ["timm/test_resnet", "timm/test_vit", "timm/test_convnext"])
