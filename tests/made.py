@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import http.server
 import io
+import json
 import re
 import shutil
+import subprocess
+import sys
 import tarfile
 import threading
 import warnings
@@ -223,3 +226,27 @@ def table(path, lines, encoding="utf-8"):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(("\n".join(lines) + "\n").encode(encoding))
     return path
+
+
+_COMMAND = """
+import json, sys
+from quickvision.cli import main
+sys.argv = ["quickvision", *json.loads(sys.argv[1])]
+code = 0
+try:
+    main()
+except SystemExit as done:
+    code = done.code
+print(json.dumps([code, sorted(sys.modules)]))
+"""
+
+
+def in_a_process(*arguments, cwd=None):
+    """Run a command in a process of its own: both streams, exit code, the modules it has loaded."""
+    said = subprocess.run(
+        [sys.executable, "-c", _COMMAND, json.dumps([*map(str, arguments)])],
+        cwd=cwd, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    out, _, last = said.stdout.rstrip().rpartition("\n")
+    code, modules = json.loads(last)
+    return out, said.stderr, code, {*modules}

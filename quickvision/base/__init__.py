@@ -4,6 +4,8 @@
     choices     what an option may be, declared once; loads no torch
     figures     accuracy with its interval, uneven classes, times read and said
     memory      what the C library keeps, running out, the peak of a piece of work
+    versions    of what decides what comes out, as files write them down
+    templates   Jinja's environment for what is written as text
     files       written whole or not at all; our cache folder; CSV as people have it
     processes   those that train together
     progress    named lines, bars, many files at once

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import platform
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from importlib.metadata import version
 from operator import index
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from fastai.data.core import DataLoaders
 import quickvision
 from quickvision.base.errors import RunError
 from quickvision.base.files import write_whole
+from quickvision.base.versions import versions
 from quickvision.data.holdout import split_hash
 from quickvision.models.weights import is_on_hub
 from quickvision.runs.options import RunConfig
@@ -29,7 +28,6 @@ NAME = "config.json"
 # What options were before they had the default of today: a run goes on as it began.
 WAS = {"bs": 64, "levels": "file"}
 MODEL_WAS = {"head": "fastai", "batch_norm": "train"}
-_PACKAGES = ("torch", "torchvision", "fastai", "timm", "numpy", "pillow")
 
 
 @dataclass(frozen=True)
@@ -97,14 +95,6 @@ class Written:
         texts = {name: named.get(name) for name in ("data", "weights", "valid", "class_names")}
         found = {name: Path(text) for name, text in texts.items() if isinstance(text, str)}
         return {name: path for name, path in found.items() if path.is_absolute()}  # as written
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that decide what comes out."""
-    return {
-        "python": platform.python_version(),
-        **{package: version(package) for package in _PACKAGES},
-    }
 
 
 def write_config(path: Path, spec: Spec, sides: Sides, dls: DataLoaders) -> None:

@@ -14,11 +14,12 @@ from typing import Any
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastai.vision.learner import model_meta
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Template
 
 from quickvision.base.errors import DataError
 from quickvision.base.figures import is_uneven
 from quickvision.base.processes import world_size
+from quickvision.base.templates import environment
 from quickvision.data import pictures as opened
 from quickvision.data.transforms import LIGHT, Look
 from quickvision.data.view import TO_TIMM
@@ -82,13 +83,7 @@ def write_script(learn: Learner, spec: Spec, stages: Sequence[Stage], split: Pat
 @cache
 def _template() -> Template:
     """Read the template, and tell it whom it may ask."""
-    jinja = Environment(
-        loader=PackageLoader("quickvision", "runs"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    jinja = environment("runs")
     jinja.filters["repr"] = repr
     rooms = (body, compute, adapt, features, fit, logistic, schedules, solve)
     jinja.globals |= {room.__name__.rpartition(".")[2]: room for room in rooms}

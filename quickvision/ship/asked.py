@@ -56,7 +56,7 @@ def answers(ask: Predictor, root: Path, names: Sequence[str], *, bs: int, tta: b
     """
     rows, errors = [np.empty((0, len(ask.vocab)), dtype=np.float32)], {}
     pictures = [Named(name, root / name) for name in names]
-    for chunk, opened, probs in ask._batches(pictures, bs, tta):
+    for chunk, opened, probs in ask.batches(pictures, bs, tta):
         rows.append(probs)
         for named, one in zip(chunk, opened, strict=True):
             if isinstance(one, Exception):

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Template
 
 from quickvision.base.figures import Accuracy
+from quickvision.base.templates import environment
 from quickvision.results.predictions import Predictions, most_confused
 from quickvision.ship.bundle import ONNX, Bundle
 
@@ -56,13 +57,7 @@ def plain(text: object) -> str:
 
 @cache
 def _template() -> Template:
-    jinja = Environment(  # Markdown: `plain` escapes
-        loader=PackageLoader("quickvision", "ship"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    jinja = environment("ship")
     jinja.filters["plain"] = plain
     return jinja.get_template("card.md.jinja")
 

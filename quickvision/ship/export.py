@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ import quickvision
 from quickvision.base.errors import BundleError, ModelError, as_path, expect, some
 from quickvision.base.files import whole_folder
 from quickvision.base.progress import line, say
+from quickvision.base.versions import versions
 from quickvision.data.holdout import split_hash
 from quickvision.data.transforms import mirrors
 from quickvision.data.view import TO_TIMM
@@ -45,8 +45,6 @@ from quickvision.ship.graph import Divided, write_onnx
 from quickvision.ship.network import calibrated, whole_network
 from quickvision.ship.preprocessing import Preprocessing, preprocessing
 from quickvision.ship.verify import checks
-
-_PACKAGES = ("torch", "torchvision", "timm", "fastai")
 
 
 @dataclass(frozen=True)
@@ -183,8 +181,7 @@ def _shipped(
         mirrored=mirrors(learn.dls),
         temperature=temperature,
         figures=figures,
-        versions={"quickvision": quickvision.__version__}
-        | {package: version(package) for package in _PACKAGES},
+        versions={"quickvision": quickvision.__version__} | versions(),
     )
     return _Shipped(bundle, model, why_not)
 

@@ -61,17 +61,18 @@ class Predictor:
 
     Attributes:
         vocab: The c class names.
+        engine: What opens pictures and answers.
 
     Raises:
         DataError: The learner's data is not pictures with labels.
     """
 
     def __init__(self, source: Learner | Engine) -> None:
-        self._engine = source if hasattr(source, "probs") else _of_learner(source)
-        self.vocab = self._engine.vocab
+        self.engine = source if hasattr(source, "probs") else _of_learner(source)
+        self.vocab = self.engine.vocab
 
     def __repr__(self) -> str:
-        return f"<Predictor: {len(self.vocab)} classes, {type(self._engine).__name__}>"
+        return f"<Predictor: {len(self.vocab)} classes, {type(self.engine).__name__}>"
 
     def predict(self, picture: Any, *, unsure_below: float = 0.0, tta: bool = False) -> Prediction:
         """Predict one picture.
@@ -92,7 +93,7 @@ class Predictor:
         """
         fraction("unsure_below", unsure_below, 0.5, zero=True, one=True)
         self._check_tta(tta)
-        probs = self._answers([self._engine.open(picture)], tta)[0]
+        probs = self._answers([self.engine.open(picture)], tta)[0]
         order = np.argsort(-probs, kind="stable")
         named = {self.vocab[i]: float(probs[i]) for i in order}
         best = float(probs[order[0]])
@@ -133,7 +134,7 @@ class Predictor:
 
         fraction("unsure_below", unsure_below, 0.5, zero=True, one=True)
         names, errors, rows = [], [], [np.empty((0, len(self.vocab)), dtype=np.float32)]
-        for chunk, opened, answers in self._batches(several(pictures), bs, tta):
+        for chunk, opened, answers in self.batches(several(pictures), bs, tta):
             names += [named.name for named in chunk]
             errors += [str(one) if isinstance(one, Exception) else "" for one in opened]
             rows.append(answers)
@@ -166,7 +167,7 @@ class Predictor:
             ValueError: `bs` is below 1, or as in `predict`.
         """
         rows = [np.empty((0, len(self.vocab)), dtype=np.float32)]
-        for _, opened, answers in self._batches(several(pictures), bs, tta):
+        for _, opened, answers in self.batches(several(pictures), bs, tta):
             for one in opened:
                 if isinstance(one, Exception):
                     raise one
@@ -184,12 +185,17 @@ class Predictor:
             raise ValueError(f"expected a class of the model, got {label!r}{near}")
         return self.vocab.index(label)
 
-    def _batches(
+    def batches(
         self, pictures: Iterable[Named], bs: int, tta: bool
     ) -> Iterator[tuple[list[Named], list[Any], np.ndarray]]:
         """Open and answer, a batch at a time: what was meant, what was opened, the answers.
 
         What cannot be opened is the exception in place of it, and its answers are nan.
+
+        Args:
+            pictures: As `several` returns them.
+            bs: Pictures in a batch.
+            tta: As in `predict`.
         """
         whole("bs", bs, 1)
         self._check_tta(tta)
@@ -220,19 +226,19 @@ class Predictor:
 
     def _one(self, picture: Any) -> Any:
         try:
-            return self._engine.open(picture)
+            return self.engine.open(picture)
         except UNFIT as error:
             return error
 
     def _answers(self, opened: Sequence[Any], tta: bool) -> np.ndarray:
-        probs = self._engine.probs(opened)
+        probs = self.engine.probs(opened)
         if tta:
-            mirrored = [self._engine.mirror(one) for one in opened]
-            probs = (probs + self._engine.probs(mirrored)) / 2
+            mirrored = [self.engine.mirror(one) for one in opened]
+            probs = (probs + self.engine.probs(mirrored)) / 2
         return probs
 
     def _check_tta(self, tta: bool) -> None:
-        if tta and not self._engine.mirrored:
+        if tta and not self.engine.mirrored:
             raise ValueError(
                 "tta: goes with a model that has seen mirrored pictures, got one of flip=False"
             )

@@ -18,8 +18,6 @@ from quickvision.data.transforms import Look
 from quickvision.data.view import View
 from quickvision.models.compute import one_picture
 
-METHODS = {"crop": "crop", "squish": "squish", "pad": "pad"}
-
 
 @dataclass(frozen=True)
 class Preprocessing:

@@ -116,7 +116,7 @@ def opened(
     bundle, folder = read_bundle(path), as_path(path, "path")
     ask = load_model(folder, engine=engine, threads=1)  # a picture a core
     ask.predict(Image.new("RGB", (64, 64)))  # the first is slow
-    name = type(ask._engine).__name__.removesuffix("Engine").lower()
+    name = type(ask.engine).__name__.removesuffix("Engine").lower()
     limits = limits or Limits()
     turns = Turns(cores(), limits)
     made = Service(ask, bundle, folder, turns, limits, engine=name, unsure_below=unsure_below)

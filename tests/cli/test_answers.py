@@ -1,25 +1,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pandas as pd
 import pytest
+from made import in_a_process
 
 import quickvision as qv
 
-CODE = """
-import json, sys
-from quickvision.cli import main
-sys.argv = ["quickvision", *json.loads(sys.argv[1])]
-code = 0
-try:
-    main()
-except SystemExit as done:
-    code = done.code
-print(json.dumps([code, sorted({"torch", "fastai", "pandas", "scipy"} & set(sys.modules))]))
-"""
+HEAVY = {"torch", "fastai", "pandas", "scipy"}
 
 
 @pytest.fixture
@@ -31,16 +20,11 @@ def new(tmp_path, picture):
 
 
 def test_one_picture_loads_neither_torch_nor_pandas(model_folder, new):
-    arguments = ["predict", str(model_folder), str(new / "0.png")]
-    done = subprocess.run(
-        [sys.executable, "-c", CODE, json.dumps(arguments)],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    answer, loaded = done.stdout.splitlines()
-    assert json.loads(loaded) == [0, []]
+    answer, err, code, loaded = in_a_process("predict", model_folder, new / "0.png")
+    assert (code, HEAVY & loaded) == (0, set())
     said = qv.load_model(model_folder).predict(new / "0.png")
     assert answer.split()[-2:] == [said.label, f"{said.prob:.1%}"]
-    assert done.stderr == ""
+    assert err == ""
 
 
 def test_a_line_a_picture(command, model_folder, new):

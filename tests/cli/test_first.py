@@ -1,32 +1,14 @@
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-
 import pytest
+from made import in_a_process
 
 import quickvision as qv
 
-CODE = """
-import json, sys
-from quickvision.cli import main
-sys.argv = ["quickvision", *json.loads(sys.argv[1])]
-code = 0
-try:
-    main()
-except SystemExit as done:
-    code = done.code
-print(json.dumps([code, "torch" in sys.modules, "numpy" in sys.modules]))
-"""
-
 
 def answered(*arguments, cwd):
-    said = subprocess.run(
-        [sys.executable, "-c", CODE, json.dumps([*map(str, arguments)])],
-        cwd=cwd, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return said.stderr, *json.loads(said.stdout.splitlines()[-1])
+    _, err, code, loaded = in_a_process(*arguments, cwd=cwd)
+    return err, code, "torch" in loaded, "numpy" in loaded
 
 
 @pytest.fixture
