@@ -14,7 +14,7 @@ def ask(model_folder):
 
 
 @pytest.fixture
-def test_folder(tmp_path, picture):
+def unlabelled(tmp_path, picture):
     """Pictures `1.png`, `2.png`, `3.png` and `10.png`."""
     for number, colour in zip((1, 2, 3, 10), COLOURS, strict=True):
         picture(tmp_path / "test" / f"{number}.png", colour, seed=900 + number)
@@ -22,13 +22,13 @@ def test_folder(tmp_path, picture):
 
 
 @pytest.fixture
-def said(ask, test_folder):
+def said(ask, unlabelled):
     """The label of each picture by its number."""
-    return {n: ask.predict(test_folder / f"{n}.png").label for n in (1, 2, 3, 10)}
+    return {n: ask.predict(unlabelled / f"{n}.png").label for n in (1, 2, 3, 10)}
 
 
 @pytest.fixture
-def hand_in(ask, test_folder, tmp_path):
+def hand_in(ask, unlabelled, tmp_path):
     """Write a submission; return it as text."""
 
     def write(sample=None, **options):
@@ -36,7 +36,7 @@ def hand_in(ask, test_folder, tmp_path):
             options["like"] = tmp_path / "sample.csv"
             options["like"].write_text(sample)
         out = tmp_path / "out.csv"
-        assert qv.submit(ask, test_folder, out, verbose=False, **options) == out
+        assert qv.submit(ask, unlabelled, out, verbose=False, **options) == out
         return out.read_bytes().decode()
 
     return write
@@ -78,12 +78,12 @@ def test_class_names_that_lack_a_class(hand_in):
         hand_in(class_names=["blue", "green", "red"])
 
 
-def test_a_column_of_probabilities_for_each_class(hand_in, ask, test_folder):
+def test_a_column_of_probabilities_for_each_class(hand_in, ask, unlabelled):
     text = hand_in(probs=True, ids="stem")
     assert text.startswith("id,blue,green,red\n1,")
-    table = pd.read_csv(test_folder.parent / "out.csv", index_col="id")
+    table = pd.read_csv(unlabelled.parent / "out.csv", index_col="id")
     assert table.index.tolist() == [1, 2, 3, 10]
-    assert table.loc[10].to_dict() == pytest.approx(ask.predict(test_folder / "10.png").probs)
+    assert table.loc[10].to_dict() == pytest.approx(ask.predict(unlabelled / "10.png").probs)
 
 
 @pytest.mark.parametrize("way", ["{}", "{}.png", "test/{}.png", "00{}", "./{}.jpg", "{}.PNG"])
@@ -94,12 +94,12 @@ def test_the_samples_ids_and_their_order_stay_as_they_are(hand_in, said, way):
     assert hand_in(sample) == expected
 
 
-def test_the_samples_columns_of_classes_get_probabilities(hand_in, ask, test_folder):
+def test_the_samples_columns_of_classes_get_probabilities(hand_in, ask, unlabelled):
     sample = "red,id,blue,green\n" + "".join(f"0,{n},0,1\n" for n in (3, 10, 1, 2))
     assert hand_in(sample, id_col="id").startswith("red,id,blue,green\n")
-    table = pd.read_csv(test_folder.parent / "out.csv", index_col="id")
+    table = pd.read_csv(unlabelled.parent / "out.csv", index_col="id")
     assert table.index.tolist() == [3, 10, 1, 2]
-    assert table.loc[2].to_dict() == pytest.approx(ask.predict(test_folder / "2.png").probs)
+    assert table.loc[2].to_dict() == pytest.approx(ask.predict(unlabelled / "2.png").probs)
     sample = "id,c1,c2,c3\n" + "".join(f"{n},0,0,1\n" for n in (3, 10, 1, 2))
     with pytest.raises(qv.DataError, match="got c1, c2, c3, and none for blue, green, red; id_col"):
         hand_in(sample)
@@ -118,13 +118,13 @@ def test_a_sample_that_counts_classes_wants_to_know_from_where(hand_in, said):
     )
 
 
-def test_a_sample_of_one_class_s_probability(hand_in, ask, test_folder):
+def test_a_sample_of_one_class_s_probability(hand_in, ask, unlabelled):
     sample = "id,label\n1,0.5\n2,0.5\n3,0.5\n10,0.5\n"
     with pytest.raises(qv.DataError, match="numbers such as 0.5, which look .* positive='red'"):
         hand_in(sample)
     hand_in(sample, positive="blue")
-    table = pd.read_csv(test_folder.parent / "out.csv", index_col="id")["label"]
-    assert table[3] == pytest.approx(ask.predict(test_folder / "3.png").probs["blue"])
+    table = pd.read_csv(unlabelled.parent / "out.csv", index_col="id")["label"]
+    assert table[3] == pytest.approx(ask.predict(unlabelled / "3.png").probs["blue"])
     with pytest.raises(ValueError, match="expected a class of the model, got 'blu'; did you mean"):
         hand_in(sample, positive="blu")
 
@@ -156,15 +156,15 @@ def test_ids_and_pictures_belong_together(hand_in, tmp_path, sample, says):
     assert not (tmp_path / "out.csv").exists()
 
 
-def test_two_pictures_for_an_id(hand_in, test_folder, picture):
+def test_two_pictures_for_an_id(hand_in, unlabelled, picture):
     sample = "id,label\n1,red\n2,red\n3,red\n10,red\n"
-    picture(test_folder / "more" / "1.png")
+    picture(unlabelled / "more" / "1.png")
     with pytest.raises(qv.DataError, match="got 1 picture without an id: more/1.png; give"):
         hand_in(sample)
     with pytest.raises(qv.DataError, match="expected each id of the pictures once, got 1 twice: 1"):
         hand_in(ids="number")
     assert "more/1.png" in hand_in()
-    picture(test_folder / "1.bmp")
+    picture(unlabelled / "1.bmp")
     with pytest.raises(qv.DataError, match="got 1.bmp, 1.png for '1'"):
         hand_in(sample)
 
@@ -177,9 +177,9 @@ def test_columns_that_are_asked_for(hand_in, said):
         hand_in(sample, id_col="name", label_col="class")
 
 
-def test_bad_pictures_are_named_and_nothing_is_written(hand_in, test_folder, tmp_path):
+def test_bad_pictures_are_named_and_nothing_is_written(hand_in, unlabelled, tmp_path):
     (tmp_path / "out.csv").write_text("as it was")
-    (test_folder / "2.png").write_text("no picture")
+    (unlabelled / "2.png").write_text("no picture")
     with pytest.raises(qv.DataError, match=r"can be read, got 1 of 4 that cannot: 2.png \(.*mend"):
         hand_in()
     assert (tmp_path / "out.csv").read_text() == "as it was"
@@ -205,26 +205,26 @@ def test_options_that_do_not_go_together(hand_in, options, says):
             hand_in("id,label\n1,red\n", probs=True)
 
 
-def test_the_sample_itself_is_not_overwritten(ask, test_folder, tmp_path):
+def test_the_sample_itself_is_not_overwritten(ask, unlabelled, tmp_path):
     (tmp_path / "sample.csv").write_text("id,label\n1,red\n")
     with pytest.raises(ValueError, match="path: expected another file than the sample"):
-        qv.submit(ask, test_folder, tmp_path / "sample.csv", like=tmp_path / "sample.csv")
+        qv.submit(ask, unlabelled, tmp_path / "sample.csv", like=tmp_path / "sample.csv")
 
 
-def test_what_numbers_stand_for_is_said(ask, test_folder, tmp_path, capsys):
-    qv.submit(ask, test_folder, tmp_path / "out.csv", first=1)
+def test_what_numbers_stand_for_is_said(ask, unlabelled, tmp_path, capsys):
+    qv.submit(ask, unlabelled, tmp_path / "out.csv", first=1)
     said = capsys.readouterr().out
     assert said.startswith("written      ")
     assert said.endswith("out.csv: 4 rows of id, label; 1 for blue, 2 for green, 3 for red\n")
 
 
-def test_names_with_commas_are_quoted(tmp_path, test_folder, picture, tiny_net):
+def test_names_with_commas_are_quoted(tmp_path, unlabelled, picture, tiny_net):
     for name, colour in (("a, b", "red"), ("c", "blue")):
         for i in range(4):
             picture(tmp_path / "kinds" / name / f"{i}.png", colour, seed=i)
     dls = qv.from_folder(tmp_path / "kinds", size=32, bs=2)
     learn = qv.cnn_learner(dls, tiny_net, weights=None)
-    table = pd.read_csv(qv.submit(learn, test_folder, tmp_path / "new" / "out.csv", verbose=False))
+    table = pd.read_csv(qv.submit(learn, unlabelled, tmp_path / "new" / "out.csv", verbose=False))
     assert set(table["label"]) <= {"a, b", "c"}
     (tmp_path / "none").mkdir()
     with pytest.raises(qv.DataError, match="expected pictures in"):
