@@ -256,7 +256,7 @@ def _strange(listing: Listing, unknown: Counter[str], places: Mapping[str, int])
     several = "others" if len(unknown) > 1 else "other"
     listed = some([shown(label) for label, _ in unknown.most_common()])
     numbers = all(label.isdecimal() for label in unknown)
-    way = f"class_names={{{first!r}: {next(iter(places))!r}, ...}}"
+    way = f"class_names={{{first!r}: ...}}"
     way = "class_names='names.csv' (a name a line)" if numbers else way
     return DataError(
         f"expected classes of the model ({some(list(places))}), got pictures in {listing.root} of"
