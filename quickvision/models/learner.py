@@ -247,9 +247,9 @@ def _model(
         raise _misfit(arch, picture, error) from error
     except OSError as error:  # URLError, and Hugging Face's offline error, are both of this kind
         raise ModelError(
-            f"expected to download the weights of {name}, got: {str(error).rstrip('.')}. Three ways"
-            " out: go online once (they are kept); copy the file to this machine and pass weights=FILE;"
-            " or train from nothing with weights=None"
+            f"expected to download the weights of {name}, got: {str(error).rstrip('.')}. Three"
+            " ways out: go online once (they are kept); copy the file to this machine and pass"
+            " weights=FILE; or train from nothing with weights=None"
         ) from error
     head = make_head(
         features,
