@@ -25,6 +25,8 @@ Knows no model, and never writes into the folder of pictures.
     findings   what can be wrong, finding by finding
     cautions   what is said before training starts
     holdout    who is held out, in whatever way it is said; `split.csv`
+    mended     what people changed after a look: other classes, pictures that are dropped
+    fixes      `fixes.csv`, which says so: read and checked
     wording    a table in messages: its columns and rows, and calls that can be pasted
     rows       a table's text, its rows and their numbers; files that are no text
     cells      from a cell of a table to the picture that it names
@@ -41,6 +43,6 @@ Knows no model, and never writes into the folder of pictures.
     check      `quickvision.check`: its report, made from the findings
     doors      `from_folder`, `from_name_re`, `from_csv`, `from_df`, `load_data`: the way in
 
-Others may ask: options, paths, rgb, arrays, pictures, view, labels, sides, holdout, layouts,
-understood, transforms, doors.
+Others may ask: options, paths, rgb, arrays, pictures, view, labels, sides, leaks, holdout, mended,
+fixes, layouts, understood, transforms, check, doors.
 """

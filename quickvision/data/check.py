@@ -22,6 +22,7 @@ from quickvision.data.layouts import find_listing
 from quickvision.data.leaks import Finding
 from quickvision.data.listing import Listing
 from quickvision.data.loaders import Examined, examine, split_by
+from quickvision.data.mended import DROPPED
 from quickvision.data.options import Options, Size
 from quickvision.data.scan import Facts
 from quickvision.data.understood import understood, understood_of
@@ -139,6 +140,7 @@ def check(
     valid: Any = None,
     groups: Any = None,
     class_names: Any = None,
+    fixes: Any = None,
     size: Size = 224,
     seed: int = 42,
     max_bad: float = 0.05,
@@ -155,6 +157,7 @@ def check(
         valid: As in `from_folder`: the split that is looked at.
         groups: As in `from_folder`.
         class_names: As in `from_folder`.
+        fixes: As in `from_folder`: the data is looked at as it is with them.
         size: Pixels of the training pictures.
         seed: Of the split.
         max_bad: Fraction of bad files that is still no error.
@@ -165,9 +168,8 @@ def check(
     Raises:
         DataError: Nothing is there, or it has no layout that is known.
     """
-    asked = Options(
-        valid=valid, groups=groups, class_names=class_names, size=size, seed=seed, max_bad=max_bad
-    )
+    named = {"class_names": class_names, "fixes": fixes}
+    asked = Options(valid=valid, groups=groups, size=size, seed=seed, max_bad=max_bad, **named)
     if isinstance(data, DataLoaders):
         listing = _known(data)
     else:
@@ -183,7 +185,7 @@ def check(
             warnings.simplefilter("ignore", DataWarning)  # each is a finding of its own
             split = seen.split()
         sides = dict(zip(split["path"], split["valid"], strict=True))
-        lines = lines or understood(listing, split, asked)
+        lines = lines or understood(listing, split, asked, fixes=seen.fixes.said(split))
     except DataError as error:
         labels = sorted({label for label in listing.labels if label})
         found.append(
@@ -196,7 +198,7 @@ def check(
         finding = "classes without a usable picture"
         found.append(Finding("warning", finding, len(lost), advice, lost))
     found += find(
-        pictures,
+        pictures[~pictures["reason"].str.startswith(DROPPED)],  # that is no fault of theirs
         listing.root,
         size=asked.side,
         max_bad=max_bad,
@@ -238,12 +240,12 @@ def _known(dls: DataLoaders) -> Listing:
 
 
 def _table(seen: Examined, held: dict[str, bool]) -> pd.DataFrame:
-    names, none = seen.listing.names, Facts()
-    out = [seen.reasons.get(name, "") for name in names]
+    names, none, reasons = seen.listing.names, Facts(), seen.reasons
+    out = [reasons.get(name, "") for name in names]
     sides = ["valid" if held.get(name) else "train" for name in names]
     columns = {
         "path": list(names),
-        "label": list(seen.listing.labels),
+        "label": list(seen.fixes.listing(seen.listing).labels),
         "side": ["" if why else side for why, side in zip(out, sides, strict=True)],
         "reason": out,
     }

@@ -45,6 +45,12 @@ def from_folder(path: str | Path, **kwargs: Any) -> DataLoaders:  # noqa: D417
         class_names: Names for labels that are numbers or codes: a CSV file with one name a row,
             from 0 or from 1, with or without header, or with two columns, label and name, or lines
             such as `n01440764 tench`; a JSON file; a list; a dict.
+        fixes: What people have said of pictures after a look at them: the `fixes.csv` that a report
+            saves, or a DataFrame, with the columns `path` (as in all tables), `action` (keep,
+            relabel or drop) and `label` (of those to relabel, one of the classes); or a dict from
+            path to class, None for one to drop. No file changes. Who is held out is decided by
+            names and labels as they were, so that two runs can be compared picture by picture
+            (`before_after`); dropped pictures leave their side, and relabelled ones stay there.
         size: Pixels of the training pictures, a side or (height, width).
         resize: How a picture comes to that shape: "crop" (the middle, in training a random part),
             "squish" or "pad" (with ImageNet's mean grey beside it). Validation looks through
@@ -92,16 +98,17 @@ def from_folder(path: str | Path, **kwargs: Any) -> DataLoaders:  # noqa: D417
             8; for a GPU 0 for under 200 pictures, else the number of cores, at most 16.
 
     Returns:
-        Plain fastai `DataLoaders` whose items are paths. Two tables go with it: `dls.skipped`,
-        every picture that was left out (`path`, `reason`), and `dls.split`, the others (`path`,
-        `label`, `valid`). A `path` is text, below `dls.path` and with `/`, there as in all tables;
-        a whole path where a picture is elsewhere. `dls.understood` says in a few lines what was
-        taken for classes and sides, and `dls.test_files` are the pictures of a third side, such as
-        `test` beside `train` and `val`.
+        Plain fastai `DataLoaders` whose items are paths. Tables go with it: `dls.skipped`, every
+        picture that was left out (`path`, `reason`), `dls.split`, the others (`path`, `label`,
+        `valid`), and `dls.fixed`, what `fixes` said (`path`, `action`, `label`, `was`). A `path` is
+        text, below `dls.path` and with `/`, there as in all tables; a whole path where a picture is
+        elsewhere. `dls.understood` says in a few lines what was taken for classes and sides, and
+        `dls.test_files` are the pictures of a third side, such as `test` beside `train` and `val`.
 
     Raises:
         DataError: No folder, no pictures, too many bad ones, fewer than two classes, a class with
-            one picture, an empty side, or a class that has no training pictures.
+            one picture, an empty side, or a class that has no training pictures; or `fixes` cannot
+            be read, speak of an unknown picture or class, or leave a class none on a side.
         RunError: `cache=` cannot be written.
         ValueError: An option is out of range.
     """
@@ -258,7 +265,7 @@ def load_data(
     Args:
         path: A folder or a CSV file.
         pat: The pattern of `from_name_re`, where you know it.
-        verbose: Print what was understood, in at most five lines: first the call that does the
+        verbose: Print what was understood, in at most six lines: first the call that does the
             same.
         **kwargs: As in `from_folder`.
 

@@ -38,6 +38,7 @@ def hold_out(
     valid: Any = None,
     groups: Any = None,
     seed: int = 42,
+    dropped: Collection[str] = (),
 ) -> pd.DataFrame:
     """Say of each picture that is not left out on which side it is.
 
@@ -50,6 +51,7 @@ def hold_out(
             what the listing says, or else a fifth.
         groups: A function from path to group, a pattern with one group, or None.
         seed: Of a fraction's split.
+        dropped: Names of pictures that will leave their side: a split file need not have them.
 
     Returns:
         Columns `path` (the name, text), `label`, `valid` (bool), in the listing's order.
@@ -76,7 +78,7 @@ def hold_out(
         if fixed is not None and not callable(valid) and isinstance(valid, str | Path):
             keep = _in_split(listing, keep, as_path(valid, "valid"))
             names, labels = ([of[i] for i in keep] for of in (listing.names, listing.labels))
-        held, side = _asked_for(names, listing.root, valid)
+        held, side = _asked_for(names, listing.root, valid, dropped)
     kinds = _groups(listing, keep, names, groups)
     if side:
         check_sides(labels, held, side)
@@ -98,14 +100,16 @@ def _in_split(listing: Listing, keep: Sequence[int], path: Path) -> list[int]:
     return [i for i in keep if not fixed[i]]
 
 
-def _asked_for(names: Sequence[str], root: Path, valid: Any) -> tuple[list[bool], str]:
+def _asked_for(
+    names: Sequence[str], root: Path, valid: Any, dropped: Collection[str]
+) -> tuple[list[bool], str]:
     """Return who is held out, and how to call that side."""
     if callable(valid):
         return [bool(valid(path)) for path in to_paths(root, names)], "valid="
     if top := valid_folder(valid):
         return [name.startswith(f"{top}/") for name in names], f"folder {str(root / top)!r}"
     if isinstance(valid, str | Path):
-        return _read_split(names, root, as_path(valid, "valid")), str(valid)
+        return _read_split(names, root, as_path(valid, "valid"), dropped), str(valid)
     known = set(names)
     asked = {_name(file, root, known) for file in valid}
     if strange := sorted(asked - known):
@@ -153,20 +157,24 @@ def _check_groups(kinds: Sequence[Any] | None, held: Sequence[bool]) -> None:
         raise DataError(f"expected each group on one side, got on both: {some(both)}")
 
 
-def _read_split(names: Sequence[str], root: Path, path: Path) -> list[bool]:
-    """Read what `save_split` wrote."""
+def _read_split(
+    names: Sequence[str], root: Path, path: Path, dropped: Collection[str]
+) -> list[bool]:
+    """Read what `save_split` wrote; a dropped picture that is not in it is on neither side."""
     head, *rows = read_rows(path, errors="surrogateescape")
     if head != SPLIT_COLUMNS:
         raise DataError(f"expected the columns {SPLIT_COLUMNS} in {path}, got {head}")
     held = {row[0]: row[-1].casefold() == "true" for row in rows}
-    if new := [name for name in names if name.strip() not in held]:
+    new = [name for name in names if name.strip() not in held and name not in dropped]
+    if new:
         raise DataError(
             f"expected all pictures of {root} in {path}, got {len(new):,} that are not:"
-            f" {some(new)}; take them out, or split anew with a fraction and save_split"
+            f" {some(new)}; take them out, give the fixes= that have dropped them, or split anew"
+            " with a fraction and save_split"
         )
     if gone := sorted(held.keys() - {name.strip() for name in names}):
         warn(f"{len(gone):,} pictures of {path} are not in {root}: {some(gone)}")
-    return [held[name.strip()] for name in names]
+    return [held.get(name.strip(), False) for name in names]
 
 
 def split_of(dls: DataLoaders) -> pd.DataFrame | None:

@@ -129,7 +129,7 @@ def _tables(root: Path, others: Sequence[str], train: str) -> list[Path]:
         stem, suffix = Path(name).stem.casefold(), Path(name).suffix.casefold()
         near = name.count("/") < 2 or name.startswith(train)
         is_table = suffix in (".csv", ".tsv") or (suffix == ".txt" and bool(LISTS.search(stem)))
-        return near and is_table and not stem.startswith("sample")
+        return near and is_table and not stem.startswith(("sample", "fixes"))
 
     tables = sorted(filter(may_label, others), key=order)
     kept = [name for name in tables if side_of(Path(name).stem) not in (VALID, TEST)]

@@ -6,7 +6,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +22,12 @@ from quickvision.base.files import cache_folder
 from quickvision.data import cautions
 from quickvision.data.batches import batches
 from quickvision.data.classes import in_order
+from quickvision.data.fixes import read_fixes
 from quickvision.data.holdout import SKIPPED_COLUMNS, hold_out
 from quickvision.data.labels import NamedLabel, TableLabel, read_class_names
 from quickvision.data.leaks import Split, few_enough
 from quickvision.data.listing import Listing
+from quickvision.data.mended import FixedLabel, Fixes
 from quickvision.data.options import Options, too_many
 from quickvision.data.paths import to_paths
 from quickvision.data.pictures import Levels, Opener, make_copies
@@ -60,10 +62,9 @@ def load(listing: Listing, options: Options) -> DataLoaders:
             f"expected pictures in {listing.root}, got none; looked for .jpg, .png and the like"
         )
     found = examine(listing, options)
-    listing, reasons = found.listing, found.reasons
-    _say_what_is_left_out(listing, reasons, options.max_bad)
-    split = found.split()
-    levels = found.levels
+    _say_what_is_left_out(found.listing, found.unfit, options.max_bad)
+    split, reasons, levels = found.split(), found.reasons, found.levels
+    listing, fixes = found.fixes.listing(found.listing), found.fixes
     used = [(name, seen) for name, seen in found.facts.items() if name not in reasons]
     cautions.of_leaks(_looked_at(split, found), listing.root, split_by(listing, options))
     cautions.of_pictures(used, levels, asked=options.levels is not None)
@@ -79,9 +80,9 @@ def load(listing: Listing, options: Options) -> DataLoaders:
     with no_random(options.seed, reproducible=False):
         dls = _dataloaders(listing, train, valid, counts, replace(options, levels=levels))
     dls.skipped = pd.DataFrame(reasons.items(), columns=SKIPPED_COLUMNS)
-    dls.split = split
+    dls.split, dls.fixed = split, fixes.table()
     dls.test_files = to_paths(listing.root, listing.tests)
-    dls.understood = understood(listing, split, options)
+    dls.understood = understood(listing, split, options, fixes=fixes.said(split))
     return dls
 
 
@@ -90,16 +91,25 @@ class Examined:
     """A listing that has been looked at, by a door or by `check`.
 
     Attributes:
-        listing: With its classes named.
+        listing: With its classes named, and without the fixes: by it is decided who is held out.
         options: What was asked for.
         facts: What was seen in the files that were looked into, by name.
-        reasons: Names of the files that are no data, with the reasons.
+        unfit: Names of the files that are no data, with the reasons; not those that fixes drop.
+        fixes: What people have said of pictures.
+        gone: Names of the files that are no data, and that fixes drop besides.
     """
 
     listing: Listing
     options: Options
     facts: Mapping[str, Facts]
-    reasons: Mapping[str, str]
+    unfit: Mapping[str, str]
+    fixes: Fixes = field(default_factory=Fixes)
+    gone: frozenset[str] = frozenset()
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        """Names of all pictures that are left out, with the reasons."""
+        return {**self.unfit, **self.fixes.dropped}
 
     @property
     def levels(self) -> Levels | None:
@@ -107,14 +117,21 @@ class Examined:
         asked = self.options.levels
         if isinstance(asked, tuple):
             return asked
-        used = (seen for name, seen in self.facts.items() if name not in self.reasons)
+        out = self.reasons
+        used = (seen for name, seen in self.facts.items() if name not in out)
         return None if asked == "file" else common_levels(used)
 
     def split(self) -> pd.DataFrame:
-        """Say of each picture that can be used on which side it is; see `hold_out`."""
-        asked = self.options
+        """Say of each picture that can be used on which side it is; see `hold_out`.
+
+        Names and labels decide as they were before the fixes, so that what is trained with some
+        can be compared with what was trained without.
+        """
+        asked, dropped = self.options, self.fixes.dropped
         how = {"valid": asked.valid, "groups": asked.groups, "seed": asked.seed}
-        return hold_out(self.listing, self.reasons, **how)
+        return self.fixes.split(
+            hold_out(self.listing, {*self.unfit, *self.gone}, dropped=dropped, **how)
+        )
 
 
 def examine(listing: Listing, options: Options, *, everything: bool = False) -> Examined:
@@ -126,17 +143,21 @@ def examine(listing: Listing, options: Options, *, everything: bool = False) -> 
         everything: Look into those that the listing leaves out, too.
 
     Raises:
-        DataError: A class has no name.
+        DataError: A class has no name, or the fixes are not of these pictures.
     """
     if options.class_names is not None:
         used = set(filter(None, listing.labels))
         listing = listing.renamed(read_class_names(options.class_names, used))
+    fixes = read_fixes(options.fixes, listing)
     out = listing.missing if everything else listing.left_out
     names = [name for name in listing.names if name not in out] if options.check else []
     seen = scan(to_paths(listing.root, names)) if names else []
     facts = dict(zip(names, seen, strict=True))
     usable = {name: facts[name] for name in names if name not in listing.left_out}
-    return Examined(listing, options, facts, {**listing.left_out, **unfit(usable)})
+    reasons = {**listing.left_out, **unfit(usable)}
+    gone = frozenset(reasons.keys() & fixes.dropped.keys())
+    bad = {name: why for name, why in reasons.items() if name not in gone}
+    return Examined(listing, options, facts, bad, fixes, gone)
 
 
 def _say_what_is_left_out(listing: Listing, reasons: Mapping[str, str], max_bad: float) -> None:
@@ -174,7 +195,9 @@ UNSEEN = 20_000  # pictures that are compared to the byte without `check`: a fif
 
 def split_by(listing: Listing, options: Options) -> Split:
     """Say who decides about the split, and whether labels come from a table."""
-    get_y = listing.get_y.label if isinstance(listing.get_y, NamedLabel) else listing.get_y
+    get_y = listing.get_y
+    while isinstance(get_y, NamedLabel | FixedLabel):
+        get_y = get_y.label
     fixed = listing.held is not None or not isinstance(options.valid, float)
     return Split(fixed=fixed, table=isinstance(get_y, TableLabel))
 

@@ -28,15 +28,14 @@ HELD_OUT = 0.2  # fraction of each class, where nothing says who is held out
 class Options:
     """The options of all doors, with their defaults; see `quickvision.from_folder`."""
 
-    valid: Any = option(
-        None, "Fraction, folder or split.csv to hold out; by default a folder such as val, or 0.2."
-    )
+    valid: Any = option(None, "What to hold out: 0.2, a folder, or a split.csv.")
     groups: Any = None
     class_names: str | Path | Sequence[str] | Mapping[Any, str] | None = option(
-        None, "CSV file with the names of classes that are numbers."
+        None, "CSV file with names for classes that are numbers."
     )
+    fixes: Any = option(None, "The fixes.csv that you saved from a report.")
     size: Size = option(224, "Pixels of a side.", low=2)
-    resize: str = option("crop", "How pictures come to that shape.", words=RESIZES)
+    resize: str = option("crop", "How pictures are brought to that size.", words=RESIZES)
     interpolation: str = option("bilinear", words=INTERPOLATIONS)
     crop_pct: float = 1.0
     bs: int | None = option(None, "Pictures in a batch.", low=2)
@@ -47,7 +46,9 @@ class Options:
     flip: bool = option(True, "Mirror half of the training pictures.")
     vocab: Sequence[str] | None = None
     levels: tuple[float, float] | str | None = None
-    balance: str | None = option(None, "What to do for uneven classes.", words=BALANCES)
+    balance: str | None = option(
+        None, "Uneven classes: weight the loss or repeat pictures.", words=BALANCES
+    )
     check: bool = True
     max_bad: float = option(0.05, "Fraction of bad files that is allowed.", low=0, high=1)
     cache: bool | str | Path = option("auto", "Keep resized copies on disk.")
@@ -110,6 +111,7 @@ class Options:
         series = hasattr(named, "to_dict") and not hasattr(named, "columns")  # pandas loads slowly
         if not (named is None or isinstance(named, kinds) or series):
             raise TypeError(f"class_names: expected a file, a list or a dict, got {named!r}")
+        _check_fixes(self.fixes)
 
     @property
     def side(self) -> int:
@@ -134,6 +136,15 @@ def ask(options: Mapping[str, Any]) -> Options:
 def too_many(bad: int, total: int, max_bad: float) -> bool:
     """Say whether so many bad files stop training; a single one does so only where none may be."""
     return bad > max(max_bad * total, 1 if max_bad else 0)
+
+
+def _check_fixes(given: Any) -> None:
+    table = hasattr(given, "iloc") and hasattr(given, "columns")  # pandas loads slowly
+    if not (given is None or table or isinstance(given, str | Path | Mapping)):
+        raise TypeError(
+            "fixes: expected a fixes.csv, a DataFrame with the columns path, action and label, or a"
+            f" dict from path to class, got {given!r:.60}"
+        )
 
 
 def _whole(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What was understood of a data set, in at most five lines: said before it is used."""
+"""What was understood of a data set, in at most six lines: said before it is used."""
 
 from __future__ import annotations
 
@@ -15,18 +15,21 @@ from quickvision.data.options import HELD_OUT, Options
 FIRST = 5  # classes that are listed
 
 
-def understood(listing: Listing, split: pd.DataFrame, options: Options) -> Lines:
+def understood(
+    listing: Listing, split: pd.DataFrame, options: Options, *, fixes: str = ""
+) -> Lines:
     """Say where labels and split come from, and what is on each side.
 
     Args:
         listing: What a door found.
         split: Who is on which side; see `holdout.hold_out`.
         options: What was asked for.
+        fixes: What people have changed after a look at the pictures; see `mended.Fixes.said`.
 
     Returns:
         Lines `layout` (the call that loads the same), `labels`, `classes` (with the pictures of
-        each, on both sides together), `pictures` (on each side) and `test` (of a third side, which
-        no training sees); those that are empty are left out.
+        each, on both sides together), `pictures` (on each side), `fixes` and `test` (of a third
+        side, which no training sees); those that are empty are left out.
     """
     n_valid = int(split["valid"].sum())
     lines = {
@@ -35,6 +38,7 @@ def understood(listing: Listing, split: pd.DataFrame, options: Options) -> Lines
         "classes": classes_line(Counter(split["label"].tolist())),
         "pictures": f"{len(split) - n_valid:,} to train, {n_valid:,} to validate:"
         f" {_split_from(listing, options)}",
+        "fixes": fixes,
         "test": _tests(listing),
     }
     return Lines({name: text for name, text in lines.items() if text})

@@ -195,3 +195,8 @@ def test_where_a_table_holds_no_classes_the_folders_are_asked_again(tmp_path, pi
     (tmp_path / "train_boxes.csv").write_text("\n".join(rows))
     with pytest.raises(qv.DataError, match=r"class folders of train in .*val.*valid=0\.2"):
         qv.load_data(tmp_path)
+
+
+def test_a_file_of_fixes_beside_pictures_is_no_table_of_labels(named_files):
+    (named_files / "fixes.csv").write_text("path,action,label\nred_3.png,relabel,blue\n")
+    assert find_listing(named_files).found_by.startswith("qv.from_name_re")
