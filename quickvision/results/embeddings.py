@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from quickvision.base.errors import RunError
-from quickvision.base.files import write_whole
+from quickvision.base.files import names_from_bytes, names_to_bytes, write_whole
 
 LARGEST = 2**30  # bytes of a file of embeddings; a run that would have more writes none
 _DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
@@ -62,18 +62,23 @@ class Embeddings:
 
 
 def save_embeddings(embeddings: Embeddings, path: Path) -> Path | None:
-    """Write them, features as float16; None where the file would be above a gigabyte.
+    """Write them, features as float16.
+
+    Returns:
+        The path; None, and nothing is written, where the file would be above a gigabyte, or a
+        feature is no finite number.
 
     Raises:
         RunError: They cannot be written.
     """
-    if 2 * embeddings.x.size > LARGEST:
+    if 2 * embeddings.x.size > LARGEST or not np.isfinite(embeddings.x).all():
         return None
+    most = float(np.finfo(np.float16).max)
     kept = {
-        "x": embeddings.x.astype(np.float16),
+        "x": embeddings.x.clip(-most, most).astype(np.float16),
         "labels": embeddings.labels,
-        "vocab": _as_bytes(embeddings.vocab),
-        "paths": _as_bytes(embeddings.paths),
+        "vocab": _array(embeddings.vocab),
+        "paths": _array(embeddings.paths),
         "valid": embeddings.valid,
     }
     return write_whole(path, lambda part: np.savez(part, **kept))
@@ -91,8 +96,8 @@ def read_embeddings(path: Path) -> Embeddings:
         return Embeddings(
             x=kept["x"].astype(np.float32),
             labels=kept["labels"],
-            vocab=_as_names(kept["vocab"]),
-            paths=_as_names(kept["paths"]),
+            vocab=names_from_bytes(kept["vocab"].tobytes()),
+            paths=names_from_bytes(kept["paths"].tobytes()),
             valid=kept["valid"],
         )
     except _DAMAGED as error:
@@ -101,11 +106,5 @@ def read_embeddings(path: Path) -> Embeddings:
         )
 
 
-def _as_bytes(names: Sequence[str]) -> np.ndarray:
-    """Join names by what is in none: a file's name may be any bytes but this."""
-    return np.frombuffer("\0".join(names).encode("utf-8", "surrogateescape"), dtype=np.uint8)
-
-
-def _as_names(kept: np.ndarray) -> tuple[str, ...]:
-    text = kept.tobytes().decode("utf-8", "surrogateescape")
-    return tuple(text.split("\0")) if text else ()
+def _array(names: Sequence[str]) -> np.ndarray:
+    return np.frombuffer(names_to_bytes(names), dtype=np.uint8)

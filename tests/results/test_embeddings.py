@@ -22,7 +22,8 @@ def test_it_comes_back_as_it_was(tmp_path):
     before = made()
     after = read_embeddings(save_embeddings(before, tmp_path / "features.npz"))
     assert (after.paths, after.vocab) == (before.paths, before.vocab)
-    assert (after.labels == before.labels).all() and (after.valid == before.valid).all()
+    assert (after.labels == before.labels).all()
+    assert (after.valid == before.valid).all()
     np.testing.assert_allclose(after.x, before.x, rtol=1e-3)
     assert after.x.dtype == np.float32
     assert repr(after) == "<Embeddings: 4 pictures, 6 features>"
@@ -41,6 +42,15 @@ def test_a_file_that_would_be_too_large_is_not_written(tmp_path, monkeypatch):
     monkeypatch.setattr(embeddings, "LARGEST", 40)
     assert save_embeddings(made(), tmp_path / "features.npz") is None
     assert not list(tmp_path.iterdir())
+
+
+def test_features_that_are_no_numbers_are_not_written_and_huge_ones_are_clipped(tmp_path):
+    broken = made()
+    broken.x[1, 1] = np.nan
+    assert save_embeddings(broken, tmp_path / "features.npz") is None
+    broken.x[1, 1] = 1e6
+    again = read_embeddings(save_embeddings(broken, tmp_path / "features.npz"))
+    assert again.x[1, 1] == 65504
 
 
 @pytest.mark.parametrize("damage", [lambda file: file.unlink(), lambda file: file.write_bytes(b"")])
