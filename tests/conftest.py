@@ -54,10 +54,12 @@ def _seeded() -> None:
 def _plots_are_not_drawn(request, monkeypatch) -> None:
     """Save one grey point in place of each plot: drawing them is 80 % of a small run's time.
 
-    All is plotted as ever, and only the picture's pixels are missing. Tests that are marked
-    `drawn`, other processes, and fixtures that are made once draw them.
+    All is plotted as ever, and only the picture's pixels are missing; the report is not made
+    either. Tests that are marked `drawn`, other processes, and fixtures that are made once draw
+    both.
     """
     if request.node.get_closest_marker("drawn") is None:
+        monkeypatch.setattr("quickvision.runs.ending._report", lambda run: None)
 
         def point(figure: object, file: Path, **options: object) -> None:
             Image.new("L", (1, 1)).save(file)

@@ -18,7 +18,8 @@ MAY = {
     "results": "base data training",
     "ship": "base data models results",
     "web": "base data ship",
-    "runs": "base data models training results ship",
+    "report": "base data training results",
+    "runs": "base data models training results ship report",
     "recipes": "base data runs",
     "cli": "base data models runs",
 }

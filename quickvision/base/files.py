@@ -7,7 +7,7 @@ import csv
 import io
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -69,6 +69,21 @@ def whole_folder(target: Path) -> Iterator[Path]:
             raise RunError(f"expected to write pictures to {target}, got: {error}") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def names_to_bytes(names: Sequence[str]) -> bytes:
+    r"""Join names by what is in none of them: a file's name may be any bytes but this.
+
+    >>> names_from_bytes(names_to_bytes(["a, b.jpg", "\udcff\n.jpg"]))
+    ('a, b.jpg', '\udcff\n.jpg')
+    """
+    return "\0".join(names).encode("utf-8", "surrogateescape")
+
+
+def names_from_bytes(kept: bytes) -> tuple[str, ...]:
+    """Take them apart again; none at all are an empty text."""
+    text = kept.decode("utf-8", "surrogateescape")
+    return tuple(text.split("\0")) if kept else ()
 
 
 def cache_folder() -> Path:

@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 from quickvision.base.errors import DataError, expect
+from quickvision.base.tables import Table
+from quickvision.results.intervals import wilson
 from quickvision.results.predictions import Predictions
 
 RANGE = (0.05, 20.0)  # in which a temperature is looked for
@@ -78,8 +81,8 @@ def calibration(preds: Predictions, *, seed: int = 0) -> Calibration:
     best, rows = _fitted(logits, preds.targs), np.arange(len(preds))
     if np.log(after[rows, preds.targs]).mean() <= logits[rows, preds.targs].mean():
         best, after = 1.0, preds.probs.astype(np.float64)  # on pictures left out it is no better
-    true = _scaled(logits, best)
-    chance = [calibration_error(true, _drawn(true, rng)) for _ in range(DRAWS)]
+    said = _scaled(logits, best).max(axis=1)
+    chance = [_error(said, rng.random(len(said)) < said) for _ in range(DRAWS)]
     return Calibration(
         temperature=best,
         ece=calibration_error(preds.probs, preds.targs),
@@ -105,12 +108,49 @@ def calibration_error(probs: np.ndarray, targs: np.ndarray) -> float:
     Returns:
         A fraction; it is above 0 for a true model, too: with few pictures shares are rough.
     """
-    said, right = probs.max(axis=1), probs.argmax(axis=1) == targs
+    return _error(probs.max(axis=1), probs.argmax(axis=1) == targs)
+
+
+def _error(said: np.ndarray, right: np.ndarray) -> float:
+    """Compute it from the probabilities of the predicted classes, and whether they were right."""
+    off = np.bincount(_groups(said), weights=said - right)
+    return float(np.abs(off).sum() / len(said))
+
+
+def reliability(preds: Predictions) -> pd.DataFrame:
+    """Tell for groups of pictures how sure the model was, and how often it was right.
+
+    The groups are those of `calibration_error`: of about the same size, by the probability of the
+    predicted class. Pictures of one probability are in one group, so there may be fewer.
+
+    Args:
+        preds: One inference pass over labelled pictures that the model was not trained on.
+
+    Returns:
+        One row a group, the least sure first: `confidence` (the mean probability of the predicted
+        classes), `accuracy`, `low` and `high` (its 95 % Wilson interval), all fractions, and `n`
+        (pictures).
+
+    Raises:
+        DataError: There are no pictures.
+    """
+    expect(preds, Predictions, "preds")
+    if not len(preds):
+        raise DataError("expected labelled pictures to compare with, got none")
+    said = preds.probs.max(axis=1)
+    _, group, n = np.unique(_groups(said), return_inverse=True, return_counts=True)
+    right = np.bincount(group, weights=preds.right)
+    low, high = wilson(right, n)
+    confidence = np.bincount(group, weights=said) / n
+    columns = {"confidence": confidence, "accuracy": right / n, "low": low, "high": high, "n": n}
+    return Table(columns)
+
+
+def _groups(said: np.ndarray) -> np.ndarray:
+    """Put probabilities [n] into about n^(1/3) groups of the same size, int [n], lowest first."""
     groups = max(1, round(len(said) ** (1 / 3)))
     edges = np.quantile(said, np.linspace(0, 1, groups + 1)[1:-1])
-    group = np.searchsorted(edges, said, side="right")  # the same probability, the same group
-    off = np.bincount(group, weights=said - right)
-    return float(np.abs(off).sum() / len(said))
+    return np.searchsorted(edges, said, side="right")  # the same probability, the same group
 
 
 def _fitted(logits: np.ndarray, targs: np.ndarray) -> float:
@@ -128,12 +168,6 @@ def _fitted(logits: np.ndarray, targs: np.ndarray) -> float:
 
 def _scaled(logits: np.ndarray, temperature: float) -> np.ndarray:
     return np.exp(log_softmax(logits / temperature, axis=1))
-
-
-def _drawn(probs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw a class for each picture, by its probabilities."""
-    below = probs.cumsum(axis=1) < rng.random((len(probs), 1))
-    return below.sum(axis=1).clip(max=probs.shape[1] - 1)
 
 
 def _folds(n: int, rng: np.random.Generator) -> Iterator[np.ndarray]:

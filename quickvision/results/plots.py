@@ -9,111 +9,103 @@ from typing import cast
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from fastai.learner import Learner
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from quickvision.base.errors import did_you_mean, expect, some
-from quickvision.data.pictures import Picture
-from quickvision.results.predictions import Predictions, confusion_matrix, top_losses
+from quickvision.base.tables import shorten
+from quickvision.results.calibration import calibration, reliability
+from quickvision.results.curves import (
+    COLOURS,
+    draw_epochs,
+    draw_lr_find,
+    draw_reliability,
+    draw_stages,
+    panels_of,
+)
+from quickvision.results.fonts import lettering
+from quickvision.results.matrix import draw_confusion, layout
+from quickvision.results.predictions import Predictions, confusion_matrix
+from quickvision.results.tiles import ARROW, WIDE, draw_tiles, grid, tiles, worst
 from quickvision.training.lr_find import LRFind
-
-# Okabe and Ito's blue, vermilion and green: told apart by colour-blind eyes.
-COLOURS = ("#0072B2", "#D55E00", "#009E73")
-TILE_TITLE = 0.6  # inches above each picture, for three lines
-MAX_COUNTS = 40  # classes beyond which the counts in a confusion matrix cannot be read
 
 
 def plot_confusion(preds: Predictions, *, ax: Axes | None = None) -> Axes:
-    """Draw the confusion matrix: rows actual, columns predicted, counts where they fit.
+    """Draw the confusion matrix: rows actual, columns predicted, counts up to forty classes.
+
+    Right answers are blue, wrong ones orange. Above forty classes those that are confused with each
+    other stand beside each other (`confusion_order`), and not each name is written.
 
     Args:
         preds: One inference pass over labelled pictures.
-        ax: Axes to draw in; by default new ones, large enough for the classes.
+        ax: Axes to draw in; by default new ones, large enough for the classes and their names.
     """
-    cm, c = confusion_matrix(preds), len(preds.vocab)
-    ax = ax or _axes(*(min(16, 3.0 + 0.3 * max(c, 4)),) * 2)
-    share = cm / cm.sum(axis=1, keepdims=True).clip(1)
-    ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    if c <= MAX_COUNTS:
-        for row, column in zip(*np.nonzero(cm), strict=True):
-            dark = share[row, column] > 0.5
-            ax.text(
-                column,
-                row,
-                str(cm[row, column]),
-                ha="center",
-                va="center",
-                color="white" if dark else "black",
-                fontsize=11 if c <= 12 else 7,
-            )
-    every = max(1, c // 60)
-    names, small = list(preds.vocab)[::every], 10 if c <= 12 else 8
-    ax.set_xticks(
-        range(0, c, every), names, fontsize=small, rotation=90 if c > 4 else 0, parse_math=False
-    )
-    ax.set_yticks(range(0, c, every), names, fontsize=small, parse_math=False)
-    ax.set(xlabel="predicted", ylabel="actual", title=f"accuracy {preds.accuracy}")
-    ax.spines[:].set_visible(False)
+    cm = confusion_matrix(preds)
+    lay = layout(preds.vocab, _inches(ax) if ax else None)
+    ax = ax or _axes(*lay.figure)
+    draw_confusion(ax, cm, preds.vocab, lay)
+    ax.set_title(f"accuracy {preds.accuracy}")
     return ax
 
 
-def plot_top_losses(preds: Predictions, k: int = 9, *, ax: Axes | None = None) -> Axes:
-    """Show the pictures with the largest loss: file, actual -> predicted, probability, loss.
+def plot_top_losses(
+    preds: Predictions, k: int = 9, *, learn: Learner | None = None, ax: Axes | None = None
+) -> Axes:
+    """Show the worst pictures: file, actual → predicted, probability, loss.
+
+    The wrong ones come first, each part by its loss. Right ones with a loss of 0.00 are not worst:
+    fewer than `k` are shown then. Where all are right, the title says so, and those of the largest
+    loss are shown.
 
     Args:
         preds: One inference pass over labelled pictures, whose files are still there.
         k: Pictures at most.
+        learn: With the learner, each picture is what the model looked at (the validation view), and
+            upon it are the cells that spoke for the predicted class (orange) and against it (blue),
+            see `heatmap`; all pictures on one scale.
         ax: Axes that the grid of pictures is laid into.
 
     Raises:
         DataError: A file cannot be read any more.
+        ModelError: The model has no map of places that its classes are read from.
         ValueError: `k` is below 1.
     """
     if k < 1:
         raise ValueError(f"k: expected at least 1 picture, got {k}")
-    worst = top_losses(preds, k)
-    columns = max(1, min(3 if k <= 9 else 5, len(worst)))
-    rows = max(1, -(-len(worst) // columns))
-    ax = ax or _axes(3.1 * columns, 3.3 * rows)
-    figure = cast(Figure, ax.figure)
-    row_height = ax.get_window_extent().height / figure.dpi / rows
-    share = max(0.4, 1 - TILE_TITLE / row_height)  # of a row, for the picture
+    rows = worst(preds, k)
+    across = grid(tiles(preds, rows)).columns
+    width = ax.get_window_extent().width / cast(Figure, ax.figure).dpi / across if ax else WIDE
+    found = tiles(preds, rows, width)
+    laid = grid(found)
+    ax = ax or _axes(*laid.figure)
     ax.set_axis_off()
     ax.set(xticks=[], yticks=[])
-    ax.set_title("actual \N{RIGHTWARDS ARROW} predicted, its probability, the loss", fontsize=10)
-    for place, (index, row) in enumerate(zip(worst.index, worst.to_dict("records"), strict=True)):
-        down, across = divmod(place, columns)
-        box = ((across + 0.04) / columns, 1 - (down + 0.98) / rows, 0.92 / columns, share / rows)
-        tile = ax.inset_axes(box)
-        image = Picture.create(preds.paths[index])
-        image.thumbnail((320, 320))
-        tile.imshow(image)
-        tile.set_axis_off()
-        tile.set(xticks=[], yticks=[])  # matplotlib places those that are not shown, too
-        tile.set_in_layout(False)
-        said, right = row["actual"], row["actual"] == row["predicted"]
-        if not right:
-            said += f" \N{RIGHTWARDS ARROW} {row['predicted']}"
-        lines = (_short(preds.paths[index].name), _short(said, 34))
-        text = "\n".join((*lines, f"{row['prob']:.0%}, loss {row['loss']:.2f}"))
-        tile.set_title(
-            text, fontsize=8.5, color=COLOURS[0] if right else COLOURS[1], parse_math=False
-        )
+    draw_tiles(ax, preds, found, laid, learn)
+    said = f"actual {ARROW} predicted, its probability, the loss"
+    if len(preds) and preds.right.all():
+        said = f"all {len(preds):,} right; the largest losses"
+    if learn is not None:
+        said += "\norange cells spoke for the predicted class, blue ones against it"
+    ax.set_title(said, fontsize=10)
     return ax
 
 
 def plot_history(
-    history: pd.DataFrame,
-    y: str | tuple[str, ...] = ("train_loss", "valid_loss"),
-    *,
-    ax: Axes | None = None,
+    history: pd.DataFrame, y: str | tuple[str, ...] | None = None, *, ax: Axes | None = None
 ) -> Axes:
-    """Draw columns of a run's history over the epochs of all stages, a line between the stages.
+    """Draw a run's history over the epochs of all stages, a line between the stages.
+
+    By default the losses stand in one panel and the metrics in another below it (one for those that
+    are fractions, such as accuracy, one for others); in `ax` there is room for one panel alone.
 
     Args:
         history: One row an epoch, as `fit_frozen` returns it.
-        y: Columns to draw, three at most; a name or a tuple of names.
-        ax: Axes to draw in.
+        y: Columns to draw in one panel, three at most; a name or a tuple of names.
+        ax: Axes to draw in: the losses, or what `y` names.
+
+    Returns:
+        The first panel; the others are below it in its figure.
 
     Raises:
         ValueError: No such column, or too many.
@@ -123,52 +115,55 @@ def plot_history(
         raise ValueError(
             f"history: expected the columns that fit_frozen returns, got no {some(sorted(lost))}"
         )
-    y = (y,) if isinstance(y, str) else y
-    if unknown := [name for name in y if name not in history]:
-        near = did_you_mean(unknown[0], history.columns)
-        raise ValueError(f"y: expected columns of the history, got {unknown[0]!r}{near}")
-    if len(y) > len(COLOURS):
-        raise ValueError(f"y: expected {len(COLOURS)} columns at most, got {len(y)}")
-    ax = ax or _axes(6.4, 4)
-    epochs = np.arange(1, len(history) + 1)
-    for name, colour in zip(y, COLOURS, strict=False):
-        ax.plot(epochs, history[name], "o-", color=colour, label=name.replace("_", " "))
-    stages = history["stage"].tolist()
-    for epoch in range(1, len(stages)):
-        if stages[epoch] != stages[epoch - 1]:
-            ax.axvline(epoch + 0.5, color="grey", linewidth=1, linestyle=":")
-    for stage in dict.fromkeys(stages):
-        middle = 1 + float(np.mean([i for i, name in enumerate(stages) if name == stage]))
-        ax.text(middle, 1.02, stage, transform=ax.get_xaxis_transform(), ha="center", color="grey")
-    ax.set_xticks(epochs)
-    ax.set(xlabel="epoch", ylabel=y[0].replace("_", " ") if len(y) == 1 else "loss")
-    ax.legend(frameon=False)
-    return ax
+    panels = panels_of(history)
+    if y is not None:
+        panels = [(y,) if isinstance(y, str) else tuple(y)]
+        if unknown := [name for name in panels[0] if name not in history]:
+            near = did_you_mean(unknown[0], history.columns)
+            raise ValueError(f"y: expected columns of the history, got {unknown[0]!r}{near}")
+        if not 1 <= len(panels[0]) <= len(COLOURS):
+            got = len(panels[0])
+            raise ValueError(f"y: expected one to {len(COLOURS)} columns, got {got}")
+    axes = [ax] if ax is not None else _panels(len(panels))
+    for own, columns in zip(axes, panels, strict=False):
+        draw_epochs(own, history, columns)
+    draw_stages(axes, history["stage"].tolist())
+    axes[-1].set_xlabel("epoch")
+    return axes[0]
 
 
 def plot_lr_find(found: LRFind | Mapping[str, LRFind], *, ax: Axes | None = None) -> Axes:
     """Draw the loss over the learning rates that were tried, its longest fall, and the pick.
+
+    The pick and its range are always in sight; what explodes is cut off above them.
 
     Args:
         found: One result of `find_lr`, or several by name.
         ax: Axes to draw in.
     """
     expect(found, (LRFind, Mapping), "found")
-    several = found if isinstance(found, Mapping) else {"": found}
     ax = ax or _axes(6.4, 4)
-    for (name, one), colour in zip(several.items(), COLOURS, strict=False):
-        ax.plot(one.lrs, one.losses, color=colour)
-        if len(one.lrs) and one.lr_range[0] < one.lr_range[1]:
-            fall = (one.lrs >= one.lr_range[0]) & (one.lrs <= one.lr_range[1])
-            ax.plot(one.lrs[fall], one.losses[fall], color=colour, linewidth=6, alpha=0.25)
-        label = f"{name} {one.lr:.1e}".strip()
-        height = np.interp(one.lr, one.lrs, one.losses) if len(one.lrs) else np.nan
-        ax.plot(one.lr, height, "o", color=colour, markersize=8, label=label)
-    starts = [one.losses[0] for one in several.values() if len(one.losses)]
-    if starts and np.isfinite(starts).all():  # what explodes would flatten all else
-        ax.set_ylim(top=min(ax.get_ylim()[1], 1.5 * max(starts)))
-    ax.set(xscale="log", xlabel="learning rate", ylabel="training loss (smoothed)")
-    ax.legend(frameon=False, title="picked")
+    draw_lr_find(ax, found if isinstance(found, Mapping) else {"": found})
+    return ax
+
+
+def plot_calibration(preds: Predictions, *, ax: Axes | None = None) -> Axes:
+    """Draw how often the model was right, over how sure it was: the reliability diagram.
+
+    A point is a group of pictures (all groups of about the same size) with the 95 % interval of its
+    accuracy. Points below the dashed line are of a model that is too sure. The title says how far
+    off it is, beside what chance makes of a model with true probabilities.
+
+    Args:
+        preds: One inference pass over labelled pictures that the model was not trained on.
+        ax: Axes to draw in.
+
+    Raises:
+        DataError: There are no pictures.
+    """
+    table, said = reliability(preds), calibration(preds)
+    ax = ax or _axes(4.8, 5)
+    draw_reliability(ax, table, said)
     return ax
 
 
@@ -194,16 +189,17 @@ def plot_comparison(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         x, y = rows["seconds"], error
         ax.errorbar(x, y, yerr=bars, fmt="none", ecolor=COLOURS[0], capsize=3)
         ax.plot(x, y, "o", color=COLOURS[0], markerfacecolor=face, label=label)
-    middle = done["seconds"].median()
+    middle, font = done["seconds"].median(), lettering(done["name"])
     for row in done.to_dict("records"):
         left = row["seconds"] > middle
         ax.annotate(
-            _short(row["name"], 34),
+            font.text(shorten(row["name"], 34)),
             (row["seconds"], 100 * row["error"]),
             xytext=(-7 if left else 7, 5),
             textcoords="offset points",
             ha="right" if left else "left",
             fontsize=9,
+            fontfamily=list(font.families),
             parse_math=False,
         )
     ax.margins(x=0.2)
@@ -225,5 +221,14 @@ def _axes(width: float, height: float) -> Axes:
     return plt.subplots(figsize=(width, height), layout="constrained")[1]
 
 
-def _short(text: str, limit: int = 28) -> str:
-    return text if len(text) <= limit else f"{text[: limit - 11]}...{text[-8:]}"
+def _panels(n: int) -> list[Axes]:
+    """Make panels below each other that share their x axis."""
+    size = (6.4, 4.0 if n == 1 else 0.8 + 2.3 * n)
+    axes = plt.subplots(n, 1, sharex=True, squeeze=False, figsize=size, layout="constrained")[1]
+    return list(axes[:, 0])
+
+
+def _inches(ax: Axes) -> float:
+    """Return the shorter side of axes that were given."""
+    box = ax.get_window_extent()
+    return min(box.width, box.height) / cast(Figure, ax.figure).dpi

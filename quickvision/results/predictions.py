@@ -18,7 +18,9 @@ from torch import softmax
 from quickvision.base.errors import DataError, expect
 from quickvision.base.figures import Accuracy
 from quickvision.base.processes import everyones, share_of, world_size
+from quickvision.base.tables import Table
 from quickvision.data.paths import below
+from quickvision.results.intervals import wilson
 from quickvision.results.losses import each_picture
 from quickvision.training.guards import as_it_was
 
@@ -100,7 +102,7 @@ class Predictions:
             "prob": self.probs[np.arange(len(self)), self.predicted],
             "loss": self.losses,
         }
-        return pd.DataFrame(columns)
+        return Table(columns)
 
 
 def get_preds(
@@ -153,13 +155,13 @@ def get_preds(
         probs=probs.astype(np.float32),
         targs=targs.astype(np.int64),
         vocab=tuple(map(str, learn.dls.vocab)),
-        losses=losses.astype(np.float32),
-        paths=_paths(dl),
+        losses=losses.astype(np.float32) + 0,  # a probability of 1 loses -0.0
+        paths=paths_of(dl),
         root=Path(learn.dls.path),
     )
 
 
-def _paths(dl: Any) -> tuple[Path, ...]:
+def paths_of(dl: Any) -> tuple[Path, ...]:
     """Say which file each item is: what fastai's getters, before the opener, make of it."""
     *getters, _ = dl.dataset.tls[0].tfms.fs
     items = getattr(dl.items, "iloc", dl.items)
@@ -210,7 +212,7 @@ def most_confused(preds: Predictions, *, min_val: int = 1) -> pd.DataFrame:
     pairs = [
         (preds.vocab[r], preds.vocab[c], int(cm[r, c])) for r, c in zip(rows, cols, strict=True)
     ]
-    return pd.DataFrame([pairs[i] for i in worst], columns=["actual", "predicted", "count"])
+    return Table([pairs[i] for i in worst], columns=["actual", "predicted", "count"])
 
 
 def top_losses(preds: Predictions, k: int | None = 9) -> pd.DataFrame:
@@ -234,6 +236,19 @@ def top_losses(preds: Predictions, k: int | None = 9) -> pd.DataFrame:
         .sort_values("loss", ascending=False, kind="stable", na_position="first")
         .head(len(preds) if k is None else k)
     )
+
+
+def wrong(preds: Predictions) -> pd.DataFrame:
+    """List the pictures that were taken for another class, the largest loss first, by file name.
+
+    Args:
+        preds: One inference pass over labelled pictures.
+
+    Returns:
+        Columns and index as `top_losses`; empty where all are right.
+    """
+    worst = top_losses(preds, None)
+    return worst[~preds.right[worst.index]]
 
 
 def macro_f1(preds: Predictions) -> float:
@@ -260,7 +275,8 @@ def class_report(preds: Predictions) -> pd.DataFrame:
         preds: One inference pass over labelled pictures.
 
     Returns:
-        Index the class names, columns `precision`, `recall`, `f1` (fractions; 0 where the class
+        Index the class names, columns `precision`, `recall`, `recall_low`, `recall_high` (its 95 %
+        Wilson interval, nan where the class has no pictures), `f1` (fractions; 0 where the class
         was never predicted, has no pictures, or both) and `support` (pictures).
 
     Source: scikit-learn's `precision_recall_fscore_support(zero_division=0)`, which the tests
@@ -268,10 +284,13 @@ def class_report(preds: Predictions) -> pd.DataFrame:
     """
     cm = confusion_matrix(preds)
     right, actual, predicted = cm.diagonal(), cm.sum(axis=1), cm.sum(axis=0)
+    low, high = wilson(right, actual)
     columns = {
         "precision": right / predicted.clip(1),
         "recall": right / actual.clip(1),
+        "recall_low": low,
+        "recall_high": high,
         "f1": 2 * right / (actual + predicted).clip(1),
         "support": actual,
     }
-    return pd.DataFrame(columns, index=pd.Index(preds.vocab, name="class"))
+    return Table(columns, index=pd.Index(preds.vocab, name="class"))

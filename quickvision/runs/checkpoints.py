@@ -11,7 +11,7 @@ import random
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -24,9 +24,7 @@ from fastai.torch_core import set_seed
 
 from quickvision.base.errors import RunError
 from quickvision.base.files import write_whole
-from quickvision.runs.progress import Progress, Stage
-from quickvision.training.lr_find import LRFind
-from quickvision.training.solve import Solved
+from quickvision.runs.progress import Progress
 
 FOLDER = "checkpoints"
 LAST, BEFORE, BEST = "last.pt", "before.pt", "best.pth"
@@ -54,54 +52,17 @@ class Checkpoint:
 
     def to_plain(self) -> dict[str, Any]:
         """Write it as tensors and plain values, which `torch.load(weights_only=True)` reads."""
-        at = self.progress
         fit: dict[str, Any] = {"opt": None} if self.fit is None else vars(self.fit)
-        return plain(
-            {
-                "epochs": at.epochs,
-                "stages": [{**asdict(stage), "lr": _plain_rate(stage.lr)} for stage in at.stages],
-                "rates": at.rates,
-                "lr_finds": {name: vars(found) for name, found in at.lr_finds.items()},
-                "timing": at.timing,
-                "rows": at.rows,
-                "solved": None if at.solved is None else asdict(at.solved),
-                "way": at.way,
-                "adapted": at.adapted,
-                "right": at.right,
-                "best": at.best,
-                "model": self.model,
-                **fit,
-            }
-        )
+        return plain({**self.progress.to_plain(), "model": self.model, **fit})
 
     @classmethod
     def from_plain(cls, state: dict[str, Any]) -> Checkpoint:
         """Read what `to_plain` wrote."""
-        solved, right = state.get("solved"), state.get("right")  # younger than the rest
-        if isinstance(right, list):  # of the frozen stage, when there were but two
-            right = {"frozen": right}
-        finds = {}
-        for name, found in state["lr_finds"].items():
-            seen = {key: np.array(found[key]) for key in ("lrs", "losses")}
-            finds[name] = LRFind(**{**found, **seen, "lr_range": tuple(found["lr_range"])})
-        progress = Progress(
-            epochs=tuple(int(n) for n in state["epochs"]),
-            stages=[Stage(**{**stage, "lr": _rate(stage["lr"])}) for stage in state["stages"]],
-            rates=dict(state["rates"]),
-            lr_finds=finds,
-            timing=dict(state["timing"]),
-            rows=list(state["rows"]),
-            solved=Solved(**solved) if solved else None,
-            way=state.get("way"),
-            adapted=state.get("adapted", False),
-            right=dict(right or {}),
-            best=state["best"],
-        )
         fit = None
         if state["opt"] is not None:
             count, loss = state["smooth_loss"]
             fit = FitState(state["opt"], state["scaler"], list(state["random"]), (count, loss))
-        return cls(progress, dict(state["model"]), fit)
+        return cls(Progress.from_plain(state), dict(state["model"]), fit)
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
@@ -271,11 +232,3 @@ def _as_list(state: tuple[Any, ...]) -> list[Any]:
 def _as_state(state: list[Any]) -> tuple[Any, ...]:
     version, numbers, gauss = state
     return version, tuple(numbers.tolist()), gauss
-
-
-def _plain_rate(rate: Any) -> Any:
-    return [rate.start, rate.stop] if isinstance(rate, slice) else rate
-
-
-def _rate(rate: Any) -> Any:
-    return slice(*rate) if isinstance(rate, list) else rate

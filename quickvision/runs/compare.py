@@ -180,7 +180,8 @@ def _trained(
         options = {**options, "valid": split}
     try:
         with peak_memory() as peak:
-            how = {"plots": False, **options, "verbose": False}  # the table is what is shown
+            # The table is what is shown.
+            how = {"plots": False, "report": False, **options, "verbose": False}
             run = train(data, arch=arch, out=folder, name=_name(arch), **how)
         row = _measured(run)
     except DataError:  # the others have the same data

@@ -21,6 +21,7 @@ from quickvision.base.errors import RunError
 from quickvision.base.files import write_whole
 from quickvision.base.versions import versions
 from quickvision.data.holdout import split_hash
+from quickvision.data.mended import fixes_of
 from quickvision.models.weights import is_on_hub
 from quickvision.runs.options import RunConfig
 
@@ -169,8 +170,13 @@ def read_config(path: Path) -> Written:
 
 
 def _located(pictures: Mapping[str, Any], dls: DataLoaders) -> dict[str, Any]:
-    """Make paths absolute, and held-out files names below the root: a run may be moved."""
+    """Make paths absolute, and held-out files names below the root: a run may be moved.
+
+    Of fixes it is written down what they say: the file may be another one tomorrow.
+    """
     pictures = dict(pictures)
+    if pictures.get("fixes") is not None:
+        pictures["fixes"] = fixes_of(dls)
     valid = pictures.get("valid")
     if isinstance(valid, Path) and not valid.expanduser().is_file():
         pictures["valid"] = str(valid)  # the name of a folder below the root

@@ -10,9 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 from fastai.data.core import DataLoaders
 from filelock import FileLock, Timeout
@@ -24,6 +22,7 @@ from quickvision.data.holdout import CSV, save_split, skipped_of, split_of
 from quickvision.results.plots import plot_lr_find, save_plot
 from quickvision.runs.checkpoints import BEFORE, FOLDER
 from quickvision.runs.config import Sides, Spec, write_config
+from quickvision.runs.kept import keep_preds
 from quickvision.runs.run import Run
 from quickvision.training.lr_find import LRFind
 
@@ -184,8 +183,7 @@ def save_results(run: Run) -> None:
         write_whole(
             run.path / f"{name}.csv", partial(table.to_csv, index=False, errors="surrogateescape")
         )
-    arrays: dict[str, Any] = {"probs": run.preds.probs, "targs": run.preds.targs}
-    write_whole(run.path / "predictions.npz", lambda part: np.savez_compressed(part, **arrays))
+    keep_preds(run.path, run.preds)
     _save_plots(run)
     (run.path / FOLDER / BEFORE).unlink(missing_ok=True)
 
@@ -204,5 +202,5 @@ def _save_plots(run: Run) -> None:
 def tidy(path: Path) -> None:
     """Take away what a killed process had begun to write."""
     for part in [*path.glob(".*"), *(path / FOLDER).glob(".*")]:
-        if re.fullmatch(r"\.\d+-[\w-]+\.(json|csv|npz|png|pt|pth)", part.name):
+        if re.fullmatch(r"\.\d+-[\w-]+\.(json|csv|npz|png|pt|pth|html|md)", part.name):
             part.unlink(missing_ok=True)

@@ -10,8 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 from fastai.callback.core import Callback
 from fastai.callback.mixup import CutMix, MixUp
 from fastai.learner import L, Learner
@@ -20,10 +18,8 @@ from quickvision.base.errors import ModelError, RunError
 from quickvision.base.figures import clocked
 from quickvision.base.processes import rank, share, spread_weights, world_size
 from quickvision.base.progress import line, say
-from quickvision.data.holdout import skipped_of
 from quickvision.models.compute import deterministic, device_of
 from quickvision.models.optimisers import is_like_adam
-from quickvision.models.zoo import arch_name
 from quickvision.results.predictions import get_preds
 from quickvision.runs.checkpointer import Checkpointer
 from quickvision.runs.checkpoints import (
@@ -35,7 +31,10 @@ from quickvision.runs.checkpoints import (
     seed_all,
 )
 from quickvision.runs.config import Spec
-from quickvision.runs.folder import save_results, save_search
+from quickvision.runs.ending import end
+from quickvision.runs.folder import save_search
+from quickvision.runs.kept import NAME as KEPT
+from quickvision.runs.kept import keep_features
 from quickvision.runs.more import plan_more
 from quickvision.runs.options import Rate
 from quickvision.runs.plan import Plan, make_plan, plan_lines
@@ -118,6 +117,7 @@ class Job:
                 how = {"judged": config.second_lr == "find"}
                 what = plan_more(self.learn, self.at, self.more, **how)
             self.checkpointer.save()  # from here on it is a run that was stopped
+            (self.path / KEPT).unlink(missing_ok=True)
             self.say(line("plan", f"{what}, into {self.path}"))
         if self.checkpoint is None:
             self.at.epochs = (config.frozen_epochs, config.unfrozen_epochs)
@@ -224,6 +224,8 @@ class Job:
             self.say(line("frozen", f"sees the pictures in each epoch: {error}"))
             return None
         self.at.adapted |= adapted
+        if self.config.report and rank() == 0:
+            keep_features(self.path, self.learn, top.dls.train.dataset, top.dls.valid.dataset)
         by = ", batch norms adapted to them" if self.at.adapted else ""
         seconds = self.at.timing["features"]
         self.say(line("frozen", f"features of all pictures{by}  {seconds:.0f} s"))
@@ -299,22 +301,7 @@ class Job:
     def _finish(self) -> Run:
         """Look at the validation pictures once and write down what was seen."""
         count_groups(self.learn)
-        with clocked(self.at.timing, "report"):
-            run = Run(
-                learn=self.learn,
-                history=pd.DataFrame(self.at.rows),
-                preds=get_preds(self.learn, tta=self.config.tta, seed=self.config.seed),
-                lr_finds=self.at.lr_finds,
-                arch=arch_name(self.learn),
-                path=self.path,
-                skipped=skipped_of(self.learn.dls),
-                spec=self.spec,
-                done=tuple(self.at.stages),
-                right_after={name: np.array(right) for name, right in self.at.right.items()},
-                best=self.best.row or {},
-                timing=self.at.timing,
-            )
-            if rank() == 0:
-                save_results(run)
+        self.at.best = self.best.row
+        run = end(self.learn, self.path, self.spec, self.at)
         self.say(f"\n{run}")
         return run

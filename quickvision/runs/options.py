@@ -33,15 +33,15 @@ class RunConfig:
     unfrozen_epochs: int = option(2, "Epochs of all layers.", low=0)
     lr: Rate = option("find", "'find', or the rate of the frozen stage.")
     lr_unfrozen: Rate | None = None
-    schedule: str = option("one_cycle", "How the rate moves.", words=SCHEDULES)
-    gradual: bool = option(False, "Unfreeze group by group.")
-    patience: int | None = option(None, "Stop after epochs without a lower valid. loss.", low=1)
-    mixup: float = option(0.0, "Blend pictures: as 0.4.", low=0)
-    cutmix: float = option(0.0, "Paste pieces of others: as 1.0.", low=0)
-    tta: int = option(0, "Augmented looks in the final report.", low=0)
+    schedule: str = option("one_cycle", "How the learning rate moves.", words=SCHEDULES)
+    gradual: bool = option(False, "Unfreeze the layer groups one after the other.")
+    patience: int | None = option(None, "Stop after so many epochs without progress, as 3.", low=1)
+    mixup: float = option(0.0, "Blend two pictures, for example 0.4.", low=0)
+    cutmix: float = option(0.0, "Paste in a piece of another, for example 1.0.", low=0)
+    tta: int = option(0, "Average predictions over N augmented copies.", low=0)
     budget: str | float | None = option(None, "Time for all of it, as 10min: picks the epochs.")
-    cache_features: bool = option(True, "Train the head on features that are computed once.")
-    views: int = option(0, "Augmented feature passes besides.", low=0)
+    cache_features: bool = option(True, "Compute features once to train the head.")
+    views: int = option(0, "Extra augmented passes to cache features from.", low=0)
     log: str | None = option(
         None,
         "Logger beside log.csv.",
@@ -49,6 +49,7 @@ class RunConfig:
         hint="; for others there are fastai's callbacks and cbs=",
     )
     plots: bool = option(True, "Draw plots into the run's folder.")
+    report: bool = option(True, "Write report.html, the page to read.")
     deterministic: bool = option(False, "The same bits each time on a GPU; slower.")
     seed: int = option(42, "Seed of split, head and augmentation.", low=0, high=MAX_SEED)
 

@@ -6,8 +6,11 @@ stages of their own, "unfrozen-2", "unfrozen-3" and so on.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
+
+import numpy as np
 
 from quickvision.training.lr_find import LRFind
 from quickvision.training.solve import Solved
@@ -110,3 +113,55 @@ class Progress:
         if not self.rows:
             return "from its start"
         return f"after {self.rows[-1]['stage']} epoch {self.rows[-1]['epoch']}"
+
+    def to_plain(self) -> dict[str, Any]:
+        """Turn it into plain values, as JSON and checkpoints hold them."""
+        finds = {name: {**vars(found)} for name, found in self.lr_finds.items()}
+        for found in finds.values():
+            found |= {name: np.asarray(found[name]).tolist() for name in ("lrs", "losses")}
+            found["lr_range"] = [float(rate) for rate in found["lr_range"]]
+        return {
+            "epochs": list(self.epochs),
+            "stages": [{**asdict(stage), "lr": _plain_rate(stage.lr)} for stage in self.stages],
+            "rates": dict(self.rates),
+            "lr_finds": finds,
+            "timing": dict(self.timing),
+            "rows": list(self.rows),
+            "solved": None if self.solved is None else asdict(self.solved),
+            "way": self.way,
+            "adapted": self.adapted,
+            "right": dict(self.right),
+            "best": self.best,
+        }
+
+    @classmethod
+    def from_plain(cls, state: Mapping[str, Any]) -> Progress:
+        """Read what `to_plain` wrote."""
+        solved, right = state.get("solved"), state.get("right")  # younger than the rest
+        if isinstance(right, list):  # of the frozen stage, when there were but two
+            right = {"frozen": right}
+        finds = {}
+        for name, found in state["lr_finds"].items():
+            seen = {key: np.array(found[key]) for key in ("lrs", "losses")}
+            finds[name] = LRFind(**{**found, **seen, "lr_range": tuple(found["lr_range"])})
+        return cls(
+            epochs=tuple(int(n) for n in state["epochs"]),
+            stages=[Stage(**{**stage, "lr": _rate(stage["lr"])}) for stage in state["stages"]],
+            rates=dict(state["rates"]),
+            lr_finds=finds,
+            timing=dict(state["timing"]),
+            rows=list(state["rows"]),
+            solved=Solved(**solved) if solved else None,
+            way=state.get("way"),
+            adapted=state.get("adapted", False),
+            right=dict(right or {}),
+            best=state["best"],
+        )
+
+
+def _plain_rate(rate: Any) -> Any:
+    return [rate.start, rate.stop] if isinstance(rate, slice) else rate
+
+
+def _rate(rate: Any) -> Any:
+    return slice(*rate) if isinstance(rate, list) else rate

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +13,32 @@ import pandas as pd
 from fastai.learner import Learner
 from matplotlib.axes import Axes
 
-from quickvision.base.errors import RunError, some
-from quickvision.base.figures import Accuracy, is_uneven, spoken
+from quickvision.base.errors import RunError
+from quickvision.base.figures import Accuracy
+from quickvision.base.files import write_whole
 from quickvision.base.progress import Lines
-from quickvision.data.understood import understood_of
+from quickvision.base.tables import Table
+from quickvision.data.holdout import CSV
+from quickvision.report.outcome import Data, Outcome
+from quickvision.report.page import HTML, as_short, write_report
 from quickvision.results import plots
 from quickvision.results import predictions as interpret
+from quickvision.results.embeddings import Embeddings, read_embeddings
 from quickvision.results.predictions import Predictions
 from quickvision.runs.checkpoints import BEST, FOLDER, load_weights
 from quickvision.runs.config import Spec
+from quickvision.runs.kept import FEATURES, doubtful, read_heat
 from quickvision.runs.options import RunConfig
-from quickvision.runs.progress import Stage
-from quickvision.runs.script import Code, write_script
-from quickvision.runs.stages import said, stage_table
+from quickvision.runs.progress import Progress, Stage
+from quickvision.runs.script import Code
+from quickvision.runs.spoken import call_of, settings_of
+from quickvision.runs.stages import stage_table
+from quickvision.runs.summary import summary_of
 from quickvision.ship.export import export
 from quickvision.ship.network import weights_of
 from quickvision.training.lr_find import LRFind
+
+SUSPECTS = "suspects.csv"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -35,40 +46,71 @@ class Run:
     """A finished training: the learner, what happened, and what the model gets wrong.
 
     Attributes:
-        learn: The plain fastai `Learner`, with the weights of the last epoch;
-            `learn.load("best")` goes to the best epoch of all stages, `learn.load("stage-1")` back
-            to the end of the frozen one, where there was one.
-        history: One row an epoch over all stages, as `fit_frozen` returns it, and `cached`: whether
-            it was one on cached features.
-        preds: The one inference pass over the validation pictures.
-        lr_finds: What the rate finder saw, by stage; empty where rates were given.
-        arch: Name of the architecture.
-        path: Folder with the stages' weights, the tables and the plots.
-        skipped: Pictures that were left out: columns `path` (below `dls.path`) and `reason`.
+        path: Folder with the stages' weights, the tables, the plots and the report.
         spec: What was asked for: the options of data and model, and how it was to be trained.
-        done: What each stage did, its rates with it.
-        right_after: Whether each validation picture was right after a stage, bool [n], by the
-            stage's name; of those alone that another one followed.
-        best: The best epoch's row of `history`: most accurate, then of lowest validation loss. It
-            is picked on the pictures that it is measured on, which flatters it.
-        timing: Seconds by stage, in their order: "data" and "model" (building them), "estimate",
-            "features", "frozen rates", "frozen", "unfrozen rates", "unfrozen", "report".
+        arch: Name of the architecture.
+        preds: The one inference pass over the validation pictures.
+        progress: What each stage did, epoch by epoch.
+        data: What is known of the pictures.
+        versions: Of the packages that it was trained with.
+        code: The plain fastai script that does the same; see `show_code`.
+        build: Gives the learner when it is asked for.
         baseline: Another run on the same pictures to compare with, or None.
     """
 
-    learn: Learner
-    history: pd.DataFrame
-    preds: Predictions
-    lr_finds: Mapping[str, LRFind]
-    arch: str
     path: Path
-    skipped: pd.DataFrame
     spec: Spec
-    done: tuple[Stage, ...] = ()
-    right_after: Mapping[str, np.ndarray] = field(default_factory=dict)
-    best: Mapping[str, Any] = field(default_factory=dict)
-    timing: Mapping[str, float] = field(default_factory=dict)
+    arch: str
+    preds: Predictions
+    progress: Progress
+    data: Data
+    versions: Mapping[str, str]
+    code: str
+    build: Callable[[], Learner]
     baseline: Run | None = None
+
+    @cached_property
+    def learn(self) -> Learner:
+        """The plain fastai `Learner`, with the weights of the last epoch.
+
+        `learn.load("best")` goes to the best epoch of all stages, `learn.load("stage-1")` back to
+        the end of the frozen one, where there was one. Of a run that `load_run` has opened it is
+        built when it is asked for, from the pictures.
+        """
+        return self.build()
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """One row an epoch, as `fit_frozen` returns it, and whether it was on cached features."""
+        return Table(self.progress.rows)
+
+    @property
+    def lr_finds(self) -> Mapping[str, LRFind]:
+        """What the rate finder saw, by stage; empty where rates were given."""
+        return self.progress.lr_finds
+
+    @property
+    def done(self) -> tuple[Stage, ...]:
+        """What each stage did, its rates with it."""
+        return tuple(self.progress.stages)
+
+    @property
+    def best(self) -> Mapping[str, Any]:
+        """The best epoch's row of `history`: most accurate, then of lowest validation loss.
+
+        It is picked on the pictures that it is measured on, which flatters it.
+        """
+        return self.progress.best or {}
+
+    @property
+    def timing(self) -> Mapping[str, float]:
+        """Seconds by part, from "data" and "model" over the stages to "report"."""
+        return self.progress.timing
+
+    @property
+    def skipped(self) -> pd.DataFrame:
+        """Pictures that were left out: columns `path` (below `dls.path`) and `reason`."""
+        return self.data.skipped
 
     @property
     def config(self) -> RunConfig:
@@ -88,8 +130,36 @@ class Run:
         `gained` (a fraction) and `p_value`; the last two are nan where nothing came before. With
         `tta` the accuracy after the last stage is that of the looks.
         """
+        right_after = {name: np.array(right) for name, right in self.progress.right.items()}
         right = self.preds.right
-        return stage_table(self.done, self.history, self.timing, self.right_after, right)
+        return stage_table(self.done, self.history, self.timing, right_after, right)
+
+    @cached_property
+    def embeddings(self) -> Embeddings | None:
+        """What the pretrained body says of all pictures, before it has learned their labels.
+
+        Known where the frozen stage was on cached features; else None.
+        """
+        file = self.path / FEATURES
+        return read_embeddings(file) if file.is_file() else None
+
+    def suspects(self) -> pd.DataFrame:
+        """List the labels that look wrong, on both sides; see `quickvision.suspects`.
+
+        Raises:
+            RunError: Nothing is known of the pictures but what a trained body says, which has
+                learned their labels.
+        """
+        if self._suspects is None:
+            raise RunError(
+                f"expected a run whose frozen stage is on cached features, got {self.path}, which"
+                f" has no {FEATURES}; train with weights, frozen epochs, and cache_features=True"
+            )
+        return self._suspects.copy()
+
+    def wrong(self) -> pd.DataFrame:
+        """See `quickvision.wrong`."""
+        return interpret.wrong(self.preds)
 
     def most_confused(self, *, min_val: int = 1) -> pd.DataFrame:
         """See `quickvision.most_confused`."""
@@ -103,9 +173,14 @@ class Run:
         """See `quickvision.class_report`."""
         return interpret.class_report(self.preds)
 
-    def plot_top_losses(self, k: int = 9, *, ax: Axes | None = None) -> Axes:
-        """See `quickvision.plot_top_losses`."""
-        return plots.plot_top_losses(self.preds, k, ax=ax)
+    def plot_top_losses(self, k: int = 9, *, heatmap: bool = False, ax: Axes | None = None) -> Axes:
+        """See `quickvision.plot_top_losses`; `heatmap` draws what speaks for each answer."""
+        learn = self.learn if heatmap else None
+        return plots.plot_top_losses(self.preds, k, learn=learn, ax=ax)
+
+    def plot_calibration(self, *, ax: Axes | None = None) -> Axes:
+        """See `quickvision.plot_calibration`."""
+        return plots.plot_calibration(self.preds, ax=ax)
 
     def plot_confusion(self, *, ax: Axes | None = None) -> Axes:
         """See `quickvision.plot_confusion`."""
@@ -138,13 +213,13 @@ class Run:
     ) -> Path:
         """Write the model as a folder that needs neither the run nor its pictures.
 
-        See `quickvision.export`, which says what is in it and what is checked.
+        See `quickvision.export`, which says what is in it, and what the options do.
 
         Args:
             path: The folder to write; an earlier export is replaced, anything else is left alone.
-            onnx: Write an ONNX file, too; needs `pip install 'quickvision[onnx]'`.
+            onnx: Write an ONNX file, too.
             best: Of the best epoch (`Run.best`), and not of the last one.
-            calibrate: Make the probabilities true, in the last layer's weights.
+            calibrate: Make the probabilities true.
             verbose: Say what was checked.
 
         Returns:
@@ -173,60 +248,65 @@ class Run:
         Returns:
             Text, which notebooks and prompts show as it is.
         """
-        return write_script(self.learn, self.spec, self.done, self.path / "split.csv")
+        return Code(self.code)
+
+    def report(self) -> Path:
+        """Write `report.html`, one page that people read, and the same in words, `report.md`.
+
+        The page is one file: it loads nothing, sends nothing, and reads with scripts blocked. On
+        it stand four sentences made from the numbers, the curves of all stages, the worst answers
+        with heat maps and the training pictures most like them, the confused pairs, the confusion
+        matrix, figures of each class, how true the probabilities are, labels that look wrong (what
+        is decided about them is saved as `fixes.csv`), and the data and settings. `train` writes
+        it at the end of a run. Pictures that are not where they were are left out.
+
+        Returns:
+            Path of `report.html`, in the run's folder.
+
+        Raises:
+            RunError: It cannot be written.
+        """
+        found = self.outcome()
+        if found.suspects is not None:
+            file = self.path / SUSPECTS
+            write_whole(file, partial(pd.DataFrame(found.suspects).to_csv, **CSV))
+        return write_report(found, self.path)
+
+    @cached_property
+    def _suspects(self) -> pd.DataFrame | None:
+        return None if self.embeddings is None else doubtful(self.embeddings, self.data)
+
+    def outcome(self) -> Outcome:
+        """Put together what a report tells."""
+        return Outcome(
+            name=self.path.name,
+            arch=self.arch,
+            preds=self.preds,
+            data=self.data,
+            history=self.history,
+            stages=self.stages,
+            lr_finds=self.lr_finds,
+            timing=self.timing,
+            embeddings=self.embeddings,
+            suspects=self._suspects,
+            heat=read_heat(self.path),
+            settings=settings_of(self.spec),
+            versions=self.versions,
+            command=call_of(self.spec),
+            code=self.code,
+        )
 
     def summary(self) -> Lines:
         """Say the result in a few named lines of text."""
-        n_train, n_valid = len(self.learn.dls.train_ds), len(self.preds)
-        sides, n_skipped = f"{n_train:,} to train, {n_valid:,} to validate", len(self.skipped)
-        stages = self.history.groupby("stage", sort=False)[["epoch", "cached"]].max()
-        epochs = " + ".join(
-            f"{row.epoch} {stage}{' (on cached features)' if row.cached else ''}"
-            for stage, row in stages.iterrows()
+        page = self.path / HTML
+        return summary_of(
+            self.outcome(),
+            best=self.best,
+            tta=self.config.tta,
+            baseline=self.baseline.accuracy if self.baseline else None,
+            path=self.path,
+            page=page if page.is_file() else None,
         )
-        total = sum(self.timing.values())
-        slow = [
-            f"{name} {spoken(s) if s >= 10 else f'{s:.1f} s'}"
-            for name, s in self.timing.items()
-            if s > total / 20
-        ]
-        confused = [f"{r.actual} taken for {r.predicted} ({r.count_})" for r in self._pairs()]
-        lines = {
-            "accuracy": f"{self.accuracy}{self._looks()}",
-            "macro-F1": f"{interpret.macro_f1(self.preds):.1%}, each class counting the same"
-            if is_uneven(self.learn.dls)
-            else "",
-            "stages": said(self.stages),
-            "best epoch": self._best(),
-            "baseline": str(self.baseline.accuracy) if self.baseline else "",
-            "model": f"{self.arch}, {epochs} epochs",
-            "time": f"{spoken(total)}: {', '.join(slow)}",
-            **(understood_of(self.learn.dls) or {"pictures": sides}),
-            "confused": some(confused) or "nothing",
-            "left out": f"{n_skipped:,} picture{'' if n_skipped == 1 else 's'}, see run.skipped"
-            if n_skipped
-            else "",
-            "written to": str(self.path),
-        }
-        return Lines({name: text for name, text in lines.items() if text})
-
-    def _looks(self) -> str:
-        tta = self.config.tta
-        return f", with {tta} augmented looks" if tta else ""
-
-    def _best(self) -> str:
-        """Name the best epoch, where it was not the last."""
-        best, last = self.best, self.history.iloc[-1]
-        if not best or (best["stage"], best["epoch"]) == (last["stage"], last["epoch"]):
-            return ""
-        said = f"valid_loss {best['valid_loss']:.3f}"
-        if "accuracy" in best:
-            n = len(self.preds)
-            said = str(Accuracy(round(best["accuracy"] * n), n))
-        return f"{best['stage']} {best['epoch']}, {said}: run.learn.load('best') goes back to it"
-
-    def _pairs(self) -> list[Any]:
-        return list(self.most_confused().rename(columns={"count": "count_"}).itertuples())
 
     def __repr__(self) -> str:
         return f"<Run {self.path}: {self.arch}, accuracy {self.accuracy}>"
@@ -235,4 +315,6 @@ class Run:
         return str(self.summary())
 
     def _repr_html_(self) -> str:
-        return self.summary()._repr_html_()
+        page = self.path / HTML
+        where = f"The whole report: {page}" if page.is_file() else f"Written to {self.path}"
+        return as_short(self.outcome(), where)

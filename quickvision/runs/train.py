@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,10 +21,11 @@ from quickvision.base.errors import RunError, as_path, some
 from quickvision.base.figures import to_seconds
 from quickvision.base.processes import by_first, first_then_others, join, share
 from quickvision.base.progress import line, say
+from quickvision.runs.again import at_hand, given_again, rebuild
 from quickvision.runs.build import asked_for, build, check_loss, with_batch_size
 from quickvision.runs.checkpoints import FOLDER, Checkpoint, load_checkpoint
-from quickvision.runs.config import Sides, Spec, Written, read_config
-from quickvision.runs.folder import asking_where, check_same, locked, start_folder, tidy
+from quickvision.runs.config import Sides, Spec, read_config
+from quickvision.runs.folder import locked, start_folder, tidy
 from quickvision.runs.job import Job
 from quickvision.runs.launch import check_gpus, launch
 from quickvision.runs.more import check_finished, how_to_go_further
@@ -104,6 +104,9 @@ def train(
             fastai's go into `cbs`.
         plots: Draw plots into the run's folder; without them `run.plot_confusion()` and the others
             draw as ever.
+        report: Write `report.html`, the page that people read (`Run.report`), and keep what it
+            needs later: features of the frozen stage, for labels that look wrong and pictures that
+            look alike, and heat maps.
         deterministic: On a GPU the same seed gives the same bits only with this, and only on the
             same kind of GPU with the same versions: slower algorithms are taken where the fast ones
             add up in any order, and a layer that has no other is an error. On a CPU two runs are
@@ -126,7 +129,8 @@ def train(
         `stage-2.pth` (after the unfrozen one) and `best.pth` (the best epoch of both); the tables
         `predictions.csv` (and `predictions.npz`, all probabilities), `confused.csv`, `split.csv`
         (see `save_split`), where rates were searched `lr_find-STAGE.csv`, where pictures were
-        left out `skipped.csv`; and the plots.
+        left out `skipped.csv`, where labels look wrong `suspects.csv`; the plots; `report.html`
+        and `report.md`; and `run.json`, with which `load_run` opens it again.
 
     Raises:
         DataError: The data cannot be trained on.
@@ -222,8 +226,12 @@ def resume(
         whole("more_epochs", more_epochs, 1)
     run, path = (path, path.path) if isinstance(path, Run) else (None, as_path(path, "path"))
     written = by_first(partial(read_config, path))
-    given = {**_at_hand(run, written), **options, **({} if data is None else {"data": data})}
-    spec = _given_again(path, written, given if cbs is None else {**given, "cbs": cbs})
+    given = {
+        **at_hand(run.spec if run else None, written),
+        **options,
+        **({} if data is None else {"data": data}),
+    }
+    spec = given_again(path, written, given if cbs is None else {**given, "cbs": cbs})
     if gpus is not None:
         check_gpus(gpus)
         if spec.has_cbs or not isinstance(spec.data, str | Path):
@@ -233,18 +241,13 @@ def resume(
         launch(["resume", str(path), *more], gpus, verbose=verbose)
         verbose, before, more_epochs = False, False, None
     timing: dict[str, float] = {}
-    vocab = written.sides.vocab
     with _alone(path), no_random(spec.train.seed, reproducible=False):
         by_first(partial(tidy, path))
         checkpoint = by_first(partial(load_checkpoint, path / FOLDER, before=before))
         at = checkpoint.progress if checkpoint else Progress()
         if more_epochs is not None:
             by_first(partial(check_finished, path, at))
-        with asking_where(path, written.files, given):
-            spec, learn = first_then_others(
-                partial(build, spec, timing=timing, vocab=vocab, verbose=verbose)
-            )
-        check_same(path, written.sides, learn.dls)
+        spec, learn = rebuild(path, spec, written, given, timing=timing, verbose=verbose)
         check_loss(learn, spec.train, cbs)
         say(line("resumed", f"{path}, {at.where}"), verbose=verbose)
         if at.is_finished and more_epochs is None:
@@ -278,40 +281,3 @@ def _alone(folder: Path) -> Iterator[None]:
     with ExitStack() as held:
         by_first(lambda: held.enter_context(locked(folder)))
         yield
-
-
-def _at_hand(run: Run | None, written: Written) -> dict[str, Any]:
-    """Return what no file can hold and a run in memory has."""
-    if run is None:
-        return {}
-    spec, names = run.spec, [name.rpartition(".")[2] for name in written.lacking]
-    own = {"data": spec.data, "arch": spec.arch, "weights": spec.weights}
-    has = {**own, **spec.model, **spec.pictures}
-    return {name: has[name] for name in names if name in has}
-
-
-def _given_again(path: Path, written: Written, given: Mapping[str, Any]) -> Spec:
-    """Put together what was written down and what is given again.
-
-    Raises:
-        RunError: Something that no file can hold is not given again.
-        TypeError: Something is given that the run was not given, or that is in its file.
-    """
-    names = {name.rpartition(".")[2] for name in written.lacking}
-    if lost := sorted(names - set(given)):
-        raise RunError(
-            f"expected {some(lost)} as the run was given, which no file can hold: resume"
-            f"({str(path)!r}, {', '.join(f'{name}=...' for name in lost)})"
-        )
-    if strange := sorted(set(given) - names - {"data", *written.files}):
-        raise TypeError(f"{some(strange)}: the run goes on as it began; it has its own")
-    own = {name: value for name, value in given.items() if name in ("data", "arch", "weights")}
-    _, model, pictures = asked_for({k: v for k, v in given.items() if k not in {*own, "cbs"}})
-    spec = written.spec
-    return replace(
-        spec,
-        **own,
-        model={**spec.model, **model},
-        pictures={**spec.pictures, **pictures},
-        has_cbs="cbs" in given,
-    )

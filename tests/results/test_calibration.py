@@ -7,7 +7,8 @@ import pytest
 from scipy.special import softmax
 
 import quickvision as qv
-from quickvision.results.calibration import calibration_error
+from quickvision.base.figures import Accuracy
+from quickvision.results.calibration import calibration_error, reliability
 
 
 def drawn(n, sharpness, c=4, seed=0):
@@ -69,3 +70,30 @@ def test_it_says_it_in_a_sentence():
 def test_nothing_to_calibrate_on():
     with pytest.raises(qv.DataError, match="expected labelled pictures to calibrate on, got none"):
         qv.calibration(drawn(0, 1.0))
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 300])
+def test_the_table_has_the_groups_of_the_error(n):
+    preds = drawn(n, 2.0)
+    table = reliability(preds)
+    assert list(table) == ["confidence", "accuracy", "low", "high", "n"]
+    assert table["n"].sum() == n
+    off = (table["n"] * (table["confidence"] - table["accuracy"])).abs().sum() / n
+    assert off == pytest.approx(calibration_error(preds.probs, preds.targs), abs=1e-6)
+    assert table["confidence"].is_monotonic_increasing
+    for row in table.itertuples():
+        ends = Accuracy(round(row.accuracy * row.n), row.n).interval
+        assert (row.low, row.high) == pytest.approx(ends)
+    if n == 300:
+        assert table["n"].max() <= 1.5 * table["n"].min()
+
+
+def test_pictures_of_one_probability_are_one_group():
+    probs = np.array([[0.9, 0.1]] * 30, np.float32)
+    targs = np.array([0] * 20 + [1] * 10)
+    paths = tuple(Path(f"{i}.jpg") for i in range(30))
+    table = reliability(qv.Predictions(probs, targs, ("a", "b"), np.zeros(30, np.float32), paths))
+    assert table["n"].tolist() == [30]
+    assert table["accuracy"].tolist() == pytest.approx([2 / 3])
+    with pytest.raises(qv.DataError, match="got none"):
+        reliability(drawn(0, 1.0))

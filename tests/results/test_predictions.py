@@ -17,6 +17,9 @@ from made import made_up
 from sklearn import metrics
 
 import quickvision as qv
+from quickvision.base.figures import Accuracy
+from quickvision.base.tables import Table
+from quickvision.results.predictions import wrong
 
 cases = st.builds(made_up, st.integers(1, 80), st.integers(2, 8), st.integers(0, 999))
 
@@ -33,7 +36,15 @@ def test_counts_and_scores_match_scikit_learn(preds):
     expected = metrics.precision_recall_fscore_support(
         preds.targs, preds.predicted, labels=labels, zero_division=0
     )
-    np.testing.assert_allclose(qv.class_report(preds).to_numpy().T, expected)
+    report = qv.class_report(preds)
+    scores = report[["precision", "recall", "f1", "support"]]
+    np.testing.assert_allclose(scores.to_numpy().T, expected)
+    for row in report.itertuples():
+        ends = (
+            Accuracy(round(row.recall * row.support), row.support).interval if row.support else None
+        )
+        shown = (row.recall_low, row.recall_high)
+        assert np.isnan(shown).all() if ends is None else shown == pytest.approx(ends)
     assert preds.accuracy.value == metrics.accuracy_score(preds.targs, preds.predicted)
     assert preds.right.mean() == preds.accuracy.value
 
@@ -71,6 +82,33 @@ def test_top_losses_name_files_worst_first():
     assert worst.index[0] == first
     assert worst.iloc[0]["actual"] == preds.vocab[preds.targs[first]]
     assert len(qv.top_losses(preds, 1000)) == len(qv.top_losses(preds, None)) == 60
+
+
+def test_the_wrong_ones_are_listed_worst_first():
+    preds = made_up()
+    table = wrong(preds)
+    assert len(table) == (~preds.right).sum()
+    assert (table["actual"] != table["predicted"]).all()
+    assert table["loss"].is_monotonic_decreasing
+    assert list(table) == list(qv.top_losses(preds))
+    assert not preds.right[table.index].any()
+    perfect = qv.Predictions(
+        np.eye(2, dtype=np.float32), np.arange(2), ("a", "b"), np.zeros(2), (Path("1"), Path("2"))
+    )
+    assert wrong(perfect).empty
+    assert list(wrong(perfect)) == list(table)
+
+
+def test_tables_are_readable_where_they_are_printed():
+    preds = made_up()
+    for table in (
+        qv.top_losses(preds),
+        wrong(preds),
+        qv.most_confused(preds),
+        qv.class_report(preds),
+    ):
+        assert type(table) is Table
+        assert max(map(len, repr(table).splitlines())) <= 80
 
 
 def test_losses_that_are_no_numbers_are_the_worst():
@@ -130,6 +168,19 @@ class TestOnePass:
         assert list(preds.paths) == list(learn.dls.valid.items)
         np.testing.assert_allclose(preds.probs.sum(axis=1), 1, rtol=1e-5)
         assert capsys.readouterr() == ("", "")
+
+    def test_a_loss_of_nothing_has_no_sign(self, learn, tmp_path, monkeypatch):
+        seen = learn.get_preds
+
+        def sure(*args, **kwargs):
+            probs, targs, losses = seen(*args, **kwargs)
+            return probs, targs, -torch.zeros_like(losses)
+
+        monkeypatch.setattr(learn, "get_preds", sure)
+        preds = qv.get_preds(learn)
+        assert not np.signbit(preds.losses).any()
+        preds.to_frame().to_csv(tmp_path / "predictions.csv")
+        assert "-0.0" not in (tmp_path / "predictions.csv").read_text()
 
     def test_fastais_interpretation_gives_the_same_numbers(self, learn):
         preds = qv.get_preds(learn)

@@ -6,10 +6,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from made import BASE, same
 from old_run import write_old_run
 
 import quickvision as qv
 from quickvision.runs.config import read_config
+
+COLOURS = ("red", "green", "blue")
 
 
 @pytest.mark.parametrize(
@@ -82,7 +85,7 @@ def test_a_folder_that_is_no_run(tmp_path, stopped):
 
 def test_the_folder_has_all_that_is_needed_to_go_on(stopped):
     assert sorted(path.name for path in stopped.iterdir()) == [
-        "checkpoints", "config.json", "lock", "log.csv", "split.csv",
+        "checkpoints", "config.json", "features.npz", "lock", "log.csv", "split.csv",
     ]  # fmt: skip
     found = json.loads((stopped / "config.json").read_text())
     assert found["arch"] == "timm/test_resnet"
@@ -119,3 +122,39 @@ def test_which_files_a_run_was_given(stopped, class_folders, body, tmp_path):
     written["pictures"]["valid"] = "valid"  # a folder's name, or a column's
     file.write_text(json.dumps(written | {"weights": None}))
     assert read_config(stopped).files == {"data": class_folders}
+
+
+@pytest.mark.filterwarnings("ignore::quickvision.DataWarning")
+@pytest.mark.parametrize("valid", [0.3, [f"{c}/{c}_{i:02d}.png" for c in COLOURS for i in (1, 2)]])
+def test_a_run_keeps_what_its_fixes_said(class_folders, body, tmp_path, valid):
+    """The file may be gone tomorrow, or be another one."""
+    file = tmp_path / "fixes.csv"
+    rows = "red/red_01.png,relabel,blue", "green/green_02.png,drop,", "blue/blue_03.png,keep,"
+    file.write_text("\n".join(["path,action,label", *rows]))
+    options = BASE | {"weights": body, "lr": 4e-3, "frozen_epochs": 1, "unfrozen_epochs": 1}
+    options |= {"plots": False, "valid": valid, "fixes": file}
+    run = qv.train(class_folders, out=tmp_path / "runs", **options)
+    kept = json.loads((run.path / "config.json").read_text())["pictures"]["fixes"]
+    assert kept == {
+        "items": [
+            ["red/red_01.png", "blue"],
+            ["green/green_02.png", None],
+            ["blue/blue_03.png", "blue"],
+        ]
+    }
+    assert "fixes" not in read_config(run.path).files
+    for change in (
+        lambda: file.write_text("path,action,label\nred/red_05.png,drop,\n"),
+        file.unlink,
+    ):
+        change()
+        again = qv.resume(run.path, verbose=False)
+        same(run, again)
+        pd.testing.assert_frame_equal(again.learn.dls.split, run.learn.dls.split)
+        pd.testing.assert_frame_equal(again.learn.dls.fixed, run.learn.dls.fixed)
+    with pytest.raises(TypeError, match="fixes: the run goes on as it began"):
+        qv.resume(run.path, fixes={"red/red_05.png": None}, verbose=False)
+    split = pd.read_csv(run.path / "split.csv").set_index("path")  # which `show_code` reads
+    assert split.loc["red/red_01.png", "label"] == "blue"
+    assert "green/green_02.png" not in split.index
+    assert "dropped by fixes.csv" in (run.path / "skipped.csv").read_text()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from made import Stop
 
@@ -14,11 +15,70 @@ def run(class_folders, tmp_path):
     return qv.train(class_folders, unfrozen_epochs=2, out=tmp_path / "runs", check=False, **QUICK)
 
 
-def test_a_finished_run_is_opened_without_training(run, capsys):
+def test_a_finished_run_is_opened_without_pictures_and_model(run, capsys, monkeypatch):
+    def never(*_, **__):
+        raise AssertionError("built")
+
+    monkeypatch.setattr("quickvision.runs.again.build", never)
+    again = qv.load_run(run.path)
+    np.testing.assert_array_equal(again.preds.probs, run.preds.probs)
+    assert again.preds.paths == run.preds.paths
+    pd.testing.assert_frame_equal(again.history, run.history)
+    pd.testing.assert_frame_equal(again.stages, run.stages)
+    pd.testing.assert_frame_equal(again.top_losses(), run.top_losses())
+    assert again.show_code() == run.show_code()
+    assert str(again) == str(run)
+    assert again.report().is_file()
+    for plot in (again.plot_confusion, again.plot_history, again.plot_top_losses):
+        assert plot().get_figure() is not None
+    assert capsys.readouterr().out == ""
+
+
+def test_its_learner_is_built_when_it_is_asked_for_with_its_weights(run, capsys):
+    again = qv.load_run(run.path)
+    preds = qv.get_preds(again.learn)
+    np.testing.assert_allclose(preds.probs, run.preds.probs, atol=1e-6)
+    assert again.learn.path == run.path
+    again.learn.load("best")
+    assert capsys.readouterr().out == ""
+
+
+def test_pictures_that_have_moved_are_found_where_they_are_now(run, class_folders, tmp_path):
+    moved = class_folders.rename(tmp_path / "moved")
+    assert not qv.load_run(run.path).preds.paths[0].exists()
+    again = qv.load_run(run.path, data=moved)
+    assert all(path.is_file() for path in again.preds.paths)
+    assert len(qv.get_preds(again.learn)) == len(run.preds)
+
+
+def test_a_table_that_has_moved_takes_its_pictures_along(class_folders, tmp_path):
+    names = [p.relative_to(class_folders).as_posix() for p in sorted(class_folders.rglob("*.png"))]
+    rows = pd.DataFrame({"file": names, "label": [name.split("/")[0] for name in names]})
+    rows.to_csv(class_folders / "labels.csv", index=False)
+    how = {**QUICK, "unfrozen_epochs": 1, "check": False, "out": tmp_path / "runs"}
+    run = qv.train(class_folders / "labels.csv", **how)
+    moved = class_folders.rename(tmp_path / "moved")
+    again = qv.load_run(run.path, data=moved / "labels.csv")
+    assert all(path.is_file() for path in again.preds.paths)
+
+
+def test_a_run_of_an_older_version_is_built_as_ever(run):
+    (run.path / "run.json").unlink()
     again = qv.load_run(run.path)
     np.testing.assert_allclose(again.preds.probs, run.preds.probs, atol=1e-6)
-    assert len(again.history) == len(run.history)
-    assert capsys.readouterr().out == ""
+    assert (run.path / "run.json").is_file()
+
+
+def test_a_run_that_is_trained_further_is_none_until_it_is_finished(run, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("quickvision.runs.job.fit_unfrozen", stop)
+        with pytest.raises(KeyboardInterrupt):
+            qv.resume(run.path, more_epochs=1, verbose=False)
+    with pytest.raises(qv.RunError, match="expected a finished run"):
+        qv.load_run(run.path)
 
 
 def test_a_run_that_was_stopped_is_not_trained_in_silence(class_folders, tmp_path):

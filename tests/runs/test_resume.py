@@ -74,6 +74,7 @@ SETS = {
         "opt": "adagrad", "class_names": {"red": "rot", "green": "grün", "blue": "blau"},
         "crop_pct": 0.9, "interpolation": "bicubic", "resize": "squish", "cache": True,
         "max_bad": 0.5, "gradual": True,
+        "fixes": {"blue/blue_05.png": "grün", "green/green_00.png": None, "red/red_00.png": "rot"},
     },
     "without weights": {
         "weights": None, "lr": 1e-2, "precision": "float32", "check": False, "resize": "pad",
@@ -82,6 +83,7 @@ SETS = {
     "transforms of one's own": {
         "item_tfms": Resize(36), "batch_tfms": aug_transforms(size=32), "log": "tensorboard",
         "deterministic": True, "frozen_epochs": 2, "unfrozen_epochs": 0, "plots": False,
+        "report": False,
     },
     "epochs that a budget picks": {
         "batch_norm": "adapt", "budget": "10min", "interpolation": "lanczos",
