@@ -54,7 +54,8 @@ def helps(call, place):
 
 
 OPTIONS = (
-    "valid", "groups", "class_names", "size", "resize", "interpolation", "crop_pct", "bs", "seed",
+    "valid", "groups", "fixes", "class_names", "size", "resize", "interpolation", "crop_pct", "bs",
+    "seed",
     "item_tfms", "batch_tfms", "balance", "check", "max_bad", "cache", "num_workers",
 )  # fmt: skip
 
@@ -83,7 +84,8 @@ def test_options_of_the_learner(place, dls, tiny_net, option):
 
 TRAIN = (
     "frozen_epochs", "unfrozen_epochs", "lr", "lr_unfrozen", "schedule", "gradual", "patience",
-    "mixup", "cutmix", "tta", "budget", "cache_features", "views", "plots", "seed", "out", "name",
+    "mixup", "cutmix", "tta", "budget", "cache_features", "views", "plots", "report",
+    "seed", "out", "name",
 )  # fmt: skip
 
 
@@ -123,7 +125,16 @@ FIRST = {
     "class_report": qv.class_report,
     "confusion_matrix": qv.confusion_matrix,
     "macro_f1": qv.macro_f1,
+    "wrong": qv.wrong,
+    "reliability": qv.reliability,
+    "calibration": qv.calibration,
+    "heatmap": lambda x: qv.heatmap(x, "colours/red/red_00.png"),
+    "suspects": qv.suspects,
+    "nearest": lambda x: qv.nearest(x, []),
+    "before_after": lambda x: qv.before_after(x, x),
+    "load_run": qv.load_run,
     "plot_confusion": qv.plot_confusion,
+    "plot_calibration": qv.plot_calibration,
     "plot_top_losses": qv.plot_top_losses,
     "plot_history": qv.plot_history,
     "plot_lr_find": qv.plot_lr_find,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from quickvision.base.tables import shorten_all, width_of
 from quickvision.report.pictures import cells
 from quickvision.results.predictions import Predictions, confusion_matrix
 
@@ -70,22 +71,10 @@ def matrix(preds: Predictions, order: np.ndarray) -> Matrix:
     said = [
         Cell(one.row, one.column, one.count, one.share, _said(one, preds.vocab)) for one in found
     ]
-    names = [short(name) for name in preds.vocab]
-    longest = max((len(name) for name in names), default=0)
+    names = shorten_all(preds.vocab, LONGEST)
+    longest = max(map(width_of, names), default=0)
     side = max(SIDE, min(64, 420 // max(c, 1)))
     return Matrix(names, said, side=side, margin=round(longest * LETTER) + 14)
-
-
-def short(name: str, longest: int = LONGEST) -> str:
-    """Cut a long name in its middle: classes of cars differ in their ends.
-
-    >>> short("Aston Martin V8 Vantage Convertible 2012")
-    'Aston Marti…tible 2012'
-    """
-    if len(name) <= longest:
-        return name
-    kept = longest - 1
-    return f"{name[: kept - kept // 2]}\N{HORIZONTAL ELLIPSIS}{name[-(kept // 2) :]}"
 
 
 def _said(cell: Cell, vocab: Sequence[str]) -> str:

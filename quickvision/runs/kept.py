@@ -37,6 +37,7 @@ from quickvision.runs.progress import Progress
 from quickvision.training.features import Features
 
 NAME, PREDS, FEATURES, HEAT = "run.json", "predictions.npz", "features.npz", "heatmaps.npz"
+LEAST = 9  # places of a picture, below which a heat map shows nothing
 _DAMAGED = (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile)
 
 
@@ -138,6 +139,8 @@ def keep_heat(path: Path, learn: Learner, preds: Predictions) -> None:
     try:
         maps = heatmaps(learn, [preds.paths[i] for i in index], classes)
     except ModelError:  # its layers are not such that a map can be made
+        return
+    if maps.shape[2] * maps.shape[3] < LEAST:  # a picture of 32 pixels is one place to a ResNet
         return
     write_whole(path / HEAT, partial(_save, index=index, maps=maps))
 

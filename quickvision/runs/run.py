@@ -187,7 +187,7 @@ class Run:
         return plots.plot_confusion(self.preds, ax=ax)
 
     def plot_history(
-        self, y: str | tuple[str, ...] = ("train_loss", "valid_loss"), *, ax: Axes | None = None
+        self, y: str | tuple[str, ...] | None = None, *, ax: Axes | None = None
     ) -> Axes:
         """See `quickvision.plot_history`."""
         return plots.plot_history(self.history, y, ax=ax)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from quickvision.base.tables import Table
 from quickvision.results.comparison import mcnemar
 from quickvision.runs.progress import Stage, stage_of, weights_after
 
@@ -56,7 +57,7 @@ def stage_table(
             row |= {"gained": after.mean() - before.mean(), "p_value": mcnemar(before, after)}
         rows.append(row)
         before = after
-    return pd.DataFrame(rows)
+    return Table(rows)
 
 
 def said(table: pd.DataFrame) -> str:

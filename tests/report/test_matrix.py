@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from quickvision.report.matrix import MOST_COUNTS, matrix, short
+from quickvision.report.matrix import MOST_COUNTS, matrix
 from quickvision.results.predictions import confusion_matrix
 
 from .conftest import answers
@@ -34,10 +34,9 @@ def test_many_classes_are_one_picture_in_the_order_that_is_given():
 
 
 def test_long_names_are_cut_in_their_middle_and_there_is_room_for_them():
-    name = "Aston Martin V8 Vantage Convertible 2012"
-    assert (short(name), len(short(name))) == ("Aston Marti…tible 2012", 22)
-    assert short("bees") == "bees"
     preds = answers(Path("x"), vocab=("a" * 50, "b", "c"))
     laid = matrix(preds, np.arange(3))
     assert max(map(len, laid.names)) == 22
+    assert laid.names[0].startswith("aaa")
+    assert laid.names[0].endswith("aaa")
     assert laid.margin > 22 * 6

@@ -98,8 +98,11 @@ def test_predictions_come_back_to_the_bit_wherever_the_pictures_are(tmp_path):
         read_preds(tmp_path, preds.vocab, Path("/moved"))
 
 
-def test_heat_maps_of_what_the_report_shows(learner, tmp_path):
+def test_heat_maps_of_what_the_report_shows(learner, tmp_path, monkeypatch):
     preds = qv.get_preds(learner)
+    keep_heat(tmp_path, learner, preds)
+    assert read_heat(tmp_path) is None  # at 32 pixels a picture is one place
+    monkeypatch.setattr(kept, "LEAST", 1)
     keep_heat(tmp_path, learner, preds)
     heat = read_heat(tmp_path)
     assert heat.maps.shape[:2] == (len(heat.index), 2)
@@ -111,8 +114,10 @@ def test_a_model_without_maps_leaves_none_and_takes_an_old_one_away(learner, tmp
     def none(*_):
         raise qv.ModelError("no map")
 
+    monkeypatch.setattr(kept, "LEAST", 1)
     preds = qv.get_preds(learner)
     keep_heat(tmp_path, learner, preds)
+    assert read_heat(tmp_path) is not None
     monkeypatch.setattr(kept, "heatmaps", none)
     keep_heat(tmp_path, learner, preds)
     assert read_heat(tmp_path) is None
