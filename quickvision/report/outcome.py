@@ -25,8 +25,9 @@ class Heat:
 
     Attributes:
         index: int64 [m], places in the predictions.
-        maps: float32 [m, 2, h, w]: where a picture speaks for the predicted class, and for the
-            actual one; negative where it speaks against it.
+        maps: float32 [m, h, w]: positive where a picture speaks for the predicted class rather than
+            for the actual one (where that was predicted, the next most probable one), negative
+            where it is the other way round.
     """
 
     index: np.ndarray
@@ -106,3 +107,13 @@ def worth_seeing(preds: Predictions, most: int = MOST_WORST) -> np.ndarray:
     order = np.lexsort((-losses, preds.right))
     seen = ~preds.right | (losses >= HARMLESS)
     return order[seen[order]][:most]
+
+
+def rivals(preds: Predictions, index: np.ndarray) -> np.ndarray:
+    """Return the predicted class of some pictures, and the one beside it, int64 [m, 2].
+
+    That is the actual class; where it was predicted, the next most probable one.
+    """
+    second = np.argsort(-preds.probs[index], axis=1, kind="stable")[:, 1]
+    beside = np.where(preds.right[index], second, preds.targs[index])
+    return np.stack([preds.predicted[index], beside], axis=1)

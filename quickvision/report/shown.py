@@ -39,7 +39,7 @@ class Worst:
         right: Whether it was the actual one.
         probs: Class and probability, the most probable first, the actual one always among them.
         loss: Of the model for this picture.
-        why: Heat maps for the predicted and for the actual class, or None.
+        why: What speaks for the answer, as a heat map; empty where it is not known.
         likes: The nearest training pictures.
     """
 
@@ -48,7 +48,7 @@ class Worst:
     right: bool
     probs: Sequence[tuple[str, float]]
     loss: float
-    why: tuple[str, str] | None
+    why: str
     likes: Sequence[Tile]
 
 
@@ -115,7 +115,7 @@ def worst(outcome: Outcome, thumbnails: Thumbnails) -> list[Worst]:
             right=bool(preds.right[i]),
             probs=_probs(preds, int(i)),
             loss=float(preds.losses[i]),
-            why=why.get(int(i)),
+            why=why.get(int(i), ""),
             likes=like,
         )
         for i, name, like in zip(places, names, likes, strict=True)
@@ -129,14 +129,12 @@ def _probs(preds: Predictions, i: int, most: int = 3) -> list[tuple[str, float]]
     return [(preds.vocab[c], float(preds.probs[i, c])) for c in best]
 
 
-def _heat(found: Heat | None) -> dict[int, tuple[str, str]]:
-    """Paint the maps of a picture on one scale, so that the two classes can be compared."""
+def _heat(found: Heat | None) -> dict[int, str]:
     if found is None:
         return {}
-    most = np.abs(found.maps).max(axis=(1, 2, 3))
     return {
-        int(i): (heat(maps[0], limit), heat(maps[1], limit))
-        for i, maps, limit in zip(found.index, found.maps, most, strict=True)
+        int(i): heat(one, float(np.abs(one).max()))
+        for i, one in zip(found.index, found.maps, strict=True)
     }
 
 

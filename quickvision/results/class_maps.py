@@ -65,9 +65,9 @@ def find_way(model: nn.Module, one: torch.Tensor) -> Way:
 
     Of a body and a head that is what the body gives. Blocks of transformers mix all places, and
     where a class token is read, no place of what they give counts at all: of ViT and Swin it is
-    what the last block's attention reads, the output of its first norm. (Patches planted in black
-    pictures were found again there in small ones that had been trained on them, and neither in
-    Swin's second norm nor in what comes out at the end: there the places were as good as drawn.)
+    what the last block's attention reads, the output of its first norm. (In a small Swin that was
+    trained on patches in black pictures, maps of 100 found 92 there, 49 in what comes out at the
+    end, 4 in the second norm; 25 are chance.)
 
     Args:
         model: A body and a head (`nn.Sequential`), or a whole network of timm or torchvision, in
@@ -194,10 +194,9 @@ def _hooked(
 
 def _grid(network: nn.Module, n: int, one: torch.Tensor) -> tuple[int, int]:
     """Say on which grid n tokens lie."""
-    embed = getattr(network, "patch_embed", None)
-    grid = (math.isqrt(max(n, 0)),) * 2
-    if hasattr(embed, "dynamic_feat_size"):
-        grid = embed.dynamic_feat_size(one.shape[2:])
+    sized = getattr(getattr(network, "patch_embed", None), "dynamic_feat_size", None)
+    side = math.isqrt(max(n, 0))
+    grid = (side, side) if sized is None else sized(one.shape[2:])
     if grid[0] * grid[1] != n:
         raise _no_map(network, f"{n} tokens that are on no grid")
     return grid[0], grid[1]
@@ -218,7 +217,7 @@ def _last_map(network: nn.Module, one: torch.Tensor) -> nn.Module | None:
         elif given and getattr(given[0], "ndim", 0) == 4:
             wrappers.append(layer)
 
-    hooks = [layer.register_forward_hook(note) for layer in network.children()]
+    hooks = [layer.register_forward_hook(note) for layer in _parts(network)]
     try:
         with torch.no_grad():
             network(one)
@@ -228,6 +227,12 @@ def _last_map(network: nn.Module, one: torch.Tensor) -> nn.Module | None:
     if maps:
         return maps[-1]
     return _last_map(wrappers[-1], one) if wrappers else None
+
+
+def _parts(network: nn.Module) -> Iterator[nn.Module]:
+    """List its parts; a list of modules is never called itself, but each in it."""
+    for part in network.children():
+        yield from _parts(part) if isinstance(part, nn.ModuleList) else (part,)
 
 
 def _no_map(model: nn.Module, got: str) -> ModelError:

@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -74,7 +75,7 @@ def save_embeddings(embeddings: Embeddings, path: Path) -> Path | None:
     if 2 * embeddings.x.size > LARGEST or not np.isfinite(embeddings.x).all():
         return None
     most = float(np.finfo(np.float16).max)
-    kept = {
+    kept: dict[str, Any] = {
         "x": embeddings.x.clip(-most, most).astype(np.float16),
         "labels": embeddings.labels,
         "vocab": _array(embeddings.vocab),

@@ -29,7 +29,9 @@ _UNFIT = (OSError, SyntaxError, Image.DecompressionBombError)  # what fastai's o
 def heatmap(learn: Learner, picture: Any, label: str | None = None) -> np.ndarray:
     """Say of each place of a picture how much it speaks for a class.
 
-    Draw its cells as they are: a smooth cloud would show detail that the model does not have.
+    Draw its cells as they are: a smooth cloud would show detail that the model does not have. They
+    are coarse in another way, too: a convolution with padding that strides by 2 takes the first of
+    two pixels, so that in most CNNs a cell looks at the surroundings of its upper left corner.
 
     Args:
         learn: The learner; it stays as it is, and so does the random state.

@@ -27,7 +27,7 @@ from quickvision.data.pictures import levels_in
 from quickvision.data.transforms import Look
 from quickvision.data.understood import understood_of
 from quickvision.data.view import View
-from quickvision.report.outcome import Data, Heat, worth_seeing
+from quickvision.report.outcome import Data, Heat, rivals, worth_seeing
 from quickvision.results.embeddings import Embeddings, save_embeddings
 from quickvision.results.heatmap import heatmaps
 from quickvision.results.predictions import Predictions, paths_of
@@ -135,12 +135,12 @@ def keep_heat(path: Path, learn: Learner, preds: Predictions) -> None:
     index = worth_seeing(preds)
     if not len(index):
         return
-    classes = np.stack([preds.predicted[index], preds.targs[index]], axis=1)
     try:
-        maps = heatmaps(learn, [preds.paths[i] for i in index], classes)
+        both = heatmaps(learn, [preds.paths[i] for i in index], rivals(preds, index))
     except ModelError:  # its layers are not such that a map can be made
         return
-    if maps.shape[2] * maps.shape[3] < LEAST:  # a picture of 32 pixels is one place to a ResNet
+    maps = both[:, 0] - both[:, 1]
+    if maps[0].size < LEAST:  # a picture of 32 pixels is one place to a ResNet
         return
     write_whole(path / HEAT, partial(_save, index=index, maps=maps))
 

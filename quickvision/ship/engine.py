@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
-from quickvision.base.errors import DataError
+from quickvision.base.errors import DataError, ModelError
 from quickvision.data.arrays import from_array, is_array
 from quickvision.data.rgb import BROKEN, open_rgb, to_rgb
 from quickvision.ship.bundle import Bundle
@@ -27,6 +27,10 @@ class Engine(Protocol):
     vocab: tuple[str, ...]
     mirrored: bool
 
+    @property
+    def has_maps(self) -> bool:
+        """It can say which places of a picture speak for a class."""
+
     def open(self, picture: Any) -> Any:
         """Open one picture, and bring it to its size; several threads may ask at once.
 
@@ -42,6 +46,13 @@ class Engine(Protocol):
     def probs(self, opened: Sequence[Any]) -> np.ndarray:
         """Answer for opened pictures: float32 [n, c], rows sum to 1."""
 
+    def maps(self, opened: Sequence[Any], classes: np.ndarray | None) -> np.ndarray:
+        """Make heat maps of opened pictures for classes, int [n, k]: float32 [n, k, h, w].
+
+        Raises:
+            ModelError: It cannot.
+        """
+
 
 class Viewer:
     """What all engines of exported models have: the same pixels of the same picture.
@@ -54,6 +65,11 @@ class Viewer:
         self.bundle = bundle
         self.vocab, self.mirrored = bundle.vocab, bundle.mirrored
 
+    @property
+    def has_maps(self) -> bool:
+        """It gives answers alone."""
+        return False
+
     def open(self, picture: Any) -> np.ndarray:
         """Open one picture: uint8 [height, width, 3]; raises as `Engine.open`."""
         image = opened(picture, self.bundle)
@@ -65,6 +81,14 @@ class Viewer:
     def mirror(self, opened: np.ndarray) -> np.ndarray:
         """Mirror it."""
         return opened[:, ::-1]
+
+    def maps(self, opened: Sequence[np.ndarray], classes: np.ndarray | None) -> np.ndarray:
+        """Refuse; raises as `Engine.maps`."""
+        raise ModelError(
+            "expected a network whose places can be asked what they speak for, got"
+            f" {type(self).__name__}, which gives answers alone; load_model(..., engine='torch')"
+            " opens the network itself"
+        )
 
 
 def check_kind(picture: Any) -> None:

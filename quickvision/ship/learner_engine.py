@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from fastai.learner import Learner
 from fastai.vision.core import TensorImage
 from PIL import Image
 
-from quickvision.base.errors import DataError, expect
+from quickvision.base.errors import DataError, ModelError, expect
 from quickvision.base.memory import keep_freed_memory
 from quickvision.data.transforms import mirrors
 from quickvision.models.compute import (
@@ -26,6 +26,7 @@ from quickvision.models.compute import (
     half_precision,
     one_picture,
 )
+from quickvision.results.class_maps import Way, find_way
 from quickvision.ship.engine import check_kind
 
 
@@ -62,6 +63,9 @@ class LearnerEngine:
         x = one_picture(valid)
         with evaluating(learn.model.to(self.device)) as model:
             self._model = folded(model, x)
+            self._plain, self._one = self._model, x
+            if isinstance(self._plain, torch.fx.GraphModule):  # folded: its body and head are one
+                self._plain = copy.deepcopy(model)
 
     def open(self, picture: Any) -> torch.Tensor:
         """Open and resize one picture; each thread has its own transforms, which keep a state."""
@@ -90,9 +94,29 @@ class LearnerEngine:
     def probs(self, opened: Sequence[torch.Tensor]) -> np.ndarray:
         """Answer for opened pictures."""
         with torch.inference_mode():
-            # fastai's flips and lighting draw their numbers also where they do nothing
-            with self._alone, torch.random.fork_rng(self._gpus):
-                x = self._batch((TensorImage(torch.stack(list(opened))).to(self.device),))[0]
+            x = self._normal(opened)
             with autocast(self.device, self._half):
-                out = self._model(x.as_subclass(torch.Tensor))
+                out = self._model(x)
             return self._activation(out.float()).cpu().numpy()
+
+    @property
+    def has_maps(self) -> bool:
+        """The model has a map of places that its classes are read from."""
+        try:
+            return bool(self._way)
+        except ModelError:
+            return False
+
+    @cached_property
+    def _way(self) -> Way:
+        return find_way(self._plain, self._one)
+
+    def maps(self, opened: Sequence[torch.Tensor], classes: np.ndarray | None) -> np.ndarray:
+        """Make heat maps of opened pictures."""
+        return self._way.maps(self._normal(opened), classes)
+
+    def _normal(self, opened: Sequence[torch.Tensor]) -> torch.Tensor:
+        # fastai's flips and lighting draw their numbers also where they do nothing
+        with self._alone, torch.random.fork_rng(self._gpus):
+            x = self._batch((TensorImage(torch.stack(list(opened))).to(self.device),))[0]
+        return x.as_subclass(torch.Tensor)

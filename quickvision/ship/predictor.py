@@ -130,7 +130,7 @@ class Predictor:
             TypeError: `pictures` is a single one.
             ValueError: `bs` is below 1; or as in `predict`.
         """
-        import pandas as pd  # half a second, which one picture does not need
+        from quickvision.base.tables import Table  # pandas: half a second, which one can do without
 
         fraction("unsure_below", unsure_below, 0.5, zero=True, one=True)
         names, errors, rows = [], [], [np.empty((0, len(self.vocab)), dtype=np.float32)]
@@ -148,7 +148,7 @@ class Predictor:
         table |= {"unsure": prob < unsure_below, "error": errors}
         if probs:
             table |= {f"prob_{name}": out[:, i] for i, name in enumerate(self.vocab)}
-        return pd.DataFrame(table)
+        return Table(table)
 
     def predict_proba(self, pictures: Any, *, bs: int = 64, tta: bool = False) -> np.ndarray:
         """Predict the probability of each class.
@@ -173,6 +173,28 @@ class Predictor:
                     raise one
             rows.append(answers)
         return np.concatenate(rows)
+
+    def heatmap(self, picture: Any, label: str | None = None) -> np.ndarray:
+        """Say of each place of a picture how much it speaks for a class; see `quickvision.heatmap`.
+
+        Args:
+            picture: As in `predict`.
+            label: The class; None for the most probable one.
+
+        Returns:
+            float32 [h, w], rows from the top: of the part of the picture that the model sees, which
+            is the middle where its view cuts that out. Positive where a place speaks for the class,
+            negative where it speaks against.
+
+        Raises:
+            DataError: As in `predict`.
+            ModelError: The model has no such map; or its network is not there to be asked, as
+                where onnxruntime answers.
+            TypeError: As in `predict`.
+            ValueError: There is no class of this name; or as in `predict`.
+        """
+        classes = None if label is None else np.array([[self.class_index(label)]])
+        return self.engine.maps([self.engine.open(picture)], classes)[0, 0]
 
     def class_index(self, label: str) -> int:
         """Return the place of a class in `vocab`.

@@ -8,6 +8,7 @@ What comes from outside is limited before it is looked at, and looked at before 
     intake   a picture's bytes as they come, within limits of size and time
     guards   who may ask: names, sites, the token; headers that go with answers
     wire     the connection: slow clients are cut off; how the server ends
+    heat     what the page is told of a heat map
     page     the page (`page.html`), example pictures, what is known of the model
     service  what the server answers
     lan      the way from a phone: this computer's address, a code to scan

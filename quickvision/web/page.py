@@ -81,7 +81,14 @@ def find_examples(folder: Path, bundle: Bundle, limits: Limits) -> list[Example]
 
 
 def card(
-    folder: Path, bundle: Bundle, *, engine: str, limits: Limits, unsure_below: float, examples: int
+    folder: Path,
+    bundle: Bundle,
+    *,
+    engine: str,
+    limits: Limits,
+    unsure_below: float,
+    examples: int,
+    heatmap: bool,
 ) -> dict[str, Any]:
     """Return what is known of a model, as JSON can hold it."""
     view, file = bundle.view, folder / CARD
@@ -94,6 +101,7 @@ def card(
         "engine": engine,
         "size": list(view.size),
         "unsure_below": unsure_below,
+        "heatmap": heatmap,
         "figures": _plain(bundle.figures),
         "versions": _plain(bundle.versions),
         "limits": {

@@ -1,4 +1,4 @@
-"""What the server answers: the page, `POST /predict`, and what is known of the model."""
+"""What the server answers: the page, `POST /predict` and `/heatmap`, what is known of the model."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from quickvision.base.errors import printable
 from quickvision.ship.bundle import Bundle
 from quickvision.ship.predictor import Predictor
 from quickvision.web.guards import Answer, refusal
+from quickvision.web.heat import check_maps, heat
 from quickvision.web.intake import Intake
 from quickvision.web.limits import Limits, Refused
 from quickvision.web.page import card, find_examples, page
 from quickvision.web.photo import open_photo
 from quickvision.web.turns import Turns
 
-PATHS = "/, /predict, /model, /healthz or /openapi.json"
+PATHS = "/, /predict, /heatmap, /model, /healthz or /openapi.json"
 
 
 class Service:
@@ -60,6 +61,7 @@ class Service:
             limits=limits,
             unsure_below=unsure_below,
             examples=len(self._examples),
+            heatmap=ask.engine.has_maps,
         )
         self._openapi = files("quickvision.web").joinpath("openapi.json").read_bytes()
 
@@ -68,6 +70,7 @@ class Service:
         routes = [
             Route("/", self.page),
             Route("/predict", self.predict, methods=["POST"]),
+            Route("/heatmap", self.heatmap, methods=["POST"]),
             Route("/model", self.model),
             Route("/healthz", self.healthz),
             Route("/openapi.json", self.openapi),
@@ -106,6 +109,17 @@ class Service:
                 "ms": round(1000 * (time.perf_counter() - begun), 1),
             }
         )
+
+    async def heatmap(self, request: Request) -> Response:
+        """Say which places of the picture that is the body speak for its answer."""
+        check_maps(self._ask)
+        self._turns.check()
+        async with self._intake.picture(request) as data:
+            return await self._turns.take(partial(self._heat, data))
+
+    def _heat(self, data: bytes) -> Answer:
+        image = open_photo(data, self._bundle, self._limits)
+        return Answer(heat(self._ask, self._bundle.view, image))
 
     async def model(self, request: Request) -> Response:
         """Return what is known of the model."""

@@ -82,7 +82,7 @@ def made(root, preds, picture=None, **changes):
         "timing": {"frozen": 3.0},
         "embeddings": known,
         "suspects": suspicious,
-        "heat": Heat(index, np.random.default_rng(2).normal(size=(len(index), 2, 3, 3))),
+        "heat": Heat(index, np.random.default_rng(2).normal(size=(len(index), 3, 3))),
         "settings": {"arch": "'resnet34'"},
         "versions": {"torch": "2"},
         "command": "qv.train('data')",

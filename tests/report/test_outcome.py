@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from quickvision.report.outcome import worth_seeing
+from quickvision.report.outcome import rivals, worth_seeing
 
 from .conftest import answers
 
@@ -34,3 +34,10 @@ def test_no_more_than_asked_for_and_a_loss_that_is_no_number_first():
     losses = preds.losses.copy()
     losses[40] = np.nan
     assert worth_seeing(replace(preds, losses=losses), 3)[0] == 40
+
+
+def test_the_rival_of_a_wrong_answer_is_the_label_and_of_a_right_one_the_next_class():
+    preds = answers(Path("x"), n=24)
+    both = rivals(preds, np.array([0, 20]))
+    assert both[0].tolist() == [preds.predicted[0], preds.targs[0]]
+    assert both[1].tolist() == np.argsort(-preds.probs[20])[:2].tolist()

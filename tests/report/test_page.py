@@ -252,16 +252,16 @@ def test_tables_are_sorted_by_mouse_and_keyboard(outcome, tmp_path, opened):
 @pytest.mark.browser
 def test_heat_maps_are_shown_on_a_toggle_by_mouse_and_keyboard(outcome, tmp_path, opened):
     page = opened(write_report(outcome, tmp_path))
-    seen = page.locator(".heat.predicted").first
+    seen = page.locator(".heat").first
     assert not seen.is_visible()
     page.get_by_text("what speaks for the answer").click()
     assert seen.is_visible()
-    assert not page.locator(".heat.actual").first.is_visible()
-    page.keyboard.press("ArrowRight")
-    assert not seen.is_visible()
-    assert page.locator(".heat.actual").first.is_visible()
-    box, photo = (page.locator(s).first.bounding_box() for s in (".heat.actual", ".photo > img"))
+    box, photo = (page.locator(s).first.bounding_box() for s in (".heat", ".photo > img"))
     assert box == pytest.approx(photo, abs=0.6)
+    page.keyboard.press("ArrowLeft")
+    assert not seen.is_visible()
+    page.keyboard.press("ArrowRight")
+    assert seen.is_visible()
 
 
 @pytest.mark.browser
@@ -309,7 +309,7 @@ def test_it_reads_with_scripts_blocked(outcome, tmp_path, opened, chromium):
     assert "Scripts are blocked here" in page.locator("#fixes").inner_text()
     assert page.locator("th button").count() == 0
     page.get_by_text("what speaks for the answer").click()
-    assert page.locator(".heat.predicted").first.is_visible()
+    assert page.locator(".heat").first.is_visible()
     page.get_by_text("The same in plain fastai").click()
     assert page.get_by_text("from fastai.vision.all import").is_visible()
     context.close()

@@ -320,10 +320,15 @@ def found(maps):
     ids=["vit", "vit_mean", "vit_registers", "swin"],
 )
 def test_a_planted_patch_is_found_again_by_transformers(build):
-    """Trained on one patch at a time, asked about two: each is found by its class's map."""
+    """Trained on one patch at a time, asked about two: each speaks for its own class.
+
+    Softmax does not see what all outputs have in common, and training leaves it to chance.
+    """
     with no_random(0):
-        model = trained(build(), 150)
+        model = trained(build(), 250)
     x, label, quadrant = planted(60, np.random.default_rng(1), both=True)
     maps = class_maps(model, x, np.stack([label, 1 - label], 1))
     assert maps.shape[2:] == (8, 8)
-    assert (found(maps) == np.stack([quadrant, 3 - quadrant], 1)).mean() > 0.7, "0.25 by chance"
+    rather = maps - maps[:, ::-1]
+    right = found(rather) == np.stack([quadrant, 3 - quadrant], 1)
+    assert right.mean() > 0.9, "0.25 by chance"

@@ -12,8 +12,9 @@ import pytest
 import quickvision as qv
 from quickvision.data.leaks import Finding
 from quickvision.data.view import View
-from quickvision.report.outcome import Data
+from quickvision.report.outcome import Data, rivals
 from quickvision.results.embeddings import Embeddings, read_embeddings
+from quickvision.results.heatmap import heatmap
 from quickvision.results.predictions import Predictions
 from quickvision.runs import kept
 from quickvision.runs.kept import (
@@ -105,7 +106,11 @@ def test_heat_maps_of_what_the_report_shows(learner, tmp_path, monkeypatch):
     monkeypatch.setattr(kept, "LEAST", 1)
     keep_heat(tmp_path, learner, preds)
     heat = read_heat(tmp_path)
-    assert heat.maps.shape[:2] == (len(heat.index), 2)
+    assert len(heat.maps) == len(heat.index)
+    first = heat.index[:1]
+    one = heatmap(learner, preds.paths[first[0]], preds.vocab[rivals(preds, first)[0, 0]])
+    other = heatmap(learner, preds.paths[first[0]], preds.vocab[rivals(preds, first)[0, 1]])
+    np.testing.assert_allclose(heat.maps[0], one - other, rtol=1e-3, atol=1e-5)
     (tmp_path / HEAT).write_bytes(b"x")
     assert read_heat(tmp_path) is None
 

@@ -171,6 +171,30 @@ def test_whatever_a_picture_comes_as(trained, files):
     assert ask.predict(image.convert("L")).label in ask.vocab
 
 
+def test_what_speaks_for_a_class_is_what_heatmap_says(trained, files):
+    ask = qv.Predictor(trained)
+    best = ask.predict(files[0]).label
+    np.testing.assert_allclose(ask.heatmap(files[0]), ask.heatmap(files[0], best), rtol=1e-5)
+    for label in ask.vocab:
+        found = ask.heatmap(files[0], label)
+        assert (found.shape, found.dtype) == ((8, 8), np.float32)
+        np.testing.assert_allclose(
+            found, qv.heatmap(trained, files[0], label), rtol=1e-3, atol=1e-5
+        )
+    with pytest.raises(ValueError, match="got 'gren'; did you mean 'green'"):
+        ask.heatmap(files[0], "gren")
+    with pytest.raises(qv.DataError, match="got nothing at"):
+        ask.heatmap("gone.jpg")
+
+
+def test_onnx_gives_answers_alone(shipped, files):
+    with pytest.raises(
+        qv.ModelError, match="got OnnxEngine, which gives answers alone; load_model"
+    ):
+        qv.load_model(shipped, engine="onnx").heatmap(files[0])
+    assert qv.load_model(shipped, engine="torch").heatmap(files[0]).ndim == 2
+
+
 def test_nothing_to_predict(trained):
     ask = qv.Predictor(trained)
     assert ask.predict_proba([]).shape == (0, 3)

@@ -9,7 +9,9 @@ import shutil
 from contextlib import closing, contextmanager
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from PIL import Image
 from served import served
 from starlette.responses import HTMLResponse
 
@@ -93,7 +95,8 @@ def test_examples_that_would_be_refused_or_lead_elsewhere_are_left_out(shipped, 
 
 
 def carded(folder, bundle):
-    return card(folder, bundle, engine="onnx", limits=LIMITS, unsure_below=0.5, examples=2)
+    options = {"engine": "onnx", "unsure_below": 0.5, "heatmap": False}
+    return card(folder, bundle, limits=LIMITS, examples=2, **options)
 
 
 def test_the_card_says_what_is_known(shipped):
@@ -102,6 +105,7 @@ def test_the_card_says_what_is_known(shipped):
     assert said["arch"] == "test_resnet"
     assert said["figures"]["n"] > 0
     assert said["size"] == [32, 32]
+    assert said["heatmap"] is False
     assert said["limits"]["bytes"] == LIMITS.bytes
     assert said["examples"] == ["examples/0", "examples/1"]
     assert said["card"].startswith("---")
@@ -263,6 +267,102 @@ def test_the_keyboard_is_enough(site, show, shown):
     tab.keyboard.press("Tab")
     tab.keyboard.press("Enter")  # the second of the history
     answered(tab, said)
+
+
+@pytest.fixture(scope="module")
+def seeing(tmp_path_factory, colours):
+    """An exported model whose last map has 4 x 4 places."""
+    dls = qv.from_folder(colours, size=128, bs=6, check=False)
+    learn = qv.cnn_learner(dls, "timm/test_resnet", weights=None)
+    qv.fit_unfrozen(learn, 2, lr_max=3e-3, verbose=False)
+    return qv.export(learn, tmp_path_factory.mktemp("seeing") / "model", verbose=False)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("width", "size"), [(390, (300, 200)), (1280, (200, 300))])
+def test_the_places_that_speak_for_the_answer_are_shown_on_the_photo(
+    seeing, show, tmp_path, width, size
+):
+    rng = np.random.default_rng(0)
+    file = tmp_path / "photo.png"
+    Image.fromarray(rng.integers(0, 255, (*size[::-1], 3), dtype=np.uint8)).save(file)
+    ask, made = qv.load_model(seeing), opened(seeing)
+    expected, label = ask.heatmap(file), ask.predict(file).label
+    with closing(made.turns), served(made.server) as site:
+        tab = show(site, width=width)
+        assert tab.locator("#why").is_hidden()
+        tab.set_input_files("#choose", file)
+        answered(tab, label)
+        button = tab.get_by_role("button", name="What speaks for it", pressed=False)
+        button.focus()
+        tab.keyboard.press("Enter")
+        tab.locator("#heat").wait_for()
+        assert tab.get_by_role("button", name="What speaks for it", pressed=True).is_visible()
+        assert tab.locator("#said").inner_text().startswith(f"What speaks for \u2068{label}\u2069")
+        where = tab.evaluate("([map, covers]) => places(map, covers)", [expected.tolist(), (1, 1)])
+        assert re.match(r"Strongest: (top|left|middle|right|bottom)|No place speaks for", where)
+        assert tab.locator("#key > *").all_inner_texts() == [
+            *(f"for {label}", "against it", where, "The model sees the bright part."),
+        ]
+        drawn = np.array(tab.locator("#heat").evaluate(
+            "c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]"
+        )).reshape(4, 4, 4)  # fmt: skip
+        strength = drawn[..., 3] / 191 * np.where(drawn[..., 0] > drawn[..., 2], 1, -1)
+        np.testing.assert_allclose(strength, expected / np.abs(expected).max(), atol=0.01)
+        photo, heat = (tab.locator(f"#{name}").bounding_box() for name in ("photo", "heat"))
+        assert photo["width"] / photo["height"] == pytest.approx(size[0] / size[1], rel=0.02)
+        assert heat["width"] == pytest.approx(heat["height"], abs=1)  # the middle, a square
+        assert heat["width"] == pytest.approx(min(photo["width"], photo["height"]), abs=1)
+        for axis, side in (("x", "width"), ("y", "height")):
+            middles = [box[axis] + box[side] / 2 for box in (photo, heat)]
+            assert middles[0] == pytest.approx(middles[1], abs=1)
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width
+        tab.keyboard.press("Space")
+        assert tab.locator("#heat").is_hidden()
+        assert tab.locator("#key").is_hidden()
+        tab.keyboard.press("Enter")
+        tab.locator("#heat").wait_for()
+        tab.set_input_files("#choose", file)  # another picture begins without
+        tab.locator("#history-tiles li").nth(1).wait_for()
+        assert tab.locator("#heat").is_hidden()
+
+
+@pytest.mark.browser
+def test_in_words_it_says_where(site, show):
+    tab = show(site)
+    for cells, covers, expected in (
+        ([[9, 0], [0, 1]], (1, 1), "Strongest: top left."),
+        ([[1, 0], [-9, 2]], (1, 1), "Strongest: bottom right."),
+        ([[0, 0, 0], [0, 0, 8], [0, 0, 7]], (1, 1), "Strongest: right and bottom right."),
+        ([[9, 0], [0, 1]], (0.3, 0.3), "Strongest: middle."),  # of the middle alone
+        ([[0, 0, 0], [0, 0, 9], [0, 0, 0]], (0.5, 1), "Strongest: right."),
+        ([[-1, 0]], (1, 1), "No place speaks for it."),
+    ):
+        assert tab.evaluate("([map, covers]) => places(map, covers)", [cells, covers]) == expected
+
+
+@pytest.mark.browser
+def test_nothing_is_offered_where_the_engine_cannot(site, show, shown):
+    tab = show(site)  # onnx
+    file, label = shown("red")
+    tab.set_input_files("#choose", file)
+    answered(tab, label)
+    assert tab.locator("#photo").is_visible()
+    assert tab.locator("#why").is_hidden()
+
+
+@pytest.mark.browser
+def test_a_heat_map_that_does_not_come_is_said(seeing, show, shown, monkeypatch):
+    made = opened(seeing)
+    file, _ = shown("red")
+    with closing(made.turns), served(made.server) as site:
+        tab = show(site)
+        tab.set_input_files("#choose", file)
+        tab.locator("#why").wait_for()
+    tab.locator("#why").click()
+    tab.get_by_text("No heat map. The server does not answer.").first.wait_for()
+    assert tab.locator("#why").get_attribute("aria-pressed") == "false"
+    assert tab.locator("#heat").is_hidden()
 
 
 @pytest.mark.browser

@@ -98,6 +98,65 @@ def test_the_description_for_programs_is_true(site):
     assert {"401", "403", "408", "411", "413", "415", "421", "422", "503"} <= named
 
 
+def test_what_speaks_for_the_answer_is_said_by_a_network(shipped):
+    made, ask = opened(shipped, engine="torch"), qv.load_model(shipped, engine="torch")
+    with closing(made.turns), served(made.server) as site:
+        assert site.ask("/model").json["heatmap"] is True
+        for data in (photo(1), photo(2, (4000, 3000), "JPEG"), photo(3, (90, 30))):
+            said = site.ask("/heatmap", data).json
+            assert said["label"] == ask.predict(data).label
+            np.testing.assert_allclose(said["map"], ask.heatmap(data), rtol=1e-3, atol=1e-5)
+            width, height = Image.open(io.BytesIO(data)).size
+            # validation looks at 87.5 % of the shorter side, to a pixel
+            expected = [0.875 * min(width, height) / side for side in (width, height)]
+            assert said["covers"] == pytest.approx(expected, rel=0.02)
+            assert said["ms"] > 0
+        described = site.ask("/openapi.json").json
+        assert [*said] == described["components"]["schemas"]["HeatMap"]["required"]
+
+
+def test_where_the_engine_gives_answers_alone_there_is_no_heat_map(site):
+    assert site.ask("/model").json["heatmap"] is False
+    assert "--engine torch" in refused(site.ask("/heatmap", photo()), 501)
+
+
+def test_a_heat_map_is_no_way_round_the_rules(shipped):
+    limits = Limits(bytes=20_000, pixels=10_000, rest=0.1)
+    made = opened(shipped, engine="torch", token="abc", limits=limits)
+    own = {"Authorization": "Bearer abc"}
+    with closing(made.turns), served(made.server) as site:
+
+        def ask(body, **headers):
+            return site.ask("/heatmap", body, headers=own | headers)
+
+        assert ask(photo()).status == 200
+        refused(site.ask("/heatmap", photo()), 401)
+        refused(ask(photo(), Origin="http://evil.example"), 403)
+        refused(ask(photo(), Host="evil.example"), 421)
+        refused(ask(bytes(20_001)), 413)
+        refused(ask(photo(size=(160, 100), kind="JPEG")), 413)
+        refused(ask(b"hello"), 415)
+        refused(ask(photo(), **{"Content-Type": "multipart/form-data; boundary=a"}), 415)
+        refused(ask(photo()[:200]), 422)
+        refused(site.ask("/heatmap", headers=own), 405)
+
+
+def test_heat_maps_and_answers_wait_for_the_same_turns(shipped, monkeypatch):
+    go = threading.Event()
+    real = Service._heat
+    monkeypatch.setattr(Service, "_heat", lambda self, data: go.wait(20) and real(self, data))
+    monkeypatch.setattr("quickvision.web.serve.cores", lambda: 1)
+    made = opened(shipped, engine="torch", limits=Limits(waiting=1))
+    with closing(made.turns), served(made.server) as site, ThreadPoolExecutor(2) as pool:
+        begun = [pool.submit(site.ask, "/heatmap", photo(i)) for i in range(2)]
+        while made.turns.waiting < 1:
+            time.sleep(0.01)
+        for path in ("/predict", "/heatmap"):
+            assert "waiting already" in refused(site.ask(path, photo()), 503)
+        go.set()
+        assert [future.result().status for future in begun] == [200, 200]
+
+
 def refused(answer, status):
     assert answer.status == status
     assert list(answer.json) == ["error"]
