@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from html import escape
 from typing import TypeVar
 
@@ -59,10 +60,36 @@ def _is_first() -> bool:
     return rank() == 0
 
 
+_spellings: list[Callable[[str], str]] = []  # not a context variable: threads say things, too
+
+
+@contextmanager
+def spoken(spell: Callable[[str], str]) -> Iterator[None]:
+    """Write what is said meanwhile in other words: the command line names its own commands.
+
+    Args:
+        spell: From a text to the text that is printed.
+
+    >>> with spoken(str.upper):
+    ...     say("12 wrens")
+    12 WRENS
+    """
+    _spellings.append(spell)
+    try:
+        yield
+    finally:
+        _spellings.remove(spell)
+
+
+def spelled(text: str) -> str:
+    """Return a text as it is said now: as it is, but for what `spoken` makes of it."""
+    return _spellings[-1](text) if _spellings else text
+
+
 def say(text: str, *, verbose: bool = True) -> None:
     """Print one line at once, above a bar if one is running; the first process alone does."""
     if verbose and _is_first():
-        tqdm.write(printable(text), file=sys.stdout)
+        tqdm.write(printable(spelled(text)), file=sys.stdout)
         sys.stdout.flush()
 
 

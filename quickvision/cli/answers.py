@@ -5,10 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import os
-import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,10 +14,11 @@ from typing import Annotated, Any, Literal
 import typer
 
 import quickvision
-from quickvision.base.errors import BundleError, DataError, QuickvisionError, as_path, printable
+from quickvision.base.errors import DataError, as_path, printable
 from quickvision.base.files import write_whole
-from quickvision.base.progress import line
-from quickvision.cli.parameters import Pattern, takes
+from quickvision.base.progress import line, spelled
+from quickvision.cli.helping import Grouped
+from quickvision.cli.parameters import Engine, Pattern, UnsureBelow, number, takes, word
 from quickvision.data.options import Options
 from quickvision.data.paths import find_files, no_pictures
 
@@ -27,35 +26,36 @@ WIDE = 44  # characters of a path that is printed
 FIELDS = ("path", "label", "prob", "probs", "unsure", "error")
 
 Model = Annotated[Path, typer.Argument(help="Folder of an exported model.", show_default=False)]
-Engine = Literal["auto", "onnx", "torch"]
 
 
 def add_answers(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     for command in (predict, evaluate, submit):
-        app.command()(command)
+        app.command(cls=Grouped)(command)
 
 
 def predict(
     model: Model,
     files: Annotated[list[Path], typer.Argument(help="Pictures, or folders of them.")],
     table: Annotated[
-        Path | None, typer.Option("--csv", help="Write a table instead of lines.")
+        Path | None,
+        typer.Option("--csv", help="Write a table instead of lines.", metavar="FILE"),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print a JSON object a line, with all probabilities.")
+        bool, typer.Option("--json", help="Print JSON, with all probabilities.")
     ] = False,
-    top: Annotated[int, typer.Option(min=1, help="Classes that are printed.")] = 1,
-    unsure_below: Annotated[
-        float, typer.Option(min=0, max=1, help="Probability below which an answer is not sure.")
-    ] = 0.0,
-    engine: Annotated[Engine, typer.Option(help="What computes.")] = "auto",
+    top: Annotated[
+        int, typer.Option(parser=number(1), help="How many classes to print.", metavar="N")
+    ] = 1,
+    unsure_below: UnsureBelow = 0.0,
+    engine: Engine = "auto",
 ) -> None:
-    """Say what pictures show; exit 1 if one could not be answered.
+    """Say what pictures show.
+
+    Exit code 1 says that one could not be answered.
 
     As: quickvision predict model photo.jpg, or quickvision predict model new/ --csv new.csv
     """
-    _check_model(model)
     ask = quickvision.load_model(model, engine=engine)
     found = list(_pictures(files))
     widths = (
@@ -70,7 +70,7 @@ def predict(
         if as_json:
             typer.echo(printable(json.dumps(answer, ensure_ascii=False)))
         elif answer["error"]:
-            typer.echo(printable(f"error: {answer['error']}"), err=True)
+            typer.echo(printable(f"error: {spelled(answer['error'])}"), err=True)
         elif table is None:
             typer.echo(printable(_shown(answer, top, widths)))
     if table is not None:
@@ -78,19 +78,6 @@ def predict(
         if not as_json:
             typer.echo(printable(line("written", f"{table}: {len(rows):,} rows")))
     raise typer.Exit(1 if failed else 0)
-
-
-def _check_model(model: Path) -> None:
-    """Tell the folder of a run from that of a model."""
-    try:
-        said = json.loads((model / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):  # `load_model` says it
-        return
-    if isinstance(said, dict) and isinstance(said.get("quickvision"), str) and "n_train" in said:
-        raise BundleError(
-            f"expected the folder of an exported model, got that of a run, {model}; first:"
-            f" quickvision export {model} MODEL"
-        )
 
 
 def _pictures(files: Sequence[Path]) -> Iterator[tuple[str, str]]:
@@ -159,7 +146,7 @@ def evaluate(
     data: Annotated[Path, typer.Argument(help="Class folders, names that are labels, or a CSV.")],
     pattern: Pattern = None,
     skip_unknown: Annotated[
-        bool, typer.Option("--skip-unknown", help="Leave out classes that the model does not know.")
+        bool, typer.Option("--skip-unknown", help="Leave out classes that the model does not have.")
     ] = False,
     **options: Any,
 ) -> None:
@@ -167,9 +154,7 @@ def evaluate(
 
     As: quickvision evaluate model data/test
     """
-    _check_model(model)
-    with _in_options():
-        preds = quickvision.evaluate(model, data, pat=pattern, skip_unknown=skip_unknown, **options)
+    preds = quickvision.evaluate(model, data, pat=pattern, skip_unknown=skip_unknown, **options)
     typer.echo(line("accuracy", preds.accuracy))
     typer.echo(line("macro-F1", f"{quickvision.macro_f1(preds):.1%}, each class counting the same"))
     worst = quickvision.most_confused(preds).head(5).values.tolist()
@@ -183,19 +168,29 @@ def submit(
     folder: Annotated[Path, typer.Argument(help="Folder of the test pictures.")],
     out: Annotated[Path, typer.Argument(help="CSV file to write.")],
     like: Annotated[
-        Path | None, typer.Option(help="The sample: its ids, their order, its columns.")
+        Path | None,
+        typer.Option(help="A sample: its ids, order and columns.", metavar="FILE"),
     ] = None,
-    id_col: Annotated[str | None, typer.Option(help="Column of the ids.")] = None,
-    label_col: Annotated[str | None, typer.Option(help="Column of the labels.")] = None,
+    id_col: Annotated[str | None, typer.Option(help="Column of the ids.", metavar="NAME")] = None,
+    label_col: Annotated[
+        str | None, typer.Option(help="Column of the labels.", metavar="NAME")
+    ] = None,
     ids: Annotated[
         Literal["name", "stem", "number"] | None,
-        typer.Option(help="Without a sample: 00012.jpg, 00012 or 12."),
+        typer.Option(
+            parser=word("name", "stem", "number"),
+            help="Without a sample: 00012.jpg, 00012 or 12.",
+            metavar="name|stem|number",
+        ),
     ] = None,
     first: Annotated[
-        int | None, typer.Option(min=0, help="Write numbers; the first class is counted as this.")
+        int | None,
+        typer.Option(
+            parser=number(0), help="Write numbers, from this for the first class.", metavar="N"
+        ),
     ] = None,
     positive: Annotated[
-        str | None, typer.Option(help="Write the probability of this class.")
+        str | None, typer.Option(help="Write the probability of this class.", metavar="CLASS")
     ] = None,
     probs: Annotated[
         bool, typer.Option("--probs", help="Write a probability for each class.")
@@ -206,46 +201,6 @@ def submit(
 
     As: quickvision submit model data/test submission.csv --like sample_submission.csv
     """
-    _check_model(model)
     how = {"like": like, "id_col": id_col, "label_col": label_col, "ids": ids, "first": first}
     how |= {"positive": positive, "probs": probs, **options}
-    with _in_options():
-        quickvision.submit(model, folder, out, **how)
-
-
-@contextmanager
-def _in_options() -> Iterator[None]:
-    """Name options in messages as the command line writes them: `first=0` is `--first 0`."""
-    try:
-        yield
-    except (QuickvisionError, TypeError, ValueError) as error:
-        if not (isinstance(error, QuickvisionError) or _START.search(str(error))):
-            raise
-        raise type(error)(_spelled(str(error))) from error
-
-
-_NAMES = "class_names|first|id_col|ids|label_col|like|pat|positive|probs|skip_unknown"
-_GIVEN = re.compile(rf"(?<![-\w'])({_NAMES})=(\w+|'[^']*'|\{{[^}}]*\}})?")
-_START = re.compile(rf"(?:^|(?<=goes without ))({_NAMES})(?=: |, |$)")
-
-
-def _spelled(text: str) -> str:
-    """Write options of Python as those of the command line.
-
-    >>> _spelled("say what the first is counted as, first=0 or first=1; skip_unknown=True")
-    'say what the first is counted as, --first 0 or --first 1; --skip-unknown'
-    >>> _spelled("give the model's names with class_names={'b': 'a', ...}, or id_col=")
-    "give the model's names with --class-names FILE, or --id-col"
-    >>> _spelled("ids: goes without like, whose columns say it")
-    '--ids goes without --like, whose columns say it'
-    """
-
-    def option(name: str) -> str:
-        return "--pattern" if name == "pat" else f"--{name.replace('_', '-')}"
-
-    def given(match: re.Match[str]) -> str:
-        value = "FILE" if (match[2] or "").startswith("{") else match[2]
-        return option(match[1]) if value in (None, "True") else f"{option(match[1])} {value}"
-
-    text = _START.sub(lambda match: option(match[1]), text)
-    return _GIVEN.sub(given, re.sub(r"^(--[\w-]+): (?=goes with)", r"\1 ", text))
+    quickvision.submit(model, folder, out, **how)

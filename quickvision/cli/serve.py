@@ -7,33 +7,33 @@ from typing import Annotated
 import typer
 
 import quickvision
-from quickvision.cli.answers import Engine, Model, _check_model
+from quickvision.cli.answers import Model
+from quickvision.cli.helping import Grouped
+from quickvision.cli.parameters import Engine, UnsureBelow, number
 
 
 def add_serve(app: typer.Typer) -> None:
     """Add the command to the command line."""
-    app.command()(serve)
+    app.command(cls=Grouped)(serve)
 
 
 def serve(
     model: Model,
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="Of its address.")] = 8000,
-    lan: Annotated[
-        bool, typer.Option("--lan", help="Let phones of this network in, by a code to scan.")
-    ] = False,
-    engine: Annotated[Engine, typer.Option(help="What computes.")] = "auto",
-    unsure_below: Annotated[
-        float, typer.Option(min=0, max=1, help="Probability below which the page is not sure.")
-    ] = 0.0,
+    port: Annotated[
+        int, typer.Option(parser=number(0, 65_535), help="Port of its address.", metavar="N")
+    ] = 8000,
+    lan: Annotated[bool, typer.Option("--lan", help="Let phones in, by a code to scan.")] = False,
+    engine: Engine = "auto",
+    unsure_below: UnsureBelow = 0.0,
     host: Annotated[
-        list[str] | None, typer.Option(help="A name by which it is reached, beside its address.")
+        list[str] | None,
+        typer.Option(help="Another name by which it is reached.", metavar="NAME"),
     ] = None,
 ) -> None:
     """Serve a page that says what a photo shows, until Ctrl-C.
 
     As: quickvision serve model, and for phones: quickvision serve model --lan
     """
-    _check_model(model)
     quickvision.serve(
         model, port=port, lan=lan, engine=engine, unsure_below=unsure_below, hosts=host or ()
     )

@@ -137,7 +137,7 @@ def list_names(
     if names and len(unlabelled) == len(names):
         raise DataError(
             f"expected {get_y.pat!r} to match the pictures' names, got no match in {len(names):,}:"
-            f" {some(names)}; its group must catch the label"
+            f" {some(names)}; put the label part, and only that, in round brackets"
         )
     return Listing(
         root=root,

@@ -49,7 +49,7 @@ class Options:
     balance: str | None = option(
         None, "Uneven classes: weight the loss or repeat pictures.", words=BALANCES
     )
-    check: bool = True
+    check: bool = option(True, "Read every file first.")
     max_bad: float = option(0.05, "Fraction of bad files that is allowed.", low=0, high=1)
     cache: bool | str | Path = option("auto", "Keep resized copies on disk.")
     num_workers: int | None = option(None, "Processes that read pictures.", low=0)

@@ -29,11 +29,13 @@ class ModelOptions:
     dropout: float | None = None
     activation: str | Callable[..., Any] | None = None
     batch_norm: str | None = option(
-        None, "Statistics of the weights, of the pictures, or trained.", words=BATCH_NORMS
+        None, "Batch norm: kept, adapted to the pictures, trained.", words=BATCH_NORMS
     )
     layer_groups: int | None = 3
     loss: Any = None
-    label_smoothing: float = option(0.0, "As 0.1.", low=0, high=0.99)
+    label_smoothing: float = option(
+        0.0, "Amount of label smoothing, for example 0.1.", low=0, high=0.99
+    )
     class_weights: Any = None
     opt: Any = option(None, "Optimiser; fastai's AdamW by default.", words=OPTS)
     momentum: float | None = None

@@ -160,7 +160,8 @@ def read_config(path: Path) -> Written:
         where = (
             "" if path.exists() or path.is_absolute() else f"; the working folder is {Path.cwd()}"
         )
-        raise RunError(f"expected the folder of a run, got {path}{newest}{where}") from error
+        got = f"{path}, which has no {NAME}" if path.exists() else f"nothing at {path}"
+        raise RunError(f"expected the folder of a run, got {got}{newest}{where}") from error
     except (OSError, ValueError) as error:
         raise RunError(f"expected a run's settings in {file}, got: {error}") from error
     except (TypeError, KeyError, AttributeError, OverflowError, RecursionError, re.error) as error:

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from quickvision.base import progress as parallel
-from quickvision.base.progress import Lines, mapped
+from quickvision.base.progress import Lines, mapped, say, spelled, spoken
 
 
 def test_results_come_in_order(monkeypatch):
@@ -38,3 +38,16 @@ def test_named_lines_are_aligned_in_text_and_escaped_in_html():
     assert (shown.count("<tr>"), shown.count("<b>")) == (2, 0)
     assert "&lt;b&gt;" in shown
     assert "a &amp; b<br>c" in shown
+
+
+def test_what_is_said_meanwhile_is_written_in_other_words(capsys):
+    with spoken(str.upper):
+        say("12 wrens")
+        assert list(mapped(spelled, ["a", "b"], "words")) == ["A", "B"]  # in threads, too
+        with spoken(str.title):
+            say("12 wrens")
+        with pytest.raises(KeyError), spoken(str.title):
+            raise KeyError("bird")
+        say("13 wrens", verbose=False)
+    say("12 wrens")
+    assert capsys.readouterr().out == "12 WRENS\n12 Wrens\n12 wrens\n"

@@ -94,7 +94,7 @@ def test_a_runs_folder_is_told_from_a_models(command, tmp_path, new, name):
     (tmp_path / "run" / "config.json").write_text(json.dumps(said))
     done = command(name, "run", "new", *(["out.csv"] if name == "submit" else []))
     assert done.returncode == 1
-    assert "got that of a run, run; first: quickvision export run MODEL" in done.stderr
+    assert "got a run's, run; quickvision export run model writes one" in done.stderr
     done = command(name, "gone", "new", *(["out.csv"] if name == "submit" else []))
     assert done.returncode == 1
     assert done.stderr.startswith("error: expected the folder of an exported model, got nothing")

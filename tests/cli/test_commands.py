@@ -46,6 +46,24 @@ def test_train_writes_a_run_and_exits_0(class_folders, tmp_path):
     assert (tmp_path / "runs" / "colours-001" / "confusion.png").stat().st_size > 0
 
 
+def test_a_report_is_written_again_and_opened(command, class_folders, tmp_path, monkeypatch):
+    opened = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    how = {"arch": "timm/test_resnet", "weights": None, "size": 32, "bs": 6, "check": False}
+    run = quickvision.train(class_folders, out=tmp_path, unfrozen_epochs=1, verbose=False, **how)
+    page = run.path / "report.html"
+    page.unlink(missing_ok=True)
+    done = command("report", run.path)
+    assert (done.returncode, done.stdout) == (0, f"{page}\n")
+    assert page.is_file()
+    assert not opened
+    assert command("report", run.path, "--open").returncode == 0
+    assert opened == [page.as_uri()]
+    done = command("report", class_folders)
+    assert done.returncode == 1
+    assert "expected the folder of a run" in done.stderr
+
+
 @pytest.mark.slow
 def test_the_options_of_speed(command, named_files, tmp_path):
     import safetensors.torch
@@ -84,18 +102,32 @@ def test_train_by_pattern_with_a_bad_file(command, named_files, tmp_path):
         (
             ["data", "--weights", "gone.pth"],
             1,
-            "error: weights: expected 'default', None or a file",
+            "error: --weights: expected 'default', 'none' or a file, got nothing at gone.pth",
         ),
-        (["data", "--precision", "bf16"], 1, "error: precision: expected 'float32' on this cpu"),
-        (["data", "--precision", "int8"], 2, "Invalid value for '--precision'"),
+        (["data", "--precision", "bf16"], 1, "error: --precision: expected 'float32' on this cpu"),
+        (
+            ["data", "--precision", "int8"],
+            2,
+            "error: --precision: expected 'auto', 'float32', 'bf16' or",
+        ),
         (["data", "--budget", "soon"], 2, "expected a time such as '10min' or seconds"),
         (["data", "--views", "1", "--no-cache-features"], 2, "--views goes with cached features"),
-        (["data", "--views", "-1"], 2, "Invalid value for '--views'"),
-        (["data", "--bs", "many"], 2, "Invalid value for '--bs'"),
-        (["data", "--valid", "20"], 2, "Invalid value for '--valid': expected a fraction"),
+        (["data", "--views", "-1"], 2, "error: --views: expected a whole number from 0, got -1"),
+        (
+            ["data", "--bs", "many"],
+            2,
+            "error: --bs: expected 'auto' or a whole number from 2, got 'many'",
+        ),
+        (["data", "--valid", "20"], 2, "error: --valid: expected a fraction"),
         (["data", "--pattern", "(.+"], 2, "expected a regular expression"),
         (["data", "--frozen-epochs", "0", "--unfrozen-epochs", "0"], 2, "expected epochs to train"),
-        ([], 2, "Missing argument"),
+        ([], 2, "error: expected PATH (class folders, train and val, names, or a CSV file), got"),
+        (
+            ["data", "--siz", "3"],
+            2,
+            "error: expected an option of quickvision train, got --siz; did",
+        ),
+        (["data", "more"], 2, "error: expected quickvision train PATH, got more: more"),
     ],
 )
 def test_bad_input_is_one_line_and_the_right_code(
@@ -211,7 +243,7 @@ def test_what_cannot_be_resumed_is_one_line(tmp_path):
     """In a process of its own, as a user starts it: the exit code and both streams are real."""
     done = run("resume", "runs/pets-001", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("error: expected the folder of a run, got runs/pets-001")
+    assert done.stderr.startswith("error: expected the folder of a run, got nothing at runs/pets-")
 
 
 def test_models_are_listed(command):
@@ -220,4 +252,28 @@ def test_models_are_listed(command):
     assert "test_resnet" in done.stdout
     done = command("models", "no_such_model")
     assert done.returncode == 1
-    assert done.stderr.startswith("error: expected models whose names match 'no_such_model'")
+    assert done.stderr == "error: expected models whose names match 'no_such_model', got none\n"
+    assert "did you mean 'resnet34'" in command("models", "resnte34").stderr
+
+
+def test_help_is_not_cut_and_fits_into_80_columns(command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    names = re.findall(r"^  ([a-z]+) ", command("--help").stdout, re.MULTILINE)
+    assert len(names) == 12
+    for arguments in (["--help"], *([name, "--help"] for name in names)):
+        said = command(*arguments).stdout
+        assert not re.search(r"\.\.\.$", said.partition("\n")[2], re.MULTILINE)
+        assert max(map(len, said.splitlines())) <= 80
+
+
+def test_the_summary_and_the_warnings_name_commands_and_files(command, class_folders):
+    (class_folders / "red" / "bad.png").write_text("no picture")
+    done = command(
+        "train", class_folders, "--arch", "timm/test_resnet", "--weights", "none", "--size", "32",
+        "--bs", "6", "--frozen-epochs", "0", "--unfrozen-epochs", "1", "--lr", "0.01", "--no-plots",
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert "; skipped.csv in the run's folder lists them" in done.stderr
+    assert "left out     1 picture, see runs/colours-001/skipped.csv" in done.stdout
+    assert f"layout       quickvision train {class_folders}" in done.stdout
+    assert not re.search(r"\bqv\.|\brun\.\w|\bdls\.|=True|=None", done.stdout + done.stderr)

@@ -34,9 +34,29 @@ def test_where_there_is_nothing_the_librarys_words_come_before_torch(
     assert text.strip() == f"error: {error.value}"
 
 
+@pytest.mark.parametrize("command", ["resume", "export", "report"])
+def test_a_missing_run_is_told_from_a_wrong_folder_and_the_runs_are_named(nothing, command):
+    run = nothing / "runs" / "pets-001"
+    run.mkdir(parents=True)
+    (run / "config.json").write_text('{"quickvision": "0.1.0", "n_train": 5}')
+    more = ["model"] if command == "export" else []
+    for path, said in (
+        ("runs/zoo-9", "got nothing at runs/zoo-9; there is runs/pets-001"),
+        ("runs/pets-002", "got nothing at runs/pets-002; did you mean 'runs/pets-001'?"),
+        ("empty", "got empty, which has no config.json; there is runs/pets-001"),
+        ("runs", "got runs, which has no config.json; there is runs/pets-001"),
+        ("empty.csv", "got the file empty.csv; there is runs/pets-001"),
+    ):
+        text, code, *loaded = answered(command, path, *more, cwd=nothing)
+        assert (code, loaded) == (1, [False, False])
+        assert text.strip() == f"error: expected the folder of a run, {said}"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
+        ["models", "zzz"],
+        ["train", ".", "--arch", "resnte34"],
         ["train", ".", "--siz", "3"],
         ["train", ".", "--resize", "crp"],
         ["train", "--size", "32", "nope"],

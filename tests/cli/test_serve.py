@@ -28,4 +28,4 @@ def test_the_folder_of_a_run_is_told_from_that_of_a_model(command, tmp_path):
     (tmp_path / "config.json").write_text('{"quickvision": "0.1.0", "n_train": 5}')
     done = command("serve", tmp_path, "--port", 0)
     assert done.returncode == 1
-    assert "first: quickvision export" in done.stderr
+    assert "got a run's" in done.stderr
