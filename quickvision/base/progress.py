@@ -94,9 +94,9 @@ def say(text: str, *, verbose: bool = True) -> None:
 
 
 def counted(items: Iterable[T], total: int | None, label: str) -> Iterator[T]:
-    """Go through `items`; show a bar where it takes more than two seconds and somebody looks."""
+    """Go through `items`; show a bar where it takes more than a second and somebody looks."""
     looked_at = (sys.stderr.isatty() or "ipykernel" in sys.modules) and _is_first()
-    options = {"total": total, "desc": label, "delay": 2, "leave": False, "dynamic_ncols": True}
+    options = {"total": total, "desc": label, "delay": 1, "leave": False, "dynamic_ncols": True}
     return iter(tqdm(items, disable=not looked_at, **options))
 
 

@@ -204,7 +204,7 @@ def report(
 
 @_command()
 @takes(RunConfig, "frozen_epochs", "unfrozen_epochs", "budget")
-@takes(Options, "size")
+@takes(Options, "valid", "seed", "size")
 def compare(
     path: Where,
     archs: Annotated[list[str], typer.Argument(help="Models to compare.", metavar="MODELS")],

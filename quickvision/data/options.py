@@ -21,6 +21,7 @@ from quickvision.base.errors import did_you_mean
 
 Size = int | tuple[int, int]
 MOST = 16_384  # pixels of a side
+OTHER_WORDS = {"pattern": "; did you mean 'pat', of load_data and train?"}
 HELD_OUT = 0.2  # fraction of each class, where nothing says who is held out
 
 
@@ -128,7 +129,7 @@ def ask(options: Mapping[str, Any]) -> Options:
     """
     known = [field.name for field in fields(Options)]
     if unknown := [name for name in options if name not in known]:
-        hint = did_you_mean(unknown[0], known)
+        hint = did_you_mean(unknown[0], known) or OTHER_WORDS.get(unknown[0], "")
         raise TypeError(f"{unknown[0]}: no such option{hint or f'; there are {known}'}")
     return Options(**options)
 

@@ -42,12 +42,22 @@ def stratified_split(
     if single := classes[counts < 2].tolist():
         raise DataError(
             "expected at least 2 pictures of each class (one to train on, one to validate), got 1"
-            f" of {some(single)}; add pictures or take the class out"
+            f" of {some(single)}; add pictures or take the class out{_own_classes(single, names)}"
         )
     order = np.lexsort((_shuffled(names, seed), codes))
     place = np.empty(len(codes), dtype=np.int64)  # of each picture in its class's own order
     place[order] = np.arange(len(codes)) - (counts.cumsum() - counts)[codes[order]]
     return (place < _shares(counts, valid)[codes]).tolist()
+
+
+def _own_classes(single: Sequence[str], names: Sequence[str]) -> str:
+    """Say where labels are rather names of pictures, as by a pattern that catches too much."""
+    if len(single) < 0.5 * len(names) or len(names) < 4:
+        return ""
+    return (
+        f"; {len(single):,} of {len(names):,} pictures have a class of their own: the label is to be"
+        r" the part of a name that pictures of one class share, as r'^(.+)_\d+' for wren_12.jpg"
+    )
 
 
 def grouped_split(

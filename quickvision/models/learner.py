@@ -36,7 +36,8 @@ from quickvision.models.losses import make_loss
 from quickvision.models.norms import KeepNorms, keeps_norms
 from quickvision.models.optimisers import FusedAdam, find_opt
 from quickvision.models.options import ModelOptions
-from quickvision.models.zoo import Arch, ModelSettings, find_arch
+from quickvision.models.weights import find_file, is_on_hub
+from quickvision.models.zoo import Arch, ModelSettings, download_address, find_arch
 
 # What fastai's `vision_learner` calls it.
 _HERE = {
@@ -91,8 +92,8 @@ def cnn_learner(
         batch_norm: "keep" the statistics that the body's batch norms came with: training looks
             through what validation looks through, and batches may be small (scale and shift train);
             "adapt" them, before `train` begins, to the training pictures, and keep these; or
-            "train" them on each batch, as fastai does. None keeps where there are weights, and lets
-            `train` adapt where that is better for training pictures that are left out in turn.
+            "train" them on each batch, as fastai does. None keeps them where there are weights, and
+            `train` adapts them where that makes it more accurate on left-out training pictures.
         layer_groups: Groups of layers, from input to head, that rates are spread over and that
             `gradual` unfreezes one by one; None makes one of each stage of the body.
         loss: None, the data's own (cross-entropy, weighted where the door was asked for it);
@@ -210,8 +211,8 @@ def check_options(arch: Any, weights: Any, options: Mapping[str, Any]) -> Wish:
     """
     if not (weights is None or isinstance(weights, str | Path)):
         raise TypeError(f"weights: expected 'default', None or a file, got {weights!r}")
-    if weights is not None:
-        as_path(weights, "weights")
+    if weights not in (None, "default") and not is_on_hub(weights):
+        find_file(weights)  # before any picture is looked at
     if unknown := [name for name in options if name not in LEARNER_OPTIONS]:
         name = unknown[0]
         here = f"; here it is {_HERE[name]}" if name in _HERE else ""
@@ -246,11 +247,7 @@ def _model(
     except _MISFITS as error:
         raise _misfit(arch, picture, error) from error
     except OSError as error:  # URLError, and Hugging Face's offline error, are both of this kind
-        raise ModelError(
-            f"expected to download the weights of {name}, got: {str(error).rstrip('.')}. Three"
-            " ways out: go online once (they are kept); copy the file to this machine and pass"
-            " weights=FILE; or train from nothing with weights=None"
-        ) from error
+        raise _offline(arch, weights, error) from error
     head = make_head(
         features,
         n_out,
@@ -278,6 +275,16 @@ def _model(
             f" module that is given as head takes {features} features"
         )
     return model.train().to(dls.device)
+
+
+def _offline(arch: Arch, weights: object, error: OSError) -> ModelError:
+    address = download_address(arch) if weights == "default" else ""
+    file = f"download {address} elsewhere, copy it" if address else "copy the file"
+    return ModelError(
+        f"expected to download the weights of {arch.name}, got: {str(error).rstrip('.')}. Three"
+        f" ways out: go online once (the file is kept for later runs); {file} to this machine and"
+        " pass weights=FILE; or train without any, with weights=None"
+    )
 
 
 def _misfit(arch: Arch, picture: torch.Tensor, error: Exception) -> ModelError:

@@ -17,7 +17,7 @@ import safetensors.torch
 import torch
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
-from quickvision.base.errors import ModelError, as_path, some
+from quickvision.base.errors import ModelError, as_path, did_you_mean, some
 
 State = Mapping[str, torch.Tensor]
 
@@ -25,6 +25,7 @@ State = Mapping[str, torch.Tensor]
 STAGES = "checkpoints/stage-*.pth"
 EXPORTS = ("model.safetensors", "pytorch_model.bin")
 CONFIG = "config.json"
+SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".ckpt", ".tar")  # that weights are called by
 _HUB = re.compile(r"hf[-_]hub:(?:/*)(?P<repository>[^@]*)(?:@(?P<revision>.+))?")
 _DEEP = 4  # keys that lead to a state dict, at most
 _ALONE = (
@@ -79,7 +80,7 @@ def read_weights(weights: str | Path) -> Stored:
         ModelError: There is nothing, or no state dict that can be read safely.
         OSError: It cannot be downloaded.
     """
-    file, folder = _find(weights)
+    file, folder = find_file(weights)
     found, unread = _load(file)
     states = dict(_states(found))
     if not states:
@@ -93,8 +94,13 @@ def is_on_hub(weights: object) -> bool:
     return isinstance(weights, str | Path) and bool(_HUB.fullmatch(str(weights)))
 
 
-def _find(weights: str | Path) -> tuple[Path, Path]:
-    """Find the file, and the folder that has its `config.json`, if there is one."""
+def find_file(weights: str | Path) -> tuple[Path, Path]:
+    """Find the file, and the folder that has its `config.json`, if there is one.
+
+    Raises:
+        ModelError: There is none; files of near names are named.
+        OSError: It cannot be downloaded.
+    """
     if is_on_hub(weights):
         file = _download(str(weights))
         return file, file.parent
@@ -102,7 +108,11 @@ def _find(weights: str | Path) -> tuple[Path, Path]:
     if path.is_file():
         return path, path.parent.parent if path.parent.name == "checkpoints" else path.parent
     if not path.is_dir():
-        raise ModelError(f"weights: expected 'default', None or a file, got nothing at {path}")
+        beside = path.parent.iterdir() if path.parent.is_dir() else ()
+        near = did_you_mean(str(path), [str(file) for file in beside if file.suffix in SUFFIXES])
+        raise ModelError(
+            f"weights: expected 'default', None or a file, got nothing at {path}{near}"
+        )
     stages = sorted(path.glob(STAGES), key=lambda file: (len(file.name), file.name), reverse=True)
     files = [*stages, *(path / name for name in EXPORTS)]
     if there := [file for file in files if file.is_file()]:
@@ -110,10 +120,10 @@ def _find(weights: str | Path) -> tuple[Path, Path]:
     runs = sorted((p.parent for p in path.glob(f"*/{CONFIG}")), key=lambda p: p.stat().st_mtime)
     newest = f"; the newest of those in it is {runs[-1]}" if runs else ""
     if (path / "checkpoints").is_dir():
-        newest = "; no stage of this run has ended: name one of the files in its checkpoints"
+        newest = "; this run has finished no stage: name one of the files in its checkpoints"
     raise ModelError(
-        f"weights: expected a file, the folder of a run ({STAGES}) or of an"
-        f" exported model ({EXPORTS[0]}), got the folder {path} without{newest}"
+        f"weights: expected a file, the folder of a run (with {STAGES}) or of an exported model"
+        f" (with {EXPORTS[0]}), got {path}, a folder that has neither{newest}"
     )
 
 

@@ -126,6 +126,17 @@ def _on_hub(arch: str) -> str:
     return f"timm/{name}"
 
 
+def download_address(arch: Arch) -> str:
+    """Return where the file of a model's best weights can be had; empty where it is not known."""
+    name, library = arch.name, arch.settings.library
+    if library == "torchvision" and arch.settings.weights:
+        return str(_MODELS.get_model_weights(name).DEFAULT.url)
+    cfg = timm.get_pretrained_cfg(arch.source) if isinstance(arch.source, str) else None
+    if cfg is not None and cfg.hf_hub_id:
+        return f"https://huggingface.co/{cfg.hf_hub_id}/resolve/main/model.safetensors"
+    return str(cfg.url or "") if cfg is not None else ""
+
+
 def model_settings(arch: str | Callable[..., nn.Module]) -> ModelSettings:
     """Say what a model's best weights were made with: statistics, size, interpolation, crop.
 

@@ -51,8 +51,9 @@ def train_digits(
         verbose: Say what happens.
 
     Returns:
-        The run on 5-9, with the one from scratch as its `baseline`. Measured on two cores, seed 42:
-        see `benchmarks/RESULTS.md`.
+        The run on 5-9, with the one from scratch as its `baseline`. What was measured on two cores
+        with seed 42 is in `benchmarks/RESULTS.md`: on the same machine with the same versions it is
+        the same to the bit; on another one it may differ by several points.
 
     Raises:
         RunError: `out` cannot be written.

@@ -82,10 +82,7 @@ class Comparison:
 
     def plot(self, *, ax: Axes | None = None) -> Axes:
         """See `quickvision.plot_comparison`."""
-        table = self.table.assign(error=1 - self.table["accuracy"])  # what is drawn, for now
-        return plots.plot_comparison(
-            table.assign(low=1 - table["high"], high=1 - table["low"]), ax=ax
-        )
+        return plots.plot_comparison(self.table, ax=ax)
 
     @property
     def _done(self) -> pd.DataFrame:

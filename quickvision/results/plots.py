@@ -168,25 +168,25 @@ def plot_calibration(preds: Predictions, *, ax: Axes | None = None) -> Axes:
 
 
 def plot_comparison(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Draw each candidate's error, with its interval, over the seconds that its training took.
+    """Draw each candidate's accuracy, with its interval, over the seconds that its training took.
 
     Args:
         table: Of a `Comparison`; those that failed are left out.
         ax: Axes to draw in.
     """
     expect(table, pd.DataFrame, "table")
-    if lost := {"failed", "same", "error", "seconds"} - set(table):
+    if lost := {"failed", "same", "accuracy", "seconds"} - set(table):
         raise ValueError(f"table: expected that of a Comparison, got no {some(sorted(lost))}")
     ax = ax or _axes(7.2, 4.4)
     done = table[table["failed"] == ""]
-    for kept, label in ((True, "not to be told apart from the best"), (False, "worse")):
+    for kept, label in ((True, "no significant difference from the best"), (False, "worse")):
         rows = done[done["same"] == kept]
         if not len(rows):
             continue
-        error = 100 * rows["error"]
-        bars = np.abs(100 * rows[["low", "high"]].to_numpy().T - error.to_numpy())
+        accuracy = 100 * rows["accuracy"]
+        bars = np.abs(100 * rows[["low", "high"]].to_numpy().T - accuracy.to_numpy())
         face = COLOURS[0] if kept else "white"
-        x, y = rows["seconds"], error
+        x, y = rows["seconds"], accuracy
         ax.errorbar(x, y, yerr=bars, fmt="none", ecolor=COLOURS[0], capsize=3)
         ax.plot(x, y, "o", color=COLOURS[0], markerfacecolor=face, label=label)
     middle, font = done["seconds"].median(), lettering(done["name"])
@@ -194,7 +194,7 @@ def plot_comparison(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         left = row["seconds"] > middle
         ax.annotate(
             font.text(shorten(row["name"], 34)),
-            (row["seconds"], 100 * row["error"]),
+            (row["seconds"], 100 * row["accuracy"]),
             xytext=(-7 if left else 7, 5),
             textcoords="offset points",
             ha="right" if left else "left",
@@ -203,8 +203,7 @@ def plot_comparison(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
             parse_math=False,
         )
     ax.margins(x=0.2)
-    ax.set(xlabel="seconds of training", ylabel="error, %, with its 95 % interval")
-    ax.set_ylim(bottom=0)
+    ax.set(xlabel="seconds of training", ylabel="accuracy, %, with its 95 % interval")
     ax.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, 1.14), ncols=2)
     return ax
 

@@ -18,7 +18,7 @@ from quickvision.base.errors import DataWarning, did_you_mean
 from quickvision.base.figures import clocked
 from quickvision.base.progress import line, say
 from quickvision.data.doors import load_data
-from quickvision.data.options import Options
+from quickvision.data.options import OTHER_WORDS, Options
 from quickvision.data.pictures import levels_in
 from quickvision.models.compute import (
     autocast,
@@ -51,6 +51,7 @@ def asked_for(
     run, model, pictures = ({k: v for k, v in options.items() if k in known} for known in _KINDS)
     if unknown := [name for name in options if not any(name in known for known in _KINDS)]:
         near = did_you_mean(unknown[0], {*others, *_RUN, *_MODEL, *_DATA})
+        near = OTHER_WORDS.get(unknown[0], near)
         raise TypeError(f"{unknown[0]}: no such option{near}")
     return run, model, pictures
 
@@ -123,7 +124,9 @@ def _check_given(spec: Spec) -> None:
             f" {type(data).__name__} already"
         )
     if not isinstance(data, DataLoaders | Learner):
-        raise TypeError(f"expected a folder, DataLoaders or a Learner, got {type(data).__name__}")
+        further = "; resume(run, more_epochs=3) trains it further" if hasattr(data, "learn") else ""
+        got = f"{type(data).__name__}{further}"
+        raise TypeError(f"expected a folder, DataLoaders or a Learner, got {got}")
     asked = [name for name in ("arch", "weights") if getattr(spec, name) != getattr(Spec, name)]
     if isinstance(data, Learner) and (given := [*asked, *spec.model]):
         raise TypeError(

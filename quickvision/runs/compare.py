@@ -4,38 +4,51 @@ from __future__ import annotations
 
 import itertools
 import json
-import shutil
 import statistics
 import time
 import uuid
 import warnings
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from fastai.data.core import DataLoaders
 from torch import nn
 
-from quickvision.base.choices import SCHEDULES, one_of
-from quickvision.base.errors import DataError, RunError, as_path, expect, some
+from quickvision.base.choices import SCHEDULES, one_of, whole
+from quickvision.base.errors import DataError, DataWarning, RunError, as_path, expect, some, warn
 from quickvision.base.figures import Accuracy, to_seconds
-from quickvision.base.files import write_whole
+from quickvision.base.files import read_rows, write_whole
 from quickvision.base.memory import peak_memory
 from quickvision.base.processes import started_by_launcher
-from quickvision.base.progress import say
+from quickvision.base.progress import line, say
+from quickvision.base.versions import versions
+from quickvision.data.doors import load_data
+from quickvision.data.holdout import save_split
 from quickvision.data.layouts import find_listing
 from quickvision.data.paths import to_paths
 from quickvision.models.optimisers import find_opt
 from quickvision.models.zoo import find_arch
-from quickvision.results.comparison import Comparison, tabled
-from quickvision.runs.config import versions
+from quickvision.results.comparison import (
+    Comparison,
+    in_short,
+    name_of,
+    names_apart,
+    said_of_failures,
+    tabled,
+)
+from quickvision.runs.build import asked_for
 from quickvision.runs.keys import hashed, identify, stamp
+from quickvision.runs.options import MAX_SEED
 from quickvision.runs.run import Run
 from quickvision.runs.train import train
 from quickvision.ship.predictor import Predictor
+from quickvision.training.trials import FIRST
 
+T = TypeVar("T")
 LOOKS = 10  # pictures that the latency is the median of
 
 Arch = str | Callable[..., nn.Module]
@@ -47,6 +60,7 @@ def compare(
     *,
     opts: Sequence[str] | None = None,
     schedules: Sequence[str] | None = None,
+    seed: int = 42,
     seeds: int | Sequence[int] = 1,
     budget: str | float | None = None,
     out: str | Path = "runs",
@@ -56,9 +70,10 @@ def compare(
 ) -> Comparison:
     """Train candidates on the same split with the same recipe, and say which differ.
 
-    All archs with all `opts` and all `schedules`. What is done is written down at once: a second
-    call with the same data and options trains only what is missing or failed. A candidate that
-    fails is a row with its reason.
+    All archs with all `opts` and all `schedules`. The split is the one that `train` and `check`
+    draw of the same data with the same `seed`, so that a candidate's accuracy here is what `train`
+    would say of it. What is done is written down at once: a second call with the same data and
+    options trains only what is missing or failed. A candidate that fails is a row with its reason.
 
     The same are pictures with the same labels and contents (of more than 128 MiB: sizes and times
     of change), functions and classes with the same code, constants, defaults, closures and globals
@@ -73,18 +88,21 @@ def compare(
             their modules, too, or numbers them.
         opts: Optimisers to compare, as `opt` in `cnn_learner`.
         schedules: Schedules to compare, as in `train`.
-        seeds: How many, from 0, or which ones.
+        seed: Of the split, and of the first training of each candidate.
+        seeds: How many times each candidate is trained, with `seed`, `seed + 1` and so on; or which
+            seeds, as [1, 2, 3]. The split stays that of `seed`.
         budget: Time for all of it, as "30min", shared out evenly: `train` then picks the epochs.
         out: Folder in which `NAME` is made, or found from an earlier call.
         name: Name of the comparison.
-        verbose: Say a line a candidate.
-        **options: Go to `train`: weights, epochs, size, ...
+        verbose: Say what the data is, which split it is, and a line a candidate.
+        **options: Go to `train`: weights, epochs, size, valid, ...
 
     Returns:
-        The table, the best first. Several seeds: the mean error; for McNemar's test a picture
+        The table, the best first. Several seeds: the mean accuracy; for McNemar's test a picture
         counts as right where most of the seeds (at least half) get it right.
 
     Raises:
+        DataError: The data cannot be trained on.
         ModelError: An arch is unknown.
         RunError: All candidates failed, or `out` cannot be written.
         TypeError: `data` is a `Learner`, or an option belongs to `compare` itself.
@@ -92,12 +110,12 @@ def compare(
     """
     archs = [archs] if isinstance(archs, str) or not isinstance(archs, Sequence) else [*archs]
     kinds = [identify(arch) for arch in archs]
-    numbers = _checked(data, archs, kinds, opts, schedules, seeds, options)
+    numbers = _checked(data, archs, kinds, opts, schedules, seed, seeds, options)
     deadline = None if budget is None else time.perf_counter() + to_seconds(budget)
     folder = as_path(out, "out") / name
     # None leaves the choice to `train`.
     usual: list[Any] = [None]
-    labels = dict(enumerate(_labels(archs)))
+    labels = dict(enumerate(names_apart(archs)))
     wanted = list(itertools.product(labels, opts or usual, schedules or usual, numbers))
     width = max(len(_label(labels[which], *how)) for which, *how, _ in wanted)
     seen, told = _seen(data, options), identify(options, versions())
@@ -105,13 +123,16 @@ def compare(
     named |= {option: identify(value) for option, value in options.items() if told[1]}
     if untold := some([f"{part} ({why})" for part, (_, why) in named.items() if why]):
         say(f"always trained, as it may have changed: {untold}", verbose=verbose)
-    split, rows = _split(seen, options, folder), []
-    for place, (which, opt, schedule, seed) in enumerate(wanted):
+    split, warned = _split(seen, options, seed, folder), set[str]()
+    _heard_once(partial(_hold_out, data, options, seed, split, verbose=verbose), warned)
+    rows: list[dict[str, Any]] = []
+    for place, (which, opt, schedule, number) in enumerate(wanted):
         label, arch = _label(labels[which], opt, schedule), archs[which]
         chosen = {"budget": budget, "opt": opt, "schedule": schedule}
         given = {key: value for key, value in chosen.items() if value is not None}
-        given["seed"] = seed
-        file = folder / _file(_label(_name(arch), opt, schedule), given, seen, told, kinds[which])
+        given["seed"] = number
+        plain = _label(name_of(arch), opt, schedule)
+        file = folder / _file(plain, given, seen, told, kinds[which], (split.name, ""))
         given |= options
         row: dict[str, Any] = {"failed": "new"}
         if file.is_file() and all(key for key, _ in (seen, told, kinds[which])):
@@ -120,16 +141,34 @@ def compare(
             if deadline is not None:
                 left = max(deadline - time.perf_counter(), 1.0)
                 given["budget"] = left / (len(wanted) - place)
-            row = _trained(data, arch, given, folder, split)
-            write_whole(file, partial(_write, row))
-        rows.append({**row, "name": label, "seed": seed})
+            row = _heard_once(partial(_trained, data, arch, given, folder, split), warned)
+            write_whole(file, partial(Path.write_text, data=json.dumps(row), encoding="utf-8"))
+        rows.append({**row, "name": label, "seed": number})
         count = f"{place + 1}/{len(wanted)}"
-        result = row["failed"] or f"{Accuracy(sum(row['right']), len(row['right']))}"
+        right = row.get("right", ())
+        result = Accuracy(sum(right), len(right)) if right else in_short(row["failed"])
         say(f"{count:<5} {label:<{width}}  {result}", verbose=verbose)
-    failures = [f"{row['name']}: {row['failed']}" for row in rows if row["failed"]]
-    if len(failures) == len(rows):
-        raise RunError(f"expected a candidate that can be trained, got none: {some(failures)}")
+    if all(row["failed"] for row in rows):
+        why = "\n".join(said_of_failures((row["name"], row["failed"]) for row in rows))
+        raise RunError(f"expected a candidate that can be trained, got none: {why}")
     return Comparison(tabled(rows), folder)
+
+
+def _heard_once(work: Callable[[], T], warned: set[str]) -> T:
+    """Let each `DataWarning` through once (`warned` grows): all trainings look at the same data."""
+    caught: list[warnings.WarningMessage] = []
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", DataWarning)
+            return work()
+    finally:
+        for one in caught:
+            text = str(one.message)
+            if not issubclass(one.category, DataWarning):
+                warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+            elif text not in warned:
+                warned.add(text)
+                warn(text)
 
 
 Key = tuple[str, str]  # what `identify` gives
@@ -141,12 +180,14 @@ def _checked(
     kinds: Sequence[Key],
     opts: Sequence[str] | None,
     schedules: Sequence[str] | None,
+    seed: int,
     seeds: int | Sequence[int],
     options: dict[str, Any],
 ) -> list[int]:
     """Check what is asked for, before anything is trained, and list the seeds."""
     expect(seeds, (int, list, tuple, range), "seeds")
-    numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    whole("seed", seed, high=MAX_SEED)
+    numbers = list(range(seed, seed + seeds)) if isinstance(seeds, int) else list(seeds)
     if not archs or not numbers:
         raise ValueError(f"expected archs and seeds, got {len(archs)} and {len(numbers)}")
     if not isinstance(data, str | Path | DataLoaders):
@@ -158,13 +199,13 @@ def _checked(
         raise ValueError(f"seeds: expected each once, got {seeds!r}")
     if started_by_launcher():
         raise RunError("compare: expected one process, got several; start it without a launcher")
-    if own := {"opt", "schedule", "seed", "arch"} & set(options):
-        raise TypeError(f"{some(sorted(own))}: give them as archs=, opts=, schedules=, seeds=")
+    if own := {"opt", "schedule", "arch"} & set(options):
+        raise TypeError(f"{some(sorted(own))}: give them as archs=, opts=, schedules=")
     for arch in archs:
         find_arch(arch)
     known = [key for key, _ in kinds if key]
     if len({*known}) < len(known):
-        raise ValueError(f"archs: expected each once, got {', '.join(map(_name, archs))}")
+        raise ValueError(f"archs: expected each once, got {', '.join(map(name_of, archs))}")
     for opt in opts or ():
         find_opt(opt)
     for schedule in schedules or ():
@@ -182,14 +223,12 @@ def _trained(
         with peak_memory() as peak:
             # The table is what is shown.
             how = {"plots": False, "report": False, **options, "verbose": False}
-            run = train(data, arch=arch, out=folder, name=_name(arch), **how)
-        row = _measured(run)
+            run = train(data, arch=arch, out=folder, name=name_of(arch), **how)
+        row = {**_measured(run), "split": split.name}
     except DataError:  # the others have the same data
         raise
     except Exception as error:  # whatever it is, the other candidates are not lost
         return {"failed": " ".join(f"{type(error).__name__}: {error}".split())}
-    if not split.is_file() and (run.path / "split.csv").is_file():
-        write_whole(split, partial(shutil.copyfile, run.path / "split.csv"))
     return {**row, "memory": peak[0] if peak else None, "failed": ""}
 
 
@@ -218,35 +257,55 @@ def _label(*parts: str | None) -> str:
     return " ".join(filter(None, parts))
 
 
-def _name(arch: Arch) -> str:
-    made = arch.func if isinstance(arch, partial) else arch
-    return made if isinstance(made, str) else getattr(made, "__name__", type(made).__name__)
-
-
-def _labels(archs: Sequence[Arch]) -> list[str]:
-    """Name each, those of one name by their modules, too, and what is still alike by numbers."""
-    short, names = [*map(_name, archs)], []
-    for arch, name in zip(archs, short, strict=True):
-        made = arch.func if isinstance(arch, partial) else arch
-        alike = short.count(name) > 1 and not isinstance(arch, str)
-        names.append(f"{made.__module__}.{name}" if alike else name)
-    return [
-        f"{name}#{names[: place + 1].count(name)}" if names.count(name) > 1 else name
-        for place, name in enumerate(names)
-    ]
-
-
 def _file(label: str, given: dict[str, Any], *keys: Key) -> str:
     """Name a candidate by all that it is made of, so that a changed recipe is another one."""
     plain = "".join(c if c.isalnum() or c in "-_." else "-" for c in label)
     return f"{plain}-{given['seed']}-{hashed(repr(sorted(given.items())), *map(repr, keys))}.json"
 
 
-def _split(seen: Key, options: dict[str, Any], folder: Path) -> Path:
-    """Name the file of who is held out: one for each data set and way to hold out."""
-    told = identify({n: options[n] for n in ("valid", "groups", "pat") if n in options})
+# Options that say who is held out, with the seed; `check` leaves pictures out.
+HELD = ("valid", "groups", "pat", "fixes", "check")
+
+
+def _split(seen: Key, options: dict[str, Any], seed: int, folder: Path) -> Path:
+    """Name the file of who is held out: one for each data set, way to hold out, and seed."""
+    told = identify({name: options[name] for name in HELD if name in options}, seed)
     same = seen[0] and told[0]
     return folder / f"split-{hashed(seen[0], told[0]) if same else uuid.uuid4().hex[:12]}.csv"
+
+
+def _hold_out(
+    data: str | Path | DataLoaders,
+    options: dict[str, Any],
+    seed: int,
+    split: Path,
+    *,
+    verbose: bool,
+) -> None:
+    """Hold out whom `train` would, write it down for all candidates, and say which split it is."""
+    if isinstance(data, DataLoaders):
+        say(line("split", "that of the DataLoaders, for all candidates"), verbose=verbose)
+        return
+    if not split.is_file():
+        if n := _older(split.parent):
+            lost = f"{n:,} in {split.parent} are of an earlier version, which split by other seeds"
+            say(line("results", f"{lost}: not used, and left there"), verbose=verbose)
+        _, _, pictures = asked_for(options)
+        bs = {"bs": FIRST} if pictures.get("bs") == "auto" else {}
+        how = {"seed": seed, **pictures, **bs, "cache": False}  # sizes are the candidates' own
+        save_split(load_data(data, verbose=verbose, **how), split)
+    sides = Counter(row[-1] for row in read_rows(split, errors="surrogateescape")[1:])
+    n_train, n_valid = sides["False"], sides["True"]
+    drawn = isinstance(options.get("valid"), float | None)
+    by = f"as train draws it, seed {seed}" if drawn else "as valid= says"
+    text = f"{n_train:,} to train, {n_valid:,} to validate, {by}, for all candidates: {split}"
+    say(line("split", text), verbose=verbose)
+
+
+def _older(folder: Path) -> int:
+    """Count results of an earlier version, whose split was by the first training's seed."""
+    rows = (json.loads(file.read_text(encoding="utf-8")) for file in folder.glob("*.json"))
+    return sum("right" in row and "split" not in row for row in rows)
 
 
 def _seen(data: Any, options: dict[str, Any]) -> Key:
@@ -259,7 +318,3 @@ def _seen(data: Any, options: dict[str, Any]) -> Key:
     root = found.root.resolve()
     listed = (str(root), found.names, found.labels, found.held, found.groups, sorted(found.missing))
     return hashed(repr(listed), stamp(to_paths(root, found.names))), ""
-
-
-def _write(row: dict[str, Any], part: Path) -> None:
-    part.write_text(json.dumps(row), encoding="utf-8")

@@ -300,6 +300,7 @@ class Job:
 
     def _finish(self) -> Run:
         """Look at the validation pictures once and write down what was seen."""
+        self.say(line("report", "looks at the validation pictures, and writes what it has seen"))
         count_groups(self.learn)
         self.at.best = self.best.row
         run = end(self.learn, self.path, self.spec, self.at)

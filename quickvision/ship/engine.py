@@ -103,13 +103,27 @@ def check_kind(picture: Any) -> None:
         raise TypeError(f"expected a path, bytes, a file, a Pillow image or an array, got {got}")
 
 
+def check_there(picture: str | Path) -> None:
+    """See that there is a file at this path.
+
+    Raises:
+        DataError: Nothing is there, or a folder.
+    """
+    if Path(picture).is_dir():
+        raise DataError(
+            f"expected a picture, got a folder, {picture}; predict_many({str(picture)!r}) answers"
+            " for all pictures in it"
+        )
+    if not Path(picture).is_file():
+        raise DataError(f"expected a picture, got nothing at {picture}")
+
+
 def opened(picture: Any, bundle: Bundle) -> Image.Image:
     """Open a path, bytes, an open file, a Pillow image or an array as upright RGB."""
     check_kind(picture)
     at_least, levels = bundle.at_least, bundle.levels
     if isinstance(picture, str | Path):
-        if not Path(picture).is_file():
-            raise DataError(f"expected a picture, got nothing at {picture}")
+        check_there(picture)
         return open_rgb(picture, at_least=at_least, levels=levels)
     if isinstance(picture, bytes | bytearray | memoryview):
         return open_rgb(io.BytesIO(picture), at_least=at_least, levels=levels)

@@ -27,7 +27,7 @@ from quickvision.models.compute import (
     one_picture,
 )
 from quickvision.results.class_maps import Way, find_way
-from quickvision.ship.engine import check_kind
+from quickvision.ship.engine import check_kind, check_there
 
 
 class LearnerEngine:
@@ -72,8 +72,8 @@ class LearnerEngine:
         check_kind(picture)
         if not hasattr(self._own, "item"):
             self._own.item = copy.deepcopy(self._item)
-        if isinstance(picture, str | Path) and not Path(picture).is_file():
-            raise DataError(f"expected a picture, got nothing at {picture}")
+        if isinstance(picture, str | Path):
+            check_there(picture)
         if isinstance(picture, bytearray | memoryview):
             picture = bytes(picture)
         if hasattr(picture, "read"):  # fastai's openers know bytes, and no files that are open

@@ -56,8 +56,8 @@ class Predictor:
     global random state stays as it was.
 
     Args:
-        source: A trained learner, which stays as it is: its weights of today are copied. (Exported
-            folders: `quickvision.load_model`.)
+        source: A trained learner, or a run that has one; it stays as it is: its weights of today
+            are copied. (Exported folders: `quickvision.load_model`.)
 
     Attributes:
         vocab: The c class names.
@@ -68,6 +68,7 @@ class Predictor:
     """
 
     def __init__(self, source: Learner | Engine) -> None:
+        source = getattr(source, "learn", source)  # of a run, its learner
         self.engine = source if hasattr(source, "probs") else _of_learner(source)
         self.vocab = self.engine.vocab
 

@@ -34,7 +34,7 @@ def rates_for(left_open: float, pictures: int, undone: int = 0) -> slice:
 
 def said_of(rates: slice, left_open: float, pictures: int, undone: int = 0) -> str:
     """Say what rates come of, in a few words."""
-    why = f"the frozen features leave {left_open:.0%} open"
-    why += f", {pictures:,} pictures are few" if pictures < FEW else ""
-    why += ", a third for each stage undone" if undone else ""
+    why = f"with the body frozen the loss is {left_open:.0%} of that of guessing"
+    why += f"; lower rates, as there are only {pictures:,} pictures" if pictures < FEW else ""
+    why += "; a third for each stage before that was undone" if undone else ""
     return f"rates {rates.start:.1e} to {rates.stop:.1e}: {why}"

@@ -117,7 +117,9 @@ def feature_learner(learn: Learner, *, views: int = 0, cbs: Any = None) -> Learn
     if reason := why_not(learn, cbs):
         raise ModelError(f"expected {AHEAD}, got {reason}")
     if not len(learn.dls.train.dataset) or not len(learn.dls.valid.dataset):
-        raise DataError("expected pictures to train on and to validate with, got none of the one")
+        raise DataError(
+            "expected pictures to train on and pictures to validate on, got one side empty"
+        )
     device = device_of(learn)
     learn.model.to(device)
     if device.type == "cpu":

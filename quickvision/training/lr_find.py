@@ -122,7 +122,7 @@ def _pick(lrs: np.ndarray, losses: np.ndarray, default: float) -> LRFind:
     lr, _ = valley(lrs[useful].tolist(), torch.tensor(losses[useful]), len(lrs))
     first, last = _longest_fall(losses[useful])
     fall = (float(lrs[useful][first]), float(lrs[useful][last]))
-    why = f"half way down the longest fall of the loss, {fall[0]:.1e} to {fall[1]:.1e} (valley)"
+    why = f"from the middle of the range where the loss falls, {fall[0]:.1e} to {fall[1]:.1e}"
     return LRFind(lr, why, lrs, losses, fall)
 
 

@@ -7,7 +7,8 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from functools import partial
 from statistics import mean
 from typing import Any
 
@@ -21,7 +22,9 @@ from quickvision.base.processes import everyones
 from quickvision.models.compute import autocast, device_of, evaluating, half_precision
 from quickvision.training.guards import check_targets, count_batches, own_gradients
 
-PROBE = 8  # pictures that are timed
+ENOUGH = 0.15  # seconds that one timing lasts; on a CPU no longer than it must
+FEW = 4  # pictures that are timed at least: fewer at once take longer, each
+ON_GPU = 32
 
 
 @dataclass(frozen=True)
@@ -29,27 +32,36 @@ class Pace:
     """Seconds that a picture takes.
 
     Attributes:
-        load: Reading it, with the transforms of validation.
+        load: Reading it for the first time, with the transforms of validation.
+        again: Reading it once more: some stay in memory.
         augment: What the transforms of training add.
         forward: One pass through the model.
-        step: Forward and backward, all layers training; the optimiser is too little to count.
+        step: Forward and backward, all layers training; the optimiser is too little to count. 0
+            where nothing was to be known of it.
     """
 
     load: float
+    again: float
     augment: float
     forward: float
     step: float
 
 
-def measure_pace(learn: Learner) -> Pace:
+def measure_pace(learn: Learner, *, steps: bool = True) -> Pace:
     """Time a few training pictures through loader and model; the learner is left as it was.
+
+    On a CPU four pictures, and more where these are soon done: a second for a large network.
+
+    Args:
+        learn: The learner.
+        steps: Whether layers of the body will train: without, a picture goes forward only.
 
     Raises:
         DataError: The training loader has no batch.
     """
     count_batches(learn)
     dl, device = learn.dls.train, device_of(learn)
-    n = min(PROBE if device.type == "cpu" else min(4 * PROBE, dl.bs), len(dl.dataset))
+    most = min(dl.bs if device.type == "cpu" else min(ON_GPU, dl.bs), len(dl.dataset))
     if hasattr(learn.loss_func, "to"):
         learn.loss_func.to(device)  # as fastai does before it fits
     grads = [p.requires_grad for p in learn.model.parameters()]
@@ -57,8 +69,8 @@ def measure_pace(learn: Learner) -> Pace:
     # In evaluation mode, so that no batch norm sees these pictures.
     with no_random(reproducible=False), own_gradients(learn.model), evaluating(learn.model):
         try:
-            spread = range(0, len(dl.dataset), max(1, len(dl.dataset) // n))[:n]
-            items, load = _timed(lambda: [dl.do_item(i) for i in spread], device, warm=False)
+            items, load, again = _opened(dl, most)
+            n = len(items)
             batch = to_device(dl.do_batch(items), device)
             plain, as_valid = _timed(lambda: _transformed(dl, batch, 1), device)
             _, as_train = _timed(lambda: _transformed(dl, batch, 0), device)
@@ -66,15 +78,48 @@ def measure_pace(learn: Learner) -> Pace:
             x, y = plain[:inputs], plain[inputs:]
             learn.model.to(device).requires_grad_(True)
             with torch.no_grad(), autocast(device, half_precision(learn)):
-                _, forward = _timed(lambda: learn.model.forward(*x), device)
-            _, step = _timed(lambda: _loss(learn, x, y).backward(), device)
+                forward = _each(lambda n: learn.model.forward(*(part[:n] for part in x)), n, device)
+            back = partial(_back, learn, x, y)
+            step = _each(back, n, device) if steps else 0.0
         finally:
             dl.after_batch.split_idx = split
             for p, rg in zip(learn.model.parameters(), grads, strict=True):
                 p.requires_grad_(rg)
-    workers = max(1, dl.fake_l.num_workers)
-    seconds = (load / workers + as_valid, as_train - as_valid, forward, step)
-    return Pace(*(max(0.0, value) / n for value in seconds))
+    workers, moved = max(1, dl.fake_l.num_workers), as_valid / n
+    pace = Pace(
+        load / workers + moved, again / workers + moved, as_train / n - moved, forward, step
+    )
+    return Pace(*(max(0.0, seconds) for seconds in astuple(pace)))
+
+
+def _opened(dl: Any, most: int) -> tuple[list[Any], float, float]:
+    """Open pictures from all over a data set; return them, and the seconds of each, twice over."""
+    places = range(0, len(dl.dataset), max(1, len(dl.dataset) // most))[:most]
+    items: list[Any] = []
+    start = time.perf_counter()
+    for place in places:
+        items.append(dl.do_item(place))
+        first = time.perf_counter() - start
+        if first > ENOUGH and len(items) >= FEW:
+            break
+    start = time.perf_counter()
+    for place in places[: len(items)]:
+        dl.do_item(place)
+    return items, first / len(items), (time.perf_counter() - start) / len(items)
+
+
+def _each(work: Callable[[int], Any], most: int, device: torch.device) -> float:
+    """Return the seconds that one of n pictures takes, `most` at most; what runs first warms up."""
+    if device.type != "cpu":
+        return _timed(lambda: work(most), device)[1] / most
+    few = min(FEW, most)
+    _, first = _timed(lambda: work(few), device, warm=False)
+    n = max(few, min(most, int(few * ENOUGH / max(first, 1e-9))))
+    return _timed(lambda: work(n), device, warm=n > few)[1] / n
+
+
+def _back(learn: Learner, x: tuple[Any, ...], y: tuple[Any, ...], n: int) -> None:
+    _loss(learn, tuple(part[:n] for part in x), tuple(part[:n] for part in y)).backward()
 
 
 def _loss(learn: Learner, x: tuple[Any, ...], y: tuple[Any, ...]) -> torch.Tensor:

@@ -125,3 +125,14 @@ class TestGroups:
 def test_a_class_that_is_spelt_otherwise_on_the_other_side_is_named():
     with pytest.raises(DataError, match="got also 'red leaf', which is spelt 'Red_leaf'"):
         check_sides(["Red_leaf", "sick", "red leaf"], [False, False, True], "val")
+
+
+def test_labels_that_are_names_of_pictures_are_said_to_be():
+    names = [f"wren_{i}.jpg" for i in range(40)]
+    with pytest.raises(
+        DataError, match=r"40 of 40 pictures have a class of their own.*\^\(\.\+\)_"
+    ):
+        stratified_split(names, [name[:-4] for name in names])
+    with pytest.raises(DataError) as few:
+        stratified_split(["a", "b", "c", "d", "e"], ["x", "x", "y", "y", "z"])
+    assert "of their own" not in str(few.value)

@@ -97,8 +97,16 @@ def test_without_network_three_ways_out_are_named(dls, monkeypatch):
         raise urllib.error.URLError("Name or service not known")
 
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", offline)
-    with pytest.raises(qv.ModelError, match="Three ways out: .*online.*weights=FILE.*=None"):
+    with pytest.raises(qv.ModelError, match="Three ways out: .*online.*weights=FILE.*=None") as no:
         qv.cnn_learner(dls, "mobilenet_v2")
+    file = "https://download.pytorch.org/models/mobilenet_v2-7ebf99e0.pth"
+    assert f"download {file} elsewhere, copy it to this machine" in str(no.value)
+
+
+def test_weights_that_are_not_there_are_said_before_the_pictures_are_read(tmp_path):
+    (tmp_path / "mobilenet_v2_imagenet.pth").touch()
+    with pytest.raises(qv.ModelError, match=r"got nothing at .*did you mean '.*_imagenet.pth'\?"):
+        qv.train(tmp_path / "no pictures", weights=tmp_path / "mobilenet_v2.pth")
 
 
 def test_a_download_with_a_wrong_checksum_is_a_model_error(dls, monkeypatch):

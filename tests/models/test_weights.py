@@ -152,10 +152,10 @@ def test_a_runs_folder_gives_its_last_stage_and_its_arch(tmp_path):
 
 
 def test_a_folder_without_weights_says_what_was_looked_for(tmp_path):
-    with pytest.raises(ModelError, match=r"folder of a run \(checkpoints/stage-\*.pth.*without$"):
+    with pytest.raises(ModelError, match=r"run \(with checkpoints/stage-\*.pth.*has neither$"):
         read_weights(tmp_path)
     run = write_run(tmp_path / "a-001")
-    with pytest.raises(ModelError, match="no stage of this run has ended"):
+    with pytest.raises(ModelError, match="this run has finished no stage"):
         read_weights(run)
     with pytest.raises(ModelError, match=r"newest of those in it is .*a-001"):
         read_weights(tmp_path)

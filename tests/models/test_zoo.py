@@ -9,7 +9,7 @@ from fastai.vision.core import imagenet_stats
 import quickvision as qv
 from quickvision.base.errors import ModelError
 from quickvision.models import zoo as models
-from quickvision.models.zoo import find_arch
+from quickvision.models.zoo import download_address, find_arch
 
 
 def test_torchvision_is_taken_where_both_have_a_name():
@@ -122,3 +122,18 @@ def test_timms_own_names_on_the_hub_are_timms_names():
     for name in ("hf_hub:someone/model", "hf_hub:timm/resnet18.a1_in1k@v1"):
         with pytest.raises(ModelError, match=rf"config\.json says, with weights='{name}'"):
             find_arch(name)
+
+
+@pytest.mark.parametrize(
+    ("arch", "address"),
+    [
+        ("resnet18", "https://download.pytorch.org/models/resnet18-f37072fd.pth"),
+        ("timm/resnet18", "https://huggingface.co/timm/resnet18.a1_in1k/resolve/main/model.saf"),
+    ],
+)
+def test_where_weights_can_be_downloaded(arch, address):
+    assert download_address(find_arch(arch)).startswith(address)
+
+
+def test_a_network_of_ones_own_is_nowhere():
+    assert download_address(find_arch(lambda pretrained=False: None)) == ""

@@ -31,6 +31,7 @@ class TestAntsAndBees:
         ]
         said = capsys.readouterr().out
         assert f"features     {frozen.accuracy}\nfinetune     {run.accuracy}\n" in said
+        assert "returned     the run of finetune; its .baseline is the run of features" in said
 
     @pytest.mark.parametrize(
         ("mode", "epochs", "done"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from quickvision.results.comparison import mcnemar
+from quickvision.results.comparison import mcnemar, names_apart, said_of_failures
 
 
 def pairs(both, one, other, neither):
@@ -27,3 +27,23 @@ def test_pictures_that_both_get_right_or_wrong_say_nothing():
 def test_different_pictures_are_refused():
     with pytest.raises(ValueError, match="expected the same pictures"):
         mcnemar(np.zeros(3, dtype=bool), np.zeros(4, dtype=bool))
+
+
+def test_a_reason_that_several_have_is_told_once():
+    said = said_of_failures(
+        [
+            ("a", "no https://x.org/a-12.pth, of a"),
+            ("b", "no https://x.org/b-77.pth, of b"),
+            ("c", "out of memory"),
+        ]
+    )
+    assert said == [
+        "a failed: no https://x.org/a-12.pth, of a",
+        "b failed for the same reason",
+        "c failed: out of memory",
+    ]
+
+
+def test_two_functions_of_one_name_are_numbered():
+    assert names_apart(["resnet18", "timm/resnet18"]) == ["resnet18", "timm/resnet18"]
+    assert [name[-2:] for name in names_apart([lambda: 1, lambda: 2])] == ["#1", "#2"]

@@ -159,3 +159,14 @@ def test_looking_at_the_loss_leaves_the_learner_as_it_was(learn):
     assert (learn.dls.train.rng.getstate(), random.getstate()) == (order, states[0])
     assert torch.equal(torch.get_rng_state(), states[1])
     assert all(p.grad is None for p in learn.model.parameters())
+
+
+def test_a_run_is_no_data_and_how_to_train_it_further_is_said(run):
+    with pytest.raises(TypeError, match=r"got Run; resume\(run, more_epochs=3\) trains it further"):
+        qv.train(run)
+
+
+def test_a_pattern_is_called_pat(tmp_path):
+    for call in (qv.train, qv.load_data):
+        with pytest.raises(TypeError, match="pattern: no such option; did you mean 'pat'"):
+            call(tmp_path, pattern=r"(.+)_\d+")

@@ -323,3 +323,12 @@ def test_asking_draws_no_random_numbers(trained, files):
     ask.predict_many(files)
     now = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
     assert now == before
+
+
+def test_a_folder_is_no_picture_and_a_run_is_asked_by_its_learner(learner, tmp_path):
+    from types import SimpleNamespace
+
+    ask = qv.Predictor(SimpleNamespace(learn=learner))
+    assert ask.vocab == tuple(learner.dls.vocab)
+    with pytest.raises(qv.DataError, match=r"got a folder, .*predict_many\("):
+        ask.predict(tmp_path)

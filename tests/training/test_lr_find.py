@@ -31,7 +31,7 @@ class TestFindLR:
         found = qv.find_lr(learn, num_it=40)
         assert 1e-6 < found.lr < 1
         assert float(found) == found.lr
-        assert "valley" in found.reason
+        assert "from the middle of the range where the loss falls" in found.reason
         assert found.lrs.shape == found.losses.shape
         assert (np.diff(found.lrs) > 0).all()
 

@@ -12,7 +12,14 @@ from torch.nn import functional as F
 import quickvision as qv
 from quickvision.base.errors import ModelError
 from quickvision.training.features import Features
-from quickvision.training.solve import Solve, judge_head, solve_again, solve_head, why_not_solved
+from quickvision.training.solve import (
+    Solve,
+    judge_head,
+    seconds_to_judge,
+    solve_again,
+    solve_head,
+    why_not_solved,
+)
 
 
 def clouds(n, f, classes, *, views=1, apart=1.0, seed=0):
@@ -240,3 +247,10 @@ def test_where_a_fit_goes_on_that_patience_has_ended_the_head_is_solved(
     assert torch.equal(top.model[-1].weight, before), "it was whole, and so it was solved"
     qv.fit_frozen(top, 3, cbs=[Solve(1.0)], **options)
     assert not torch.equal(top.model[-1].weight, before)
+
+
+def test_judging_takes_longer_with_more_pictures_features_and_classes_up_to_what_is_tried():
+    few = seconds_to_judge(200, 512, 2)
+    assert few < seconds_to_judge(2_000, 512, 2) < seconds_to_judge(2_000, 512, 196)
+    assert seconds_to_judge(200, 512, 2) == seconds_to_judge(200, 2048, 2)  # `turn`ed
+    assert seconds_to_judge(50_000, 512, 37) == seconds_to_judge(2_000, 512, 37)

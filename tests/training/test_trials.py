@@ -32,6 +32,38 @@ def test_measuring_leaves_the_learner_as_it_was(learn):
     assert learn.dls.train.after_batch.split_idx == split
 
 
+def test_what_is_not_asked_for_is_not_timed(learn):
+    pace = measure_pace(learn, steps=False)
+    assert pace.step == 0
+    assert pace.forward > 0
+
+
+@pytest.mark.filterwarnings("ignore::quickvision.DataWarning")
+def test_a_picture_that_stays_in_memory_is_read_once(large_photos, tiny_net):
+    paces = []
+    for cache in ("auto", False):
+        dls = qv.from_folder(large_photos, size=32, bs=4, cache=cache, check=False)
+        paces.append(measure_pace(qv.cnn_learner(dls, tiny_net, weights=None), steps=False))
+    assert paces[0].again < 0.7 * paces[0].load
+    assert paces[0].again < paces[1].again
+
+
+@pytest.mark.parametrize(
+    ("cost", "times"), [(0.1, [4, 4]), (0.01, [4, 15, 15]), (0.0001, [4, 32, 32])]
+)
+def test_slow_networks_are_timed_on_few_pictures(monkeypatch, cost, times):
+    """The second timing of a network that takes 0.1 s a picture would cost more than it says."""
+    now, asked = [0.0], []
+    monkeypatch.setattr(trials.time, "perf_counter", lambda: now[0])
+
+    def work(n):
+        asked.append(n)
+        now[0] += n * cost
+
+    assert trials._each(work, 32, torch.device("cpu")) == pytest.approx(cost)
+    assert asked == times
+
+
 @pytest.mark.parametrize("most", [8, 16, 40, 64, 1000])
 @pytest.mark.parametrize("limit", [1, 8, 15, 16, 17, 100, 5000])
 def test_the_search_finds_the_largest_multiple_of_eight(most, limit):
