@@ -55,7 +55,7 @@ def _own_classes(single: Sequence[str], names: Sequence[str]) -> str:
     if len(single) < 0.5 * len(names) or len(names) < 4:
         return ""
     return (
-        f"; {len(single):,} of {len(names):,} pictures have a class of their own: the label is to be"
+        f"; {len(single):,} of {len(names):,} pictures have a class of their own: a label is"
         r" the part of a name that pictures of one class share, as r'^(.+)_\d+' for wren_12.jpg"
     )
 
