@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -38,6 +39,21 @@ class OtherProcessError(RunError):
 
 class DataWarning(UserWarning):
     """Training goes on, but with less or other data than the folder seems to hold."""
+
+
+class Advice(DataWarning):
+    """Nothing is wrong with the data, and something would help; not given with `verbose=False`."""
+
+
+@contextmanager
+def without_advice(quiet: bool = True) -> Iterator[None]:
+    """Leave advice out, for the length of the block; nothing changes where `quiet` is False."""
+    if not quiet:
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Advice)
+        yield
 
 
 def did_you_mean(word: str, options: Iterable[str]) -> str:
@@ -88,12 +104,12 @@ def as_path(value: object, name: str) -> Path:
         raise ValueError(f"{name}: expected a path, got {text!r}: {error}") from error
 
 
-def warn(text: str) -> None:
-    """Warn with a `DataWarning` that points to the user's line, through however many calls."""
+def warn(text: str, kind: type[DataWarning] = DataWarning) -> None:
+    """Warn, of this kind, and point to the user's line, through however many calls."""
     level, frame = 2, sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_OURS):
         level, frame = level + 1, frame.f_back
-    warnings.warn(printable(text), DataWarning, stacklevel=level)
+    warnings.warn(printable(text), kind, stacklevel=level)
 
 
 def printable(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from quickvision.base.errors import some, warn
+from quickvision.base.errors import Advice, some, warn
 from quickvision.base.figures import UNEVEN, imbalance
 from quickvision.data.classes import look_alikes, mirrored
 from quickvision.data.findings import depth
@@ -25,7 +25,8 @@ def of_uneven(counts: Mapping[str, int], balance: str | None) -> None:
         warn(
             f"uneven classes: {counts[large]:,} training pictures of {large}, {counts[small]:,} of"
             f" {small} ({times:.0f} times); read macro-F1 beside accuracy, and try"
-            " balance='weights' or 'oversample'"
+            " balance='weights' or 'oversample'",
+            Advice,
         )
 
 
@@ -40,7 +41,8 @@ def of_names(labels: Collection[str], options: Options) -> None:
     if flips and (wrong := mirrored(labels)):
         warn(
             f"mirrored pictures seem wrong for the classes {some(wrong)}, and training mirrors"
-            " half of them: flip=False turns that off"
+            " half of them: flip=False turns that off",
+            Advice,
         )
 
 

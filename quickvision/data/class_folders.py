@@ -180,8 +180,10 @@ def _no_classes(root: Path, files: Files, found: Sides) -> DataError:
 def one_class(root: Path, found: Sides, files: Files, n: int) -> DataError:
     """Say that there is one class folder, and what else could say what its pictures are."""
     place = root / found.top.removesuffix(f"{found.one_class}/")
+    bare = [name[:-1] for name in files.empty if name.count("/") == 1]
+    none = f" ({some(bare)} {'is' if len(bare) == 1 else 'are'} empty)" if bare else ""
     return DataError(
         f"expected two class folders or more in {place}, got one, {found.one_class}, with {n:,}"
-        " pictures; put the pictures of another class in a folder beside it; or, where it is no"
-        f" class, {how_to_label(root, place / found.one_class, files.others)}"
+        f" pictures{none}; put the pictures of another class in a folder beside it; or, where it is"
+        f" no class, {how_to_label(root, place / found.one_class, files.others)}"
     )

@@ -11,6 +11,7 @@ import pandas as pd
 from fastai.data.core import DataLoaders
 from fastcore.meta import delegates
 
+from quickvision.base.errors import without_advice
 from quickvision.base.progress import say
 from quickvision.data.class_folders import list_folder
 from quickvision.data.layouts import find_listing
@@ -266,7 +267,8 @@ def load_data(
         path: A folder or a CSV file.
         pat: The pattern of `from_name_re`, where you know it.
         verbose: Print what was understood, in at most six lines: first the call that does the
-            same.
+            same. Without, advice (`Advice`: uneven classes, classes that a mirror makes wrong) is
+            not given either.
         **kwargs: As in `from_folder`.
 
     Returns:
@@ -280,6 +282,7 @@ def load_data(
     how = {"valid": asked.valid, "groups": asked.groups, "max_bad": asked.max_bad}
     listing = find_listing(path, pat=pat, **how)
     warn_of_unused(listing, tests=False)
-    dls = load(listing, asked)
+    with without_advice(not verbose):
+        dls = load(listing, asked)
     say(str(dls.understood), verbose=verbose)
     return dls

@@ -48,7 +48,7 @@ class Split(NamedTuple):
 
 
 LOOKED_INTO = 32  # pixels of the shorter side, below which a closer look at a twin sees no more
-FLATTER = "the figures flatter: take one of each out, or keep them together with groups="
+FLATTER = "accuracy will look too good: remove one of each pair, or keep them together with groups="
 
 
 def twins(used: pd.DataFrame, root: Path) -> Iterator[Finding]:
@@ -72,10 +72,12 @@ def twins(used: pd.DataFrame, root: Path) -> Iterator[Finding]:
                 sides.append(group)
             elif group["label"].nunique() == 1:
                 rest.append(group)
-        advice = "one of the labels is wrong: mend it, or take both out"
+        advice = "one of the labels is wrong: correct it, or remove both"
         yield from _grouped(worst, f"{kind} with different labels", labels, advice)
         yield from _grouped(worst, f"{kind} on both sides", sides, FLATTER)
-        yield from _grouped(mild, f"{kind} more than once", rest, "counts more than others do")
+        yield from _grouped(
+            mild, f"{kind} more than once", rest, "duplicates weigh more in training: remove one"
+        )
 
 
 def _near_look(files: Sequence[Path], sides: Sequence[int], i: int) -> np.ndarray | None:
@@ -110,7 +112,7 @@ def series(used: pd.DataFrame, split: Split) -> Iterator[Finding]:
         way = f"bring each to one side, or hold out a fraction of all, with {groups}"
     advice = (
         f"{len(found.held) / sum(held):.0%} of the held-out pictures share the {found.what} with"
-        f" training pictures, where the figures flatter: {way}"
+        f" training pictures, where accuracy will look too good: {way}"
     )
     pairs = zip(names, found.keys, held, strict=True)
     trained = {key: name for name, key, out in pairs if not out}
@@ -142,7 +144,7 @@ def leaks(used: pd.DataFrame, root: Path, split: Split) -> Iterator[Finding]:
     same = [used.iloc[group] for group in same_groups(digests)]
     labels = [group for group in same if group["label"].nunique() > 1]
     sides = [group for group in same if group["side"].nunique() > 1]
-    advice = "one of the labels is wrong: mend it, or take both out"
+    advice = "one of the labels is wrong: correct it, or remove both"
     yield from _grouped("error", "the same picture with different labels", labels, advice)
     yield from _grouped("error", "the same picture on both sides", sides, FLATTER)
     if "thumb" in used and few_enough(used):

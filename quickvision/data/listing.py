@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 from quickvision.base.errors import DataError, as_path, expect, some, warn
 from quickvision.data.folders import Sides
 from quickvision.data.labels import NamedLabel, NameLabel
-from quickvision.data.paths import Files, find_files, folder, relative
+from quickvision.data.paths import SUFFIXES, Files, find_files, folder, relative
 from quickvision.data.patterns import raw
 from quickvision.data.tree import TEST, VALID, side_of
 
+NEAR = 50  # folders and files that are looked at for a hint
 MASK = "a mask of the picture beside it"  # why a file is left out
 LABELLING = re.compile(r"train|label|annotation|class|truth")  # what such tables are called
 
@@ -89,10 +92,28 @@ def how_to_label(root: Path, place: Path, others: Sequence[str]) -> str:
                 f"if {root / ends[suffix]} says what they are, make a table of it with the columns"
                 " file and label: from_csv('table.csv')"
             )
-    return (
+    return _above(place) + (
         f"sort them into a folder for each class, write a table with the columns file and label for"
         f" from_csv, or give the pattern of names that hold labels: from_name_re({str(place)!r},"
         " pattern)"
+    )
+
+
+def _above(place: Path) -> str:
+    """Say that the folder above may be the one that is meant, where others like this lie in it."""
+    beside = []
+    with suppress(OSError):
+        place = place.resolve()
+        folders = (other for other in place.parent.iterdir() if other.is_dir() and other != place)
+        for other in islice(folders, NEAR):
+            first = next((p for p in islice(other.iterdir(), NEAR) if p.is_file()), None)
+            if first is not None and first.suffix.lower() in SUFFIXES:
+                beside.append(other.name)
+    if not beside:
+        return ""
+    return (
+        f"if {place.name} is a class, as {some(sorted(beside))} beside it, load the folder above:"
+        f" from_folder({str(place.parent)!r}); else "
     )
 
 

@@ -115,3 +115,20 @@ def test_a_mask_beside_its_picture_is_left_out(tmp_path, picture):
     left_out = list_folder(tmp_path).left_out
     assert set(left_out) == {f"{k}/1_mask{n}.png" for k in ("ill", "well") for n in ("", "_2")}
     assert "too many bad files" not in str(qv.check(tmp_path, size=8))
+
+
+def test_a_class_folder_itself_points_to_the_folder_above(class_folders):
+    with pytest.raises(
+        qv.DataError, match=r"if red is a class, as blue, green beside it, load the"
+    ):
+        qv.from_folder(class_folders / "red")
+    with pytest.raises(qv.DataError, match=r"from_folder\('.*colours'\); else"):
+        qv.load_data(class_folders / "red", verbose=False)
+
+
+def test_an_empty_folder_beside_the_one_class_is_named(tmp_path, picture):
+    picture(tmp_path / "pets" / "cats" / "1.png")
+    picture(tmp_path / "pets" / "cats" / "2.png", seed=1)
+    (tmp_path / "pets" / "dogs").mkdir()
+    with pytest.raises(qv.DataError, match=r"got one, cats, with 2 pictures \(dogs is empty\)"):
+        qv.from_folder(tmp_path / "pets")

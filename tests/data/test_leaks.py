@@ -44,7 +44,7 @@ def test_copies_are_said_where_training_starts(photos, check):
     one = photos / "train" / "ants" / "atrain.jpg"
     (photos / "valid" / "ants" / "other.jpg").write_bytes(one.read_bytes())
     text = said(photos, check=check)
-    assert "the same picture on both sides: 2; the figures flatter" in text
+    assert "the same picture on both sides: 2; accuracy will look too good" in text
     assert "atrain.jpg" in text
     (photos / "train" / "bees" / "again.jpg").write_bytes(one.read_bytes())
     assert "the same picture with different labels: 3" in said(photos, check=check)
@@ -61,7 +61,7 @@ def test_near_copies_are_said_too(photos):
 def test_turned_and_mirrored_copies_are_said_at_the_door_and_in_check(photos, way):
     with Image.open(photos / "train" / "bees" / "ctrain.jpg") as image:
         image.transpose(way).save(photos / "valid" / "bees" / "x.jpg", quality=70)
-    assert f"{FIXED}: 2; the figures flatter" in said(photos)
+    assert f"{FIXED}: 2; accuracy will look too good" in said(photos)
     found = qv.check(photos, size=16).findings.set_index("finding")
     assert found.loc[FIXED, "severity"] == "warning"
     assert "train/bees/ctrain.jpg" in found.loc[FIXED, "examples"][0]
