@@ -240,7 +240,7 @@ def test_what_cannot_say_what_to_mend(class_folders, given, error, match):
         pd.DataFrame(),
         "~x/f",
     ],
-    ids=repr,
+    ids=lambda junk: type(junk).__name__,
 )
 def test_junk_is_refused_in_words(class_folders, junk, monkeypatch):
     monkeypatch.chdir(class_folders)
