@@ -157,15 +157,15 @@ def list_names(
     unlabelled = [name for name, label in zip(names, labels, strict=True) if not label]
     if names and len(unlabelled) == len(names):
         raise DataError(
-            f"expected {get_y.pat!r} to match the pictures' names, got no match in {len(names):,}:"
-            f" {some(names)}; put the label part, and only that, in round brackets"
+            f"expected {raw(get_y.pat)} to match the pictures' names, got no match in"
+            f" {len(names):,}: {some(names)}; put the label part, and only that, in round brackets"
         )
     return Listing(
         root=root,
         names=names,
         labels=labels,
         get_y=get_y,
-        left_out=dict.fromkeys(unlabelled, f"no label: {get_y.pat!r} does not match"),
+        left_out=dict.fromkeys(unlabelled, f"no label: {raw(get_y.pat)} does not match"),
         others=others,
         found_by=f"qv.from_name_re({_shown(path_or_files)}, {raw(get_y.pat)})",
     )

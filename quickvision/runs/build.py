@@ -124,7 +124,7 @@ def _check_given(spec: Spec) -> None:
             f" {type(data).__name__} already"
         )
     if not isinstance(data, DataLoaders | Learner):
-        further = "; resume(run, more_epochs=3) trains it further" if hasattr(data, "learn") else ""
+        further = "; resume trains a run further" if hasattr(data, "learn") else ""
         got = f"{type(data).__name__}{further}"
         raise TypeError(f"expected a folder, DataLoaders or a Learner, got {got}")
     asked = [name for name in ("arch", "weights") if getattr(spec, name) != getattr(Spec, name)]
