@@ -76,7 +76,7 @@ def test_a_folder_that_is_no_run(tmp_path, stopped):
         qv.resume(stopped.parent)
     with pytest.raises(qv.RunError, match="expected the folder of a run"):
         qv.resume(tmp_path / "gone")
-    with pytest.raises(qv.RunError, match="got gone; the working folder is /"):
+    with pytest.raises(qv.RunError, match="got nothing at gone; the working folder is /"):
         qv.resume("gone")
     (stopped / "config.json").write_text("{")
     with pytest.raises(qv.RunError, match=r"expected a run's settings in .*config.json"):

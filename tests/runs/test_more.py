@@ -64,8 +64,8 @@ def test_a_run_that_is_killed_in_its_further_epochs_ends_the_same(trained, tmp_p
     assert set(whole.history["stage"].tolist()[n:]) == {name}
     assert whole.history["epoch"].tolist()[n:] == [1, 2][: len(whole.history) - n]
     pd.testing.assert_frame_equal(
-        pd.read_csv(whole.path / "log.csv").drop(columns="seconds"),
         whole.history.drop(columns="seconds"),
+        pd.read_csv(whole.path / "log.csv").drop(columns="seconds"),
     )
     assert whole.stages["stage"].tolist() == [*first.stages["stage"], name]
     assert any(not torch.equal(end[key], w) for key, w in whole.learn.model.state_dict().items())

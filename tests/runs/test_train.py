@@ -19,12 +19,13 @@ def test_the_whole_job_leaves_everything_it_promises(run):
         "predictions.csv", "predictions.npz", "confused.csv",
         "lr_find-frozen.csv", "lr_find-frozen.png",
         "confusion.png", "history.png", "top_losses.png",
+        "report.html", "report.md", "suspects.csv", "features.npz", "run.json",
     }  # fmt: skip
     assert sorted(path.name for path in (run.path / "checkpoints").iterdir()) == [
         "best.pth", "last.pt", "stage-1.pth", "stage-2.pth",
     ]  # fmt: skip
     assert run.history["stage"].tolist() == ["frozen", "frozen", "unfrozen"]
-    pd.testing.assert_frame_equal(pd.read_csv(run.path / "log.csv"), run.history)
+    pd.testing.assert_frame_equal(run.history, pd.read_csv(run.path / "log.csv"))
     assert set(run.lr_finds) == {"frozen"}
     assert len(pd.read_csv(run.path / "predictions.csv")) == len(run.preds) == 7
     with np.load(run.path / "predictions.npz") as arrays:

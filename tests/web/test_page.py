@@ -256,7 +256,7 @@ def test_the_keyboard_is_enough(site, show, shown):
     assert tab.evaluate("document.activeElement.id") == "choose"
     outline = "label => getComputedStyle(label).outlineStyle"
     assert tab.locator("label[for=choose]").evaluate(outline) == "solid"
-    with tab.expect_file_chooser() as chooser:
+    with tab.expect_file_chooser(timeout=60_000) as chooser:
         tab.keyboard.press("Enter")
     chooser.value.set_files(red)
     answered(tab, said)
