@@ -251,6 +251,20 @@ def model_folder(tmp_path_factory, write_colours) -> Path:
     return qv.export(learn, root / "model", onnx=True, calibrate=False, verbose=False)
 
 
+@pytest.fixture(scope="module")
+def chromium():
+    """A browser without a window; where there is none, its tests are skipped."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        pytest.skip("there is no Chromium here")
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with api.sync_playwright() as play:
+        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = play.chromium.launch(executable_path=found, args=options)
+        yield browser
+        browser.close()
+
+
 @pytest.fixture(scope="session")
 def colours(tmp_path_factory, write_colours) -> Path:
     """Three class folders of twelve pictures each, for tests that change nothing."""

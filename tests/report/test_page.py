@@ -6,7 +6,6 @@ import base64
 import csv
 import hashlib
 import re
-import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -20,8 +19,6 @@ from quickvision.report.page import as_html, as_markdown, as_short, write_report
 from quickvision.results.calibration import calibration
 
 from .conftest import ODD, answers, made
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 def html(outcome):
@@ -160,18 +157,6 @@ def test_a_report_that_cannot_be_written_says_where(outcome, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(qv.RunError, match="expected to write .*report.md"):
         write_report(outcome, tmp_path / "file")
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium here")
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with api.sync_playwright() as play:
-        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=options)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
