@@ -9,7 +9,7 @@ Knows no model, and never writes into the folder of pictures.
     held_side  the folder that `valid=` names, and what is beside it
     sides      which folders are sides, which are classes, which are neither
     rgb        any picture to upright 8-bit RGB; what is black and white in deep ones
-    arrays     an array as a picture, or why it is none
+    arrays     what may be a picture; an array as one, or why it is none
     pictures   one file opened: upright RGB, from its resized copy where there is one
     view       what a picture becomes before a model looks at it
     splits     the arithmetic of holding out
@@ -38,11 +38,12 @@ Knows no model, and never writes into the folder of pictures.
     layouts    look at a path, say how it is labelled
     understood what was understood of a data set, in a few lines
     transforms the transforms of our own pipeline: to size, mirrored, turned
+    looking    pictures as validation sees them, in whatever thread
     batches    how many pictures a batch has, and what becomes of the last one
     loaders    from a listing to `DataLoaders`; what is left out: `dls.skipped`
     check      `quickvision.check`: its report, made from the findings
     doors      `from_folder`, `from_name_re`, `from_csv`, `from_df`, `load_data`: the way in
 
 Others may ask: options, paths, rgb, arrays, pictures, view, labels, sides, leaks, holdout, mended,
-fixes, layouts, understood, transforms, check, doors.
+fixes, layouts, understood, transforms, looking, check, doors.
 """

@@ -1,16 +1,46 @@
-"""An array as a picture, or why it is none. Needs neither torch nor fastai to be installed."""
+"""What may be a picture; an array as one, or why it is none. Needs neither torch nor fastai."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from quickvision.base.errors import DataError
+
 
 def is_array(value: Any) -> bool:
     """Say whether it is an array of NumPy's or a tensor of torch's."""
     return isinstance(value, np.ndarray) or (hasattr(value, "detach") and hasattr(value, "numpy"))
+
+
+def check_kind(picture: Any) -> None:
+    """See that something may be a picture at all.
+
+    Raises:
+        TypeError: It is none.
+    """
+    known = isinstance(picture, str | Path | bytes | bytearray | memoryview | Image.Image)
+    if not (known or hasattr(picture, "read") or is_array(picture)):
+        got = type(picture).__name__
+        raise TypeError(f"expected a path, bytes, a file, a Pillow image or an array, got {got}")
+
+
+def check_there(picture: str | Path) -> None:
+    """See that there is a file at this path.
+
+    Raises:
+        DataError: Nothing is there, or a folder.
+    """
+    if Path(picture).is_dir():
+        raise DataError(
+            f"expected a picture, got a folder, {picture}; predict_many({str(picture)!r}) answers"
+            " for all pictures in it"
+        )
+    if not Path(picture).is_file():
+        raise DataError(f"expected a picture, got nothing at {picture}")
 
 
 def from_array(pixels: Any) -> Image.Image:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,38 @@ class Way:
                 (slope,) = torch.autograd.grad(score, features, retain_graph=True)
                 found.append(self.placed(slope * features.detach()))
             return torch.stack(found, 1).float().cpu().numpy()
+
+
+class Maps:
+    """The heat maps of one model, whose way is looked for when it is first asked.
+
+    Args:
+        model: As in `find_way`.
+        one: As in `find_way`.
+    """
+
+    def __init__(self, model: nn.Module, one: torch.Tensor) -> None:
+        self._model, self._one = model, one
+
+    @cached_property
+    def there(self) -> bool:
+        """The model has a map of places that its classes are read from."""
+        try:
+            return bool(self._way)
+        except ModelError:
+            return False
+
+    @cached_property
+    def _way(self) -> Way:
+        return find_way(self._model, self._one)
+
+    def __call__(self, x: torch.Tensor, classes: np.ndarray | None) -> np.ndarray:
+        """Make them; see `Way.maps`.
+
+        Raises:
+            ModelError: It has none.
+        """
+        return self._way.maps(x, classes)
 
 
 def find_way(model: nn.Module, one: torch.Tensor) -> Way:

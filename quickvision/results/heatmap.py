@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import copy
 import os
-import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from fastai.learner import Learner
 from fastai.torch_core import no_random
-from fastai.vision.core import TensorImage
-from PIL import Image
 
 from quickvision.base.errors import DataError, did_you_mean, expect, some
-from quickvision.data.arrays import is_array
+from quickvision.data.looking import Looking
 from quickvision.results.class_maps import find_way
 from quickvision.training.guards import as_it_was
 
 _AT_ONCE = 16  # pictures that are opened and looked at together
-_UNFIT = (OSError, SyntaxError, Image.DecompressionBombError)  # what fastai's opener raises
 
 
 def heatmap(learn: Learner, picture: Any, label: str | None = None) -> np.ndarray:
@@ -122,62 +116,23 @@ def _maps(learn: Learner, pictures: Sequence[Any], classes: np.ndarray | None) -
     device, way, found = next(learn.model.parameters()).device, None, []
     with as_it_was(learn), no_random(reproducible=False):
         learn.model.eval()
-        view = _View(learn)
+        look = Looking(learn.dls)
         for start in range(0, len(pictures), _AT_ONCE):
             part = slice(start, start + _AT_ONCE)
-            x = view(pictures[part], device)
+            x = _opened(look, pictures[part], device)
             way = way or find_way(learn.model, x[:1])
             found.append(way.maps(x, None if classes is None else classes[part]))
     return np.concatenate(found)
 
 
-class _View:
-    """Pictures as a learner's validation sees them.
-
-    Args:
-        learn: The learner; its transforms are copied, because they keep a state.
-    """
-
-    def __init__(self, learn: Learner) -> None:
-        valid = learn.dls.valid
-        opener = valid.dataset.tls[0].tfms.fs[-1]
-        parts = (opener, valid.after_item, valid.after_batch)
-        self._open, self._item, self._batch = map(copy.deepcopy, parts)
-        self._item.split_idx = self._batch.split_idx = 1
-        self._own = threading.local()
-
-    def __call__(self, pictures: Sequence[Any], device: torch.device) -> torch.Tensor:
-        """Open them, several at once: float32 [n, channels, height, width]."""
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            items = list(pool.map(self._one, pictures))
-        sizes = sorted({tuple(item.shape) for item in items})
-        if len(sizes) > 1:
-            raise DataError(
-                f"expected pictures that validation brings to one size, got {some(sizes)}; give the"
-                " loaders a size"
-            )
-        x = self._batch((TensorImage(torch.stack(items)).to(device),))[0]
-        return x.as_subclass(torch.Tensor)
-
-    def _one(self, picture: Any) -> torch.Tensor:
-        if isinstance(picture, str | Path) and not Path(picture).is_file():
-            raise DataError(f"expected a picture, got nothing at {picture}")
-        if isinstance(picture, bytearray | memoryview):
-            picture = bytes(picture)
-        if hasattr(picture, "read"):  # fastai's openers know bytes, and no files that are open
-            if picture.seekable():
-                picture.seek(0)
-            picture = picture.read()
-        if not (isinstance(picture, str | Path | bytes | Image.Image) or is_array(picture)):
-            got = type(picture).__name__
-            raise TypeError(
-                f"expected a path, bytes, a file, a Pillow image or an array, got {got}"
-            )
-        if not hasattr(self._own, "item"):
-            self._own.item = copy.deepcopy(self._item)
-        try:
-            opened = self._open(picture)
-        except _UNFIT as error:
-            name = picture if isinstance(picture, str | Path) else "its bytes"
-            raise DataError(f"expected a picture that can be read, got {name}: {error}") from error
-        return self._own.item((opened,))[0].as_subclass(torch.Tensor)
+def _opened(look: Looking, pictures: Sequence[Any], device: torch.device) -> torch.Tensor:
+    """Open pictures, several at once: float32 [n, channels, height, width]."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        items = list(pool.map(look.open, pictures))
+    sizes = sorted({tuple(item.shape) for item in items})
+    if len(sizes) > 1:
+        raise DataError(
+            f"expected pictures that validation brings to one size, got {some(sizes)}; give the"
+            " loaders a size"
+        )
+    return look.batch(items, device)

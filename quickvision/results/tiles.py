@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 from quickvision.base.tables import shorten, width_of
+from quickvision.data.looking import Looking
 from quickvision.data.pictures import Picture
 from quickvision.results.curves import COLOURS
 from quickvision.results.fonts import lettering
@@ -194,12 +194,9 @@ def _whole(path: Path) -> np.ndarray:
 
 def _looked_at(learn: Learner, paths: Sequence[Path]) -> list[np.ndarray]:
     """Open pictures as the model sees them in validation, before they are normalised; faded."""
-    valid = learn.dls.valid
-    opener, item = map(copy.deepcopy, (valid.dataset.tls[0].tfms.fs[-1], valid.after_item))
-    item.split_idx = 1
+    look = Looking(learn.dls)
     with no_random(reproducible=False):
-        seen = [item((opener(path),))[0] for path in paths]
-    return [_faded(_pixels(np.asarray(one))) for one in seen]
+        return [_faded(_pixels(look.open(path).numpy())) for path in paths]
 
 
 def _faded(image: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from quickvision.base.errors import DataError, ModelError
-from quickvision.data.arrays import from_array, is_array
+from quickvision.data.arrays import check_kind, check_there, from_array, is_array
 from quickvision.data.rgb import BROKEN, open_rgb, to_rgb
 from quickvision.ship.bundle import Bundle
 
@@ -89,33 +89,6 @@ class Viewer:
             f" {type(self).__name__}, which gives answers alone; load_model(..., engine='torch')"
             " opens the network itself"
         )
-
-
-def check_kind(picture: Any) -> None:
-    """See that something may be a picture at all.
-
-    Raises:
-        TypeError: It is none.
-    """
-    known = isinstance(picture, str | Path | bytes | bytearray | memoryview | Image.Image)
-    if not (known or hasattr(picture, "read") or is_array(picture)):
-        got = type(picture).__name__
-        raise TypeError(f"expected a path, bytes, a file, a Pillow image or an array, got {got}")
-
-
-def check_there(picture: str | Path) -> None:
-    """See that there is a file at this path.
-
-    Raises:
-        DataError: Nothing is there, or a folder.
-    """
-    if Path(picture).is_dir():
-        raise DataError(
-            f"expected a picture, got a folder, {picture}; predict_many({str(picture)!r}) answers"
-            " for all pictures in it"
-        )
-    if not Path(picture).is_file():
-        raise DataError(f"expected a picture, got nothing at {picture}")
 
 
 def opened(picture: Any, bundle: Bundle) -> Image.Image:

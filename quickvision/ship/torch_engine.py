@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,10 @@ import torch
 from fastai.torch_core import default_device
 from torch import nn
 
-from quickvision.base.errors import BundleError, ModelError
+from quickvision.base.errors import BundleError
 from quickvision.base.memory import keep_freed_memory
 from quickvision.models.compute import folded
-from quickvision.results.class_maps import Way, find_way
+from quickvision.results.class_maps import Maps
 from quickvision.ship.bundle import WEIGHTS, Bundle, checked
 from quickvision.ship.engine import Viewer
 from quickvision.ship.network import build
@@ -50,7 +49,7 @@ class TorchEngine(Viewer):
         blank = np.zeros((*bundle.view.size, bundle.network.channels), dtype=np.uint8)
         x = self._normal([blank])
         self._model = folded(model, x)
-        self._plain, self._one = model, x
+        self._maps = Maps(model, x)  # through layers that are not folded
 
     def probs(self, opened: Sequence[np.ndarray]) -> np.ndarray:
         """Answer for opened pictures."""
@@ -61,18 +60,11 @@ class TorchEngine(Viewer):
     @property
     def has_maps(self) -> bool:
         """The network has a map of places that its classes are read from."""
-        try:
-            return bool(self._way)
-        except ModelError:
-            return False
-
-    @cached_property
-    def _way(self) -> Way:
-        return find_way(self._plain, self._one)  # through layers that are not folded
+        return self._maps.there
 
     def maps(self, opened: Sequence[np.ndarray], classes: np.ndarray | None) -> np.ndarray:
         """Make heat maps of opened pictures; several threads may ask at once."""
-        return self._way.maps(self._normal(opened), classes)
+        return self._maps(self._normal(opened), classes)
 
     def _normal(self, opened: Sequence[np.ndarray]) -> torch.Tensor:
         x = torch.from_numpy(np.stack(opened)).to(self.device).permute(0, 3, 1, 2).float()

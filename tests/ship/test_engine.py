@@ -8,9 +8,10 @@ import torch
 from PIL import Image
 
 import quickvision as qv
+from quickvision.data.arrays import check_kind
 from quickvision.data.view import View
 from quickvision.ship.bundle import Bundle, Network
-from quickvision.ship.engine import Viewer, check_kind, opened
+from quickvision.ship.engine import Viewer, opened
 
 BUNDLE = Bundle(
     vocab=("a", "b"),
