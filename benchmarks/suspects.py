@@ -9,8 +9,8 @@ the labels are put to one of the other classes, any of them, drawn anew for each
 towards what is alike, which is harder to find. cleanlab is no part of quickvision; it is compared
 where it is to be had, in a folder of this name (or it cannot pickle its own modules):
 
-    pip install --target /tmp/cleanlab/site-packages "cleanlab[datalab]"
-    python benchmarks/suspects.py SHARED --cleanlab /tmp/cleanlab/site-packages
+    pip install --target FOLDER/site-packages "cleanlab[datalab]"
+    python benchmarks/suspects.py SHARED --cleanlab FOLDER/site-packages
 
 Columns: R@10, share of the flipped ones in the first tenth of all pictures; P@k, share of flipped
 ones in the first k, where k have been flipped; AP, average precision of the ranking; true, how

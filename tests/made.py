@@ -26,6 +26,7 @@ from fastai.callback.core import Callback
 from scipy.io import savemat
 
 import quickvision as qv
+from quickvision.data.holdout import CSV
 from quickvision.runs import checkpointer
 from quickvision.runs.checkpoints import load_checkpoint
 
@@ -250,3 +251,20 @@ def in_a_process(*arguments, cwd=None):
     out, _, last = said.stdout.rstrip().rpartition("\n")
     code, modules = json.loads(last)
     return out, said.stderr, code, {*modules}
+
+
+THREE_FIXES = [
+    ("red/red_03.png", "relabel", "blue"),
+    ("green/green_04.png", "drop", ""),
+    ("blue/blue_05.png", "keep", ""),
+]
+
+
+def write_fixes(path, rows, columns=("path", "action", "label")):
+    pd.DataFrame(rows, columns=list(columns)).to_csv(path, **CSV)
+    return path
+
+
+def sides_of(dls):
+    """Each picture's label, and whether it is held out, by its name."""
+    return {row.path: (row.label, bool(row.valid)) for row in dls.split.itertuples()}

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
+from quickvision.results.curves import LOSSES, metrics_of, span_of_losses, span_of_shares
 from quickvision.training.lr_find import LRFind
 
 WIDTH, HEIGHT = 460, 250
@@ -85,15 +86,10 @@ _up = partial(_Scale, start=HEIGHT - BOTTOM, end=TOP)
 
 def of_history(history: pd.DataFrame) -> list[Chart]:
     """Draw a run's epochs: losses in one chart, each metric in one of its own."""
-    skipped = {"stage", "epoch", "seconds", "cached", "lr", "train_loss", "valid_loss", "time"}
-    metrics = [
-        name
-        for name in history
-        if name not in skipped and pd.api.types.is_numeric_dtype(history[name])
-    ]
+    metrics = metrics_of(history)
     if "accuracy" in metrics:  # which says the same the other way round
         metrics = [name for name in metrics if name != "error_rate"]
-    losses = [name for name in ("train_loss", "valid_loss") if name in history]
+    losses = [name for name in LOSSES if name in history]
     return [_epochs(history, losses, "loss"), *(_epochs(history, [m], m) for m in metrics[:3])]
 
 
@@ -102,12 +98,9 @@ def _epochs(history: pd.DataFrame, columns: Sequence[str], label: str) -> Chart:
     factor, end = (100.0, " %") if percent else (1.0, "")
     values = factor * history[list(columns)].to_numpy(dtype=float)
     finite = values[np.isfinite(values)]
-    low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 1.0)
-    if percent:  # a difference of half a point is no cliff
-        low, high = max(0.0, min(low, high - 10) - 1), min(100.0, high + 2)
-    else:
-        low = 0.0
-        high = high * 1.05 or 1.0
+    low, high = 0.0, (finite.max() if len(finite) else 1.0) * 1.05 or 1.0
+    if percent:
+        low, high = (100 * end for end in span_of_shares(values / 100))
     x, y = _across(0.5, n + 0.5), _up(low, high)
     series = []
     for column, said in zip(columns, values.T, strict=True):
@@ -140,10 +133,7 @@ def of_rates(name: str, found: LRFind) -> Chart:
     """Draw what a rate finder saw: the loss over the rates, its longest fall, the pick."""
     lrs, losses = np.asarray(found.lrs, float), np.asarray(found.losses, float)
     pick = float(np.interp(found.lr, lrs, losses)) if len(lrs) else math.nan
-    finite = losses[np.isfinite(losses)]
-    top = _top(finite, pick)
-    low = min([*finite, *([pick] if math.isfinite(pick) else [])], default=0.0)
-    low -= 0.05 * ((top - low) or 1.0)
+    low, top = span_of_losses([found]) or (0.0, 1.0)
     ends = [rate for rate in (*lrs[:1], *lrs[-1:], found.lr) if rate > 0]
     x = _across(math.log10(min(ends)), math.log10(max(ends)))
     y = _up(low, top)
@@ -173,15 +163,6 @@ def of_rates(name: str, found: LRFind) -> Chart:
             Series(f"picked {found.lr:.1e}", dots=picked),
         ],
     )
-
-
-def _top(losses: np.ndarray, pick: float) -> float:
-    """Cut off what explodes, but never the pick."""
-    if not len(losses):
-        return 1.0
-    usual = float(np.median(losses[: max(1, len(losses) // 4)]))
-    top = min(float(losses.max()), 1.5 * usual if usual > 0 else float(losses.max()))
-    return max(top, pick if math.isfinite(pick) else top) * 1.03 + 1e-12
 
 
 def of_calibration(table: pd.DataFrame) -> Chart:

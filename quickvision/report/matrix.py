@@ -9,9 +9,9 @@ import numpy as np
 
 from quickvision.base.tables import shorten_all, width_of
 from quickvision.report.pictures import cells
+from quickvision.results.matrix import MOST_COUNTS
 from quickvision.results.predictions import Predictions, confusion_matrix
 
-MOST_COUNTS = 40  # classes, above which counts cannot be read
 SIDE = 22  # pixels of a cell
 LETTER = 6.2  # pixels of a letter, about
 LONGEST = 22  # letters of a name

@@ -12,7 +12,7 @@ from quickvision.data.leaks import Finding
 from quickvision.data.rgb import Levels
 from quickvision.data.view import View
 from quickvision.results.embeddings import Embeddings
-from quickvision.results.predictions import Predictions
+from quickvision.results.predictions import Predictions, worth_seeing
 from quickvision.training.lr_find import LRFind
 
 MOST_WORST = 24  # pictures that are shown with what is like them
@@ -98,15 +98,9 @@ class Outcome:
     code: str = ""
 
 
-def worth_seeing(preds: Predictions, most: int = MOST_WORST) -> np.ndarray:
-    """Return the pictures to look at, int64 [at most `most`]: wrong ones first, largest loss first.
-
-    Right answers are among them where their loss says that it was close.
-    """
-    losses = np.where(np.isnan(preds.losses), np.inf, preds.losses)
-    order = np.lexsort((-losses, preds.right))
-    seen = ~preds.right | (losses >= HARMLESS)
-    return order[seen[order]][:most]
+def shown_worst(preds: Predictions) -> np.ndarray:
+    """Return the worst answers that a report shows, int64 [m]: wrong ones, then close ones."""
+    return worth_seeing(preds, MOST_WORST, least=HARMLESS)
 
 
 def rivals(preds: Predictions, index: np.ndarray) -> np.ndarray:

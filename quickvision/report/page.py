@@ -17,12 +17,12 @@ from quickvision.base.files import write_whole
 from quickvision.base.templates import environment
 from quickvision.report import charts, shown
 from quickvision.report.matrix import MOST_COUNTS, matrix
-from quickvision.report.outcome import MOST_WORST, Outcome, worth_seeing
+from quickvision.report.outcome import MOST_WORST, Outcome, shown_worst
 from quickvision.report.pictures import SMALL, Thumbnails
 from quickvision.report.sentences import sentences
 from quickvision.results.calibration import Calibration, calibration, reliability
 from quickvision.results.order import confusion_order
-from quickvision.results.predictions import confusion_matrix, most_confused, top_losses
+from quickvision.results.predictions import confusion_matrix, most_confused, wrong
 
 EXAMPLES = 3  # files of a finding
 FEW = 6  # pictures of the short form
@@ -92,8 +92,6 @@ def as_html(outcome: Outcome, found: Calibration) -> str:
 def as_markdown(outcome: Outcome, found: Calibration) -> str:
     """Say the same in words, for a terminal or a pull request."""
     preds = outcome.preds
-    table = top_losses(preds, None)
-    wrong = table[table["actual"] != table["predicted"]].head(MOST_WORST)
     suspects = outcome.suspects
     return (
         environment("report")
@@ -103,7 +101,7 @@ def as_markdown(outcome: Outcome, found: Calibration) -> str:
             cell=_cell,
             sentences=sentences(outcome, found),
             confused=most_confused(preds).head(10).to_dict("records"),
-            wrong=wrong.to_dict("records"),
+            wrong=wrong(preds).head(MOST_WORST).to_dict("records"),
             classes=shown.classes(preds)[:MOST_CLASSES],
             suspects=[] if suspects is None else suspects.head(MOST_WORST).to_dict("records"),
             seconds=shown.seconds(outcome.timing),
@@ -120,7 +118,7 @@ def as_short(outcome: Outcome, where: str = "") -> str:
     """
     preds, found = outcome.preds, calibration(outcome.preds)
     thumbnails = Thumbnails(outcome.data.view, outcome.data.levels)
-    places = worth_seeing(preds, FEW)
+    places = shown_worst(preds)[:FEW]
     pictures = thumbnails((preds.paths[i] for i in places), SMALL)
     return _templates().get_template("short.html.jinja").render(
         o=outcome,

@@ -10,7 +10,7 @@ import numpy as np
 
 from quickvision.base.errors import printable
 from quickvision.data.paths import below
-from quickvision.report.outcome import Heat, Outcome, worth_seeing
+from quickvision.report.outcome import Heat, Outcome, shown_worst
 from quickvision.report.pictures import SMALL, Thumbnails, heat
 from quickvision.results.nearest import nearest
 from quickvision.results.predictions import Predictions, class_report, confusion_matrix
@@ -92,7 +92,7 @@ class ClassRow:
 def worst(outcome: Outcome, thumbnails: Thumbnails) -> list[Worst]:
     """Show the pictures of the largest loss, and what is like them in training."""
     preds, known = outcome.preds, outcome.embeddings
-    places = worth_seeing(preds)
+    places = shown_worst(preds)
     names = _names(preds, places)
     large = thumbnails(preds.paths[i] for i in places)
     likes: list[list[Tile]] = [[] for _ in places]

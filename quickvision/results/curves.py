@@ -30,7 +30,7 @@ def panels_of(history: pd.DataFrame) -> list[tuple[str, ...]]:
     parts = [
         [name for name in LOSSES if name in history and history[name].notna().any()],
         shares,
-        [name for name in _metrics(history) if name not in shares],
+        [name for name in metrics_of(history) if name not in shares],
     ]
     return [tuple(part) for part in parts if part] or [LOSSES[:1]]
 
@@ -52,7 +52,7 @@ def draw_epochs(ax: Axes, history: pd.DataFrame, columns: Sequence[str]) -> None
     if set(columns) <= {*shares}:
         ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         ax.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-        ax.set_ylim(*_span_of_shares(values))
+        ax.set_ylim(*span_of_shares(values))
         name = _said(columns[0]) if len(columns) == 1 else "metrics"
     else:
         _from_zero(ax, values)
@@ -134,8 +134,25 @@ def draw_reliability(ax: Axes, table: pd.DataFrame, found: Calibration) -> None:
 
 
 def _in_sight(ax: Axes, found: Sequence[LRFind]) -> None:
-    """Leave out what explodes, which would flatten all else, but no pick and no lit part."""
-    kept, starts, lows = [], [], []
+    """Show all rates, and the losses of `span_of_losses`."""
+    rates = np.concatenate([[one.lr, *one.lr_range, *one.lrs] for one in found] or [[]])
+    rates = rates[np.isfinite(rates) & (rates > 0)]
+    if len(rates):
+        room = 1.3 if rates.max() > 3 * rates.min() else 30
+        ax.set_xlim(rates.min() / room, rates.max() * room)
+    if span := span_of_losses(found):
+        ax.set_ylim(*span)
+    else:
+        ax.set_yticks([])
+        ax.text(0.03, 0.03, "no curve: nothing was searched", transform=ax.transAxes, color="0.45")
+
+
+def span_of_losses(found: Sequence[LRFind]) -> tuple[float, float] | None:
+    """Return an axis's ends that leave out what explodes, but no pick and no lit part.
+
+    What explodes would flatten all else. None where nothing was searched.
+    """
+    kept, starts, lows, tops = [], [], [], []
     for one in found:
         seen = np.isfinite(one.losses) & np.isfinite(one.lrs)
         lrs, losses = one.lrs[seen], one.losses[seen]
@@ -145,24 +162,13 @@ def _in_sight(ax: Axes, found: Sequence[LRFind]) -> None:
         kept += [*lit, np.interp(one.lr, lrs, losses)]
         starts.append(float(np.median(losses[: max(1, len(losses) // 10)])))
         lows.append(losses.min())
-    rates = np.concatenate([[one.lr, *one.lr_range, *one.lrs] for one in found] or [[]])
-    rates = rates[np.isfinite(rates) & (rates > 0)]
-    if len(rates):
-        room = 1.3 if rates.max() > 3 * rates.min() else 30
-        ax.set_xlim(rates.min() / room, rates.max() * room)
+        tops.append(losses.max())
     if not starts:
-        ax.set_yticks([])
-        ax.text(0.03, 0.03, "no curve: nothing was searched", transform=ax.transAxes, color="0.45")
-        return
+        return None
     start, low = max(starts), min(lows)
-    enough = max(start + 0.5 * max(abs(start), start - low), *kept)
-    top = min(enough, max(np.nanmax(one.losses[np.isfinite(one.losses)]) for one in _curves(found)))
+    top = min(max(start + 0.5 * max(abs(start), start - low), *kept), max(tops))
     room = 0.05 * (top - low) or 0.05 * abs(top) or 0.05
-    ax.set_ylim(low - room, top + room)
-
-
-def _curves(found: Sequence[LRFind]) -> list[LRFind]:
-    return [one for one in found if np.isfinite(one.losses).any()]
+    return float(low - room), float(top + room)
 
 
 def _is_share(values: pd.Series) -> bool:
@@ -172,10 +178,11 @@ def _is_share(values: pd.Series) -> bool:
 
 def _shares(history: pd.DataFrame) -> list[str]:
     """Name the metrics that are fractions; a loss may be below 1 and is none."""
-    return [name for name in _metrics(history) if _is_share(history[name])]
+    return [name for name in metrics_of(history) if _is_share(history[name])]
 
 
-def _metrics(history: pd.DataFrame) -> list[str]:
+def metrics_of(history: pd.DataFrame) -> list[str]:
+    """Name the columns that are metrics."""
     numeric = pd.api.types.is_numeric_dtype
     return [name for name in history if name not in NO_METRIC and numeric(history[name])]
 
@@ -198,7 +205,7 @@ def _write_value(
     )  # fmt: skip
 
 
-def _span_of_shares(values: np.ndarray) -> tuple[float, float]:
+def span_of_shares(values: np.ndarray) -> tuple[float, float]:
     """Return an axis's ends that do not make a small difference large."""
     known = values[np.isfinite(values)]
     if len(values) == 1 or not len(known):

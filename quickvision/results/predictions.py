@@ -238,6 +238,24 @@ def top_losses(preds: Predictions, k: int | None = 9) -> pd.DataFrame:
     )
 
 
+def worth_seeing(preds: Predictions, most: int, *, least: float = 0.005) -> np.ndarray:
+    """Choose the pictures to look at: the wrong ones, then those that were nearly wrong.
+
+    Args:
+        preds: One inference pass over labelled pictures.
+        most: How many at most.
+        least: Loss that a right answer has at least; by default all but those written as 0.00.
+
+    Returns:
+        int64 [at most `most`], places in `preds`: each part by its loss, the largest first; a loss
+        that is no number is the largest of all.
+    """
+    expect(preds, Predictions, "preds")
+    losses = np.where(np.isnan(preds.losses), np.inf, preds.losses)
+    order = np.lexsort((-losses, preds.right))
+    return order[(~preds.right | (losses >= least))[order]][:most]
+
+
 def wrong(preds: Predictions) -> pd.DataFrame:
     """List the pictures that were taken for another class, the largest loss first, by file name.
 

@@ -21,9 +21,8 @@ from quickvision.data.pictures import Picture
 from quickvision.results.curves import COLOURS
 from quickvision.results.fonts import lettering
 from quickvision.results.heatmap import heatmaps
-from quickvision.results.predictions import Predictions, top_losses
+from quickvision.results.predictions import Predictions, top_losses, worth_seeing
 
-NOTHING = 0.005  # a loss that is written as 0.00
 WIDE, SIDE = 2.9, 2.7  # inches of a tile, and of the picture in it
 POINTS, LINE = 8.5, 1.25  # of the text, and a line's height in its letters'
 LETTER = 0.56  # width of a letter, in heights
@@ -84,11 +83,7 @@ def worst(preds: Predictions, k: int) -> pd.DataFrame:
         Columns and index as `top_losses`: the wrong ones first, each part by its loss.
     """
     table = top_losses(preds, None)
-    right = preds.right[table.index]
-    if right.all():
-        return table.head(k)
-    told = table[~right | ~(table["loss"] < NOTHING).to_numpy()]
-    return told.iloc[np.argsort(preds.right[told.index], kind="stable")].head(k)
+    return table.head(k) if preds.right.all() else table.loc[worth_seeing(preds, k)]
 
 
 def tiles(preds: Predictions, rows: pd.DataFrame, width: float = WIDE) -> list[Tile]:

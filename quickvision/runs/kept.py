@@ -27,7 +27,7 @@ from quickvision.data.pictures import levels_in
 from quickvision.data.transforms import Look
 from quickvision.data.understood import understood_of
 from quickvision.data.view import View
-from quickvision.report.outcome import Data, Heat, rivals, worth_seeing
+from quickvision.report.outcome import Data, Heat, rivals, shown_worst
 from quickvision.results.embeddings import Embeddings, save_embeddings
 from quickvision.results.heatmap import heatmaps
 from quickvision.results.predictions import Predictions, paths_of
@@ -132,7 +132,7 @@ def keep_heat(path: Path, learn: Learner, preds: Predictions) -> None:
         RunError: They cannot be written.
     """
     (path / HEAT).unlink(missing_ok=True)
-    index = worth_seeing(preds)
+    index = shown_worst(preds)
     if not len(index):
         return
     try:

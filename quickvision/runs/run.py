@@ -138,7 +138,7 @@ class Run:
     def embeddings(self) -> Embeddings | None:
         """What the pretrained body says of all pictures, before it has learned their labels.
 
-        Known where the frozen stage was on cached features; else None.
+        None where the frozen stage was not on cached features.
         """
         file = self.path / FEATURES
         return read_embeddings(file) if file.is_file() else None
@@ -147,8 +147,7 @@ class Run:
         """List the labels that look wrong, on both sides; see `quickvision.suspects`.
 
         Raises:
-            RunError: Nothing is known of the pictures but what a trained body says, which has
-                learned their labels.
+            RunError: Nothing is known but what a trained body says, which has learned the labels.
         """
         if self._suspects is None:
             raise RunError(
@@ -253,12 +252,9 @@ class Run:
     def report(self) -> Path:
         """Write `report.html`, one page that people read, and the same in words, `report.md`.
 
-        The page is one file: it loads nothing, sends nothing, and reads with scripts blocked. On
-        it stand four sentences made from the numbers, the curves of all stages, the worst answers
-        with heat maps and the training pictures most like them, the confused pairs, the confusion
-        matrix, figures of each class, how true the probabilities are, labels that look wrong (what
-        is decided about them is saved as `fixes.csv`), and the data and settings. `train` writes
-        it at the end of a run. Pictures that are not where they were are left out.
+        The page is one file: it loads nothing, sends nothing, and reads with scripts blocked. What
+        is decided on it about doubtful labels is saved as `fixes.csv`. `train` writes it at the
+        end of a run. Pictures that are not where they were are left out.
 
         Returns:
             Path of `report.html`, in the run's folder.
@@ -278,6 +274,10 @@ class Run:
 
     def outcome(self) -> Outcome:
         """Put together what a report tells."""
+        return self._outcome(self.embeddings, self._suspects)
+
+    def _outcome(self, known: Embeddings | None, suspects: pd.DataFrame | None) -> Outcome:
+        # To find doubtful labels among many pictures takes seconds.
         return Outcome(
             name=self.path.name,
             arch=self.arch,
@@ -287,8 +287,8 @@ class Run:
             stages=self.stages,
             lr_finds=self.lr_finds,
             timing=self.timing,
-            embeddings=self.embeddings,
-            suspects=self._suspects,
+            embeddings=known,
+            suspects=suspects,
             heat=read_heat(self.path),
             settings=settings_of(self.spec),
             versions=self.versions,
@@ -300,7 +300,7 @@ class Run:
         """Say the result in a few named lines of text."""
         page = self.path / HTML
         return summary_of(
-            self.outcome(),
+            self._outcome(None, None),
             best=self.best,
             tta=self.config.tta,
             baseline=self.baseline.accuracy if self.baseline else None,

@@ -7,59 +7,44 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made import refused
+from made import THREE_FIXES, refused, sides_of, write_fixes
 
 import quickvision as qv
 from quickvision.data.fixes import actions_in
-from quickvision.data.holdout import CSV
 from quickvision.data.mended import fixes_of
 
 # Pictures of one seed are one picture, whatever their class.
 pytestmark = pytest.mark.filterwarnings("ignore:the same picture:quickvision.DataWarning")
 
 SMALL = {"size": 32, "bs": 4, "num_workers": 0}
-THREE = [
-    ("red/red_03.png", "relabel", "blue"),
-    ("green/green_04.png", "drop", ""),
-    ("blue/blue_05.png", "keep", ""),
-]
-
-
-def written(path, rows, columns=("path", "action", "label")):
-    pd.DataFrame(rows, columns=list(columns)).to_csv(path, **CSV)
-    return path
-
-
-def sides(dls):
-    return {row.path: (row.label, bool(row.valid)) for row in dls.split.itertuples()}
 
 
 @pytest.fixture
 def fixes(tmp_path):
-    return written(tmp_path / "fixes.csv", THREE)
+    return write_fixes(tmp_path / "fixes.csv", THREE_FIXES)
 
 
 def test_a_relabel_to_the_same_class_keeps(class_folders, tmp_path):
-    path = written(tmp_path / "f.csv", [("red/red_03.png", "Relabel ", " red")])
+    path = write_fixes(tmp_path / "f.csv", [("red/red_03.png", "Relabel ", " red")])
     dls = qv.from_folder(class_folders, fixes=str(path), **SMALL)
     assert dls.understood["fixes"] == "1 kept, from f.csv"
     assert dls.fixed["action"].tolist() == ["keep"]
-    assert sides(dls) == sides(qv.from_folder(class_folders, **SMALL))
+    assert sides_of(dls) == sides_of(qv.from_folder(class_folders, **SMALL))
 
 
 def test_a_table_and_a_dict_are_taken_where_a_file_is(class_folders, fixes):
-    wanted = sides(qv.from_folder(class_folders, fixes=fixes, **SMALL))
-    table = pd.DataFrame(THREE, columns=["path", "action", "label"]).assign(score=0.1)
+    wanted = sides_of(qv.from_folder(class_folders, fixes=fixes, **SMALL))
+    table = pd.DataFrame(THREE_FIXES, columns=["path", "action", "label"]).assign(score=0.1)
     table.loc[table["label"] == "", "label"] = np.nan
     table["path"] = table["path"].map(Path)
     kept = table.copy()
     dls = qv.from_folder(class_folders, fixes=table, **SMALL)
-    assert sides(dls) == wanted
+    assert sides_of(dls) == wanted
     assert dls.understood["fixes"] == "1 relabelled, 1 dropped, 1 kept"
     assert dls.skipped["reason"].tolist() == ["dropped by fixes"]
     pd.testing.assert_frame_equal(table, kept)
     again = qv.from_folder(class_folders, fixes=fixes_of(dls), **SMALL)
-    assert sides(again) == wanted
+    assert sides_of(again) == wanted
     pd.testing.assert_frame_equal(again.fixed, dls.fixed)
 
 
@@ -70,7 +55,7 @@ def test_numbers_of_a_table_are_classes(tmp_path, picture):
     rows = [("1/0.png", "relabel", 2.0), ("1/1.png", "drop", np.nan)]
     table = pd.DataFrame(rows, columns=["path", "action", "label"])
     dls = qv.from_folder(tmp_path / "d", fixes=table, **SMALL)
-    assert sides(dls)["1/0.png"][0] == "2"
+    assert sides_of(dls)["1/0.png"][0] == "2"
 
 
 def test_classes_go_by_their_names(class_folders, fixes):
@@ -78,7 +63,7 @@ def test_classes_go_by_their_names(class_folders, fixes):
     with pytest.raises(qv.DataError, match=r"got 1 rows of others: 'blue' \(line 2\).*blau, grün"):
         qv.from_folder(class_folders, fixes=fixes, **named, **SMALL)
     dls = qv.from_folder(class_folders, fixes={"red/red_03.png": "blau"}, **named, **SMALL)
-    assert sides(dls)["red/red_03.png"][0] == "blau"
+    assert sides_of(dls)["red/red_03.png"][0] == "blau"
 
 
 ODD = (
@@ -99,17 +84,17 @@ class TestNames:
         return tmp_path / "odd"
 
     def test_they_are_read_back_exactly(self, odd, tmp_path):
-        before = sides(qv.from_folder(odd, **SMALL))
+        before = sides_of(qv.from_folder(odd, **SMALL))
         drop = [name for name in before if name.startswith(" a/")][::3]
         other = [name for name in before if name.startswith(" a/")][1::3]
         assert any("\udcff" in name for name in (*drop, *other, *before))
         rows = [*((n, "drop", "") for n in drop), *((n, "relabel", "b") for n in other)]
-        dls = qv.from_folder(odd, fixes=written(tmp_path / "f.csv", rows), **SMALL)
-        after = sides(dls)
+        dls = qv.from_folder(odd, fixes=write_fixes(tmp_path / "f.csv", rows), **SMALL)
+        after = sides_of(dls)
         assert [*dls.skipped["path"]] == drop
-        written(tmp_path / "f.csv", [("b/=1+10.png", "relabel", "a")])  # the class is ` a`
+        write_fixes(tmp_path / "f.csv", [("b/=1+10.png", "relabel", "a")])  # the class is ` a`
         again = qv.from_folder(odd, fixes=tmp_path / "f.csv", **SMALL)
-        assert sides(again)["b/=1+10.png"][0] == " a"
+        assert sides_of(again)["b/=1+10.png"][0] == " a"
         assert after == {
             name: ("b" if name in other else label, valid)
             for name, (label, valid) in before.items()
@@ -126,7 +111,7 @@ class TestNames:
     @pytest.mark.parametrize("end", ["\n", "\r\n"])
     def test_a_file_that_a_spreadsheet_saved_again(self, class_folders, tmp_path, separator, end):
         head = "sep=;" + end if separator == ";" else ""
-        lines = [" Path ", "action", "Label"], *THREE, ("", "", "")
+        lines = [" Path ", "action", "Label"], *THREE_FIXES, ("", "", "")
         text = end.join(separator.join(line) for line in lines)
         (tmp_path / "f.csv").write_bytes(f"{head}{text}{end}".encode("utf-8-sig"))
         dls = qv.from_folder(class_folders, fixes=tmp_path / "f.csv", **SMALL)
@@ -188,12 +173,12 @@ def test_a_file_that_is_wrong(class_folders, tmp_path, text, match):
 
 def test_a_picture_that_is_there_twice_with_one_meaning(class_folders, tmp_path):
     rows = [
-        *THREE,
-        THREE[1],
+        *THREE_FIXES,
+        THREE_FIXES[1],
         ("red/red_03.png", "relabel", "blue"),
-        (THREE[2][0], "relabel", "blue"),
+        (THREE_FIXES[2][0], "relabel", "blue"),
     ]
-    dls = qv.from_folder(class_folders, fixes=written(tmp_path / "f.csv", rows), **SMALL)
+    dls = qv.from_folder(class_folders, fixes=write_fixes(tmp_path / "f.csv", rows), **SMALL)
     assert len(dls.fixed) == 3
 
 
@@ -259,5 +244,5 @@ def test_errors_come_before_the_pictures_are_read(class_folders, monkeypatch):
 
 
 def test_what_is_in_a_file_without_its_data(fixes):
-    assert actions_in(fixes) == {path: action for path, action, _ in THREE}
+    assert actions_in(fixes) == {path: action for path, action, _ in THREE_FIXES}
     assert actions_in({"a": None, "b": "c"}) == {"a": "drop", "b": "relabel"}

@@ -7,30 +7,15 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from made import tree
+from made import THREE_FIXES, sides_of, tree, write_fixes
 
 import quickvision as qv
-from quickvision.data.holdout import CSV
 from quickvision.data.mended import FixedLabel, Fixes, fixes_of
 
 # Pictures of one seed are one picture, whatever their class.
 pytestmark = pytest.mark.filterwarnings("ignore:the same picture:quickvision.DataWarning")
 
 SMALL = {"size": 32, "bs": 4, "num_workers": 0}
-THREE = [
-    ("red/red_03.png", "relabel", "blue"),
-    ("green/green_04.png", "drop", ""),
-    ("blue/blue_05.png", "keep", ""),
-]
-
-
-def written(path, rows, columns=("path", "action", "label")):
-    pd.DataFrame(rows, columns=list(columns)).to_csv(path, **CSV)
-    return path
-
-
-def sides(dls):
-    return {row.path: (row.label, bool(row.valid)) for row in dls.split.itertuples()}
 
 
 def doors(root, table):
@@ -49,7 +34,7 @@ def doors(root, table):
 
 @pytest.fixture
 def fixes(tmp_path):
-    return written(tmp_path / "fixes.csv", THREE)
+    return write_fixes(tmp_path / "fixes.csv", THREE_FIXES)
 
 
 @pytest.fixture
@@ -62,9 +47,9 @@ def names(class_folders):
 )
 def test_every_door_takes_it_and_keeps_the_split(door, class_folders, names, fixes):
     load = doors(class_folders, sorted(names))[door]
-    before, files = sides(load(**SMALL)), tree(class_folders)
+    before, files = sides_of(load(**SMALL)), tree(class_folders)
     dls = load(fixes=fixes, **SMALL)
-    after = sides(dls)
+    after = sides_of(dls)
     assert after.keys() == before.keys() - {"green/green_04.png"}
     assert after["red/red_03.png"] == ("blue", before["red/red_03.png"][1])
     assert {name: said for name, said in after.items() if name != "red/red_03.png"} == {
@@ -193,20 +178,23 @@ class TestAnotherSplit:
     def test_a_split_file_from_before_the_fixes(self, class_folders, fixes, tmp_path):
         split = qv.save_split(qv.from_folder(class_folders, seed=3, **SMALL), tmp_path / "s.csv")
         dls = qv.from_folder(class_folders, valid=split, fixes=fixes, **SMALL)
-        assert sides(dls) == sides(qv.from_folder(class_folders, seed=3, fixes=fixes, **SMALL))
+        assert sides_of(dls) == sides_of(
+            qv.from_folder(class_folders, seed=3, fixes=fixes, **SMALL)
+        )
 
     def test_a_split_file_that_lacks_what_is_dropped(self, class_folders, fixes, tmp_path):
         fixed = qv.from_folder(class_folders, seed=3, fixes=fixes, **SMALL)
         split = qv.save_split(fixed, tmp_path / "s.csv")
         dls = qv.from_folder(class_folders, valid=split, fixes=fixes, **SMALL)
-        assert sides(dls) == sides(fixed)
+        assert sides_of(dls) == sides_of(fixed)
         with pytest.raises(qv.DataError, match=r"got 1 that are not: green/green_04.*fixes="):
             qv.from_folder(class_folders, valid=split, **SMALL)
 
     def test_groups_stay_together(self, class_folders, fixes):
         how = {"groups": r"_(\d+)\.png$", **SMALL}
         before, after = (
-            sides(qv.from_folder(class_folders, **how, **more)) for more in ({}, {"fixes": fixes})
+            sides_of(qv.from_folder(class_folders, **how, **more))
+            for more in ({}, {"fixes": fixes})
         )
         assert all(after[name][1] == before[name][1] for name in after)
 

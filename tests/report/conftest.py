@@ -8,7 +8,7 @@ import pytest
 
 from quickvision.data.leaks import Finding
 from quickvision.data.view import View
-from quickvision.report.outcome import Data, Heat, Outcome, worth_seeing
+from quickvision.report.outcome import Data, Heat, Outcome, shown_worst
 from quickvision.results.embeddings import Embeddings
 from quickvision.results.predictions import Predictions
 from quickvision.training.lr_find import LRFind
@@ -58,7 +58,7 @@ def made(root, preds, picture=None, **changes):
             "p_value": [np.nan, 0.5],
         }
     )
-    index = worth_seeing(preds)
+    index = shown_worst(preds)
     lrs = np.logspace(-6, 0, 30)
     found = LRFind(1e-3, "half way down", lrs, np.linspace(1, 0.2, 30), (1e-4, 1e-2))
     suspicious = pd.DataFrame(

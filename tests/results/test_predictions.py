@@ -19,7 +19,7 @@ from sklearn import metrics
 import quickvision as qv
 from quickvision.base.figures import Accuracy
 from quickvision.base.tables import Table
-from quickvision.results.predictions import wrong
+from quickvision.results.predictions import worth_seeing, wrong
 
 cases = st.builds(made_up, st.integers(1, 80), st.integers(2, 8), st.integers(0, 999))
 
@@ -290,3 +290,16 @@ def test_a_thousand_classes_and_fifty_thousand_predictions_take_little_memory():
     tracemalloc.stop()
     assert matrix.sum() == n
     assert peak < 100 * 2**20  # fastai's formula compares c x c x n booleans: 47 GiB
+
+
+@settings(max_examples=50, deadline=None)
+@given(cases, st.integers(1, 90))
+def test_what_is_worth_seeing_is_wrong_or_was_close_the_largest_loss_first(preds, most):
+    seen = worth_seeing(preds, most, least=0.5)
+    losses, right = preds.losses[seen], preds.right[seen]
+    asked = ~preds.right | (preds.losses >= 0.5)
+    assert len(seen) == min(most, asked.sum())
+    assert asked[seen].all()
+    assert (np.diff(right.astype(int)) >= 0).all()  # the wrong ones come first
+    for part in (losses[~right], losses[right]):
+        assert (np.diff(part) <= 0).all()

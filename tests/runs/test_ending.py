@@ -6,7 +6,7 @@ import pytest
 
 import quickvision as qv
 from quickvision.report import page
-from quickvision.report.outcome import worth_seeing
+from quickvision.report.outcome import shown_worst
 from quickvision.runs.kept import NAME
 
 QUICK = {"arch": "timm/test_resnet", "size": 32, "bs": 6, "unfrozen_epochs": 1, "verbose": False}
@@ -18,7 +18,7 @@ WRITTEN = {"report.html", "report.md", "suspects.csv", "features.npz", "heatmaps
 def test_every_run_writes_its_report(class_folders, body, tmp_path):
     (class_folders / "red" / "bad.png").write_text("x")
     run = qv.train(class_folders, weights=body, out=tmp_path / "runs", **QUICK)
-    shown = set() if len(worth_seeing(run.preds)) else {"heatmaps.npz"}
+    shown = set() if len(shown_worst(run.preds)) else {"heatmaps.npz"}
     assert {p.name for p in run.path.iterdir()} >= WRITTEN - shown
     text = (run.path / "report.html").read_text()
     for said in (

@@ -111,3 +111,15 @@ def test_a_run_is_exported_last_or_best(run, tmp_path):
         said[0]["split_sha256"]
         == json.loads((run.path / "config.json").read_text())["split_sha256"]
     )
+
+
+def test_a_summary_does_not_look_for_doubtful_labels(class_folders, body, tmp_path, monkeypatch):
+    """Among many pictures that takes seconds, and nothing of it is in the summary."""
+    how = {**QUICK, "weights": body, "unfrozen_epochs": 0, "check": False}
+    made = qv.train(class_folders, out=tmp_path / "runs", **how)
+    again, asked = qv.load_run(made.path), []
+    monkeypatch.setattr("quickvision.runs.run.doubtful", lambda *given: asked.append(given))
+    assert "accuracy" in str(again)
+    assert not asked
+    again.outcome()
+    assert len(asked) == 1
