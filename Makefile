@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test quick fmt check nb soak bench clean
+.PHONY: demo test quick fmt check nb docs soak bench clean
 
 demo: .venv/.installed
 	$(BIN)/quickvision demo
@@ -30,7 +30,10 @@ soak: .venv/.installed-dev
 	QUICKVISION_REQUESTS=20000 $(BIN)/python -m pytest tests/web/test_service.py -k many_clients
 
 nb: .venv/.installed-dev
-	$(BIN)/python -m pytest tests/test_notebooks.py -k runs_without
+	QUICKVISION_EXECUTED=build/notebooks $(BIN)/python -m pytest tests/test_notebooks.py -k runs_without
+
+docs: .venv-docs/.installed
+	.venv-docs/bin/python handbook/build.py
 
 bench: .venv/.installed-dev
 	$(BIN)/python benchmarks/import_time.py
@@ -43,7 +46,7 @@ bench: .venv/.installed-dev
 	$(BIN)/python benchmarks/serve.py
 
 clean:
-	rm -rf .venv runs
+	rm -rf .venv .venv-docs runs site build
 
 .venv/.installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -54,5 +57,11 @@ clean:
 .venv/.installed-dev: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -e ".[dev]"
+	$(BIN)/python -m pip install --quiet -e ".[dev]" --group docs
 	touch $@ .venv/.installed
+
+.venv-docs/.installed: pyproject.toml
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --upgrade pip
+	.venv-docs/bin/python -m pip install --quiet --group docs
+	touch $@

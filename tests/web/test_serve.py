@@ -242,8 +242,8 @@ main()
 
 @pytest.mark.slow
 def test_what_the_container_installs_is_enough(shipped, picture, tmp_path):
-    """The same line of `docs/serve.md`; everything else that is installed here is hidden."""
-    text = (Path(__file__).parents[2] / "docs" / "serve.md").read_text("utf-8")
+    """The same line of `docs/how/serve.md`; everything else that is installed here is hidden."""
+    text = (Path(__file__).parents[2] / "docs" / "how" / "serve.md").read_text("utf-8")
     (line,) = re.findall(r"RUN pip install --no-cache-dir ((?!-).*)", text)
     assert not {"torch", "fastai", "pandas"} & {*line.split()}
     command = [sys.executable, "-c", LEAN, line, str(shipped)]
