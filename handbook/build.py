@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pages
 
 ROOT = Path(__file__).parent.parent
 FAULT = re.compile(r"error|warning|griffe:|could not|[1-9]\d* issues? found", re.IGNORECASE)
+SHIM = "https://unpkg.com/iframe-worker/shim"  # what `offline` would have a reader fetch
 COLOURS = re.compile(r"\x1b\[[\d;]*m")
 
 
@@ -30,7 +32,19 @@ def build(root: Path = ROOT) -> str:
     said = COLOURS.sub("", done.stdout + done.stderr)
     if done.returncode or FAULT.search(said):
         raise SystemExit(f"the handbook was not built:\n{said}")
+    without_a_server(root / "site")
     return said
+
+
+def without_a_server(site: Path) -> None:
+    """Let each page take the search's worker from the site itself."""
+    name = "worker_in_a_frame.js"
+    shutil.copy(Path(__file__).with_name(name), site / "assets" / "javascripts" / name)
+    for page in site.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        up = "../" * (len(page.relative_to(site).parts) - 1)
+        text = text.replace(SHIM, f"{up}assets/javascripts/{name}")
+        page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -95,11 +95,7 @@ def test_what_a_page_names_is_there(name):
     assert not set(re.findall(r"\bqv\.(\w+)", TEXTS[name])) - set(dir(qv))
     links = re.findall(r"\]\((?!http|#)([^)#\s]+)", TEXTS[name])
     place = (DOCS / name).parent
-    assert not [
-        k
-        for k in links
-        if not (place / k).exists() and not MADE.search(k) and place != DOCS / "course"
-    ]
+    assert not [k for k in links if not MADE.search(k) and not (place / k).exists()]
 
 
 def test_every_page_has_its_place_in_the_navigation():
@@ -200,3 +196,23 @@ def test_nothing_is_fetched_by_who_reads_it(site):
         loaded = re.findall(r'<(?:script|img|iframe)[^>]+src="(https?:[^"]+)"', text)
         loaded += re.findall(r'<link[^>]+rel="stylesheet"[^>]+href="(https?:[^"]+)"', text)
         assert not loaded
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_it_opens_as_a_file_asks_nobody_and_finds_words(site, chromium):
+    page = chromium.new_page(viewport={"width": 390, "height": 900})
+    asked, said = [], []
+    page.on("request", lambda r: asked.append(r.url) if not r.url.startswith("file:") else None)
+    page.on("console", lambda m: said.append(m.text) if m.type == "error" else None)
+    for name in ("how/folders.html", "reference/runs.html", "course/01_pets.html", "index.html"):
+        page.goto((site / name).as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.locator("button.md-search__button").click()
+    page.wait_for_timeout(500)
+    page.keyboard.type("patience", delay=50)
+    page.get_by_role("link", name=re.compile("fit_unfrozen")).first.wait_for(timeout=10_000)
+    assert page.locator("input[type=text]").first.input_value() == "patience"
+    assert (asked, said) == ([], [])
+    page.close()

@@ -208,8 +208,8 @@ def _is_our_run(folder: str, names: Sequence[str]) -> bool:
         return True
     if any(name.startswith("split-") and name.endswith(".csv") for name in names):
         return any(name.endswith(".json") for name in names)
-    if not {"config.json", "split.csv"} <= {*names}:
-        return False
+    if "config.json" not in names or not {"split.csv", "log.csv"} & {*names}:
+        return False  # of fastai's own loaders there is no split.csv
     try:
         with open(os.path.join(folder, "config.json"), encoding="utf-8") as file:
             return '"quickvision"' in file.read()

@@ -91,8 +91,8 @@ def train(
         gpus: Train on so many GPUs of this machine, in a process each, which are started anew and
             read everything from files: `data` is a folder or a CSV file then, and no option is a
             function or an object. The effective batch is `bs` times `gpus`. Needs
-            `pip install accelerate`; for several machines, and for scripts, see `torchrun` in the
-            README.
+            `pip install accelerate`; for several machines, and for scripts, see "Several GPUs" in
+            the handbook.
         cache_features: Run the frozen body over all pictures once and train the head on what it
             says of them, which makes the frozen stage many times faster; its crops are those of
             validation then, and its batch-norm statistics stay. False is fastai's ordinary frozen

@@ -68,10 +68,11 @@ def test_a_folder_is_called_by_its_own_name_and_not_by_a_link(tmp_path, picture)
 
 
 @pytest.mark.parametrize("name", ["runs/photos-001", "results", "a/b"])
-def test_our_own_runs_are_no_data(tmp_path, picture, name):
+@pytest.mark.parametrize("of", ["split.csv", "log.csv"])  # fastai's own loaders: no split.csv
+def test_our_own_runs_are_no_data(tmp_path, picture, name, of):
     run = tmp_path / name
     picture(run / "history.png")
-    (run / "split.csv").write_text("path,label,valid\n")
+    (run / of).write_text("path,label,valid\n")
     (run / "config.json").write_text('{"quickvision": "0.1.0"}')
     assert find_files(tmp_path).names == []
     (run / "config.json").write_text('{"name": "of something else"}')
