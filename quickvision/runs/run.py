@@ -151,8 +151,8 @@ class Run:
         """
         if self._suspects is None:
             raise RunError(
-                f"expected a run whose frozen stage is on cached features, got {self.path}, which"
-                f" has no {FEATURES}; train with weights, frozen epochs, and cache_features=True"
+                f"expected a run with a report and cached features, got {self.path}, which has no"
+                f" {FEATURES}; train with weights, frozen epochs, cache_features and report True"
             )
         return self._suspects.copy()
 

@@ -267,4 +267,8 @@ def _for_timm(bundle: Bundle, licence: str | None) -> dict[str, Any]:
 
 
 def _calibrated(found: Calibration | None) -> list[tuple[str, str]]:
-    return [] if found is None else [("calibrated", f"was {found}")]
+    if found is None:
+        return []
+    if found.temperature == 1:
+        return [("not changed", f"no temperature is better than these probabilities: {found}")]
+    return [("calibrated", f"was {found}")]

@@ -36,9 +36,7 @@ def test_every_run_writes_its_report(class_folders, body, tmp_path):
 def test_report_false_leaves_all_of_it_out(class_folders, body, tmp_path):
     run = qv.train(class_folders, weights=body, out=tmp_path / "runs", report=False, **QUICK)
     assert not {p.name for p in run.path.iterdir()} & (WRITTEN - {NAME})
-    with pytest.raises(
-        qv.RunError, match="expected a run whose frozen stage is on cached features"
-    ):
+    with pytest.raises(qv.RunError, match="expected a run with a report and cached features"):
         run.suspects()
     assert run.report().is_file()  # with what there is
 
