@@ -24,7 +24,7 @@ def of_uneven(counts: Mapping[str, int], balance: str | None) -> None:
         large, small = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
         warn(
             f"uneven classes: {counts[large]:,} training pictures of {large}, {counts[small]:,} of"
-            f" {small} ({times:.0f} times); read macro-F1 beside accuracy, and try"
+            f" {small} ({times:,.1f} times); read macro-F1 beside accuracy, and try"
             " balance='weights' or 'oversample'",
             Advice,
         )

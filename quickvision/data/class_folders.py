@@ -10,10 +10,10 @@ from pathlib import Path
 
 from quickvision.base.errors import DataError, some, warn
 from quickvision.data.folders import Look, Sides
-from quickvision.data.labels import FolderLabel, composed
+from quickvision.data.labels import FolderLabel, composed, raw
 from quickvision.data.listing import MASK, Listing, counted, how_to_label, left_alone
 from quickvision.data.paths import READERS, Files, find_files, folder, no_pictures
-from quickvision.data.patterns import propose_pattern, raw
+from quickvision.data.patterns import propose_pattern
 from quickvision.data.sides import arrange
 from quickvision.data.tree import TEST, TRAIN, VALID, Tree, base, parent, side_of
 
@@ -160,21 +160,19 @@ def _no_classes(root: Path, files: Files, found: Sides) -> DataError:
     if pattern := propose_pattern([name.rpartition("/")[2] for name in here]):
         return DataError(
             f"expected class folders in {place}, got {counted(here)};"
-            f" their names hold labels: from_name_re({str(place)!r}, {raw(pattern)})"
+            f" their names hold labels: qv.from_name_re({str(place)!r}, {raw(pattern)})"
         )
     if found.one_class:
         return one_class(root, found, files, len(here))
     look = Look(root, Tree(files.names), top)
     if "/" in here[0]:
+        classes = f"if they are classes: {look.classes_call()}"
         return DataError(
             f"expected class folders in {place}, got folders of pictures that are called like parts"
-            f" of a data set; if they are classes: {look.classes_call()}; if not,"
-            f" {how_to_label(root, place, files.others)}"
+            f" of a data set{how_to_label(root, place, files.others, classes)}"
         )
-    return DataError(
-        f"expected class folders in {place}, got {counted(here)};"
-        f" {how_to_label(root, place, files.others)}"
-    )
+    how = how_to_label(root, place, files.others)
+    return DataError(f"expected class folders in {place}, got {counted(here)}{how}")
 
 
 def one_class(root: Path, found: Sides, files: Files, n: int) -> DataError:
@@ -182,8 +180,8 @@ def one_class(root: Path, found: Sides, files: Files, n: int) -> DataError:
     place = root / found.top.removesuffix(f"{found.one_class}/")
     bare = [name[:-1] for name in files.empty if name.count("/") == 1]
     none = f" ({some(bare)} {'is' if len(bare) == 1 else 'are'} empty)" if bare else ""
+    more = "if it is a class, put the pictures of another class in a folder beside it"
     return DataError(
         f"expected two class folders or more in {place}, got one, {found.one_class}, with {n:,}"
-        f" pictures{none}; put the pictures of another class in a folder beside it; or, where it is"
-        f" no class, {how_to_label(root, place / found.one_class, files.others)}"
+        f" pictures{none}{how_to_label(root, place / found.one_class, files.others, more)}"
     )

@@ -198,6 +198,7 @@ def from_csv(
         suffix=suffix,
         max_bad=asked.max_bad,
         beside=sides_may_be_found(asked.valid),
+        undecided=asked.valid is None,
         **columns,
     )
     return load(listing, asked)
@@ -234,7 +235,9 @@ def from_df(
     """
     valid_col, groups, asked = _columns(valid_col, kwargs)
     columns = {"fn_col": fn_col, "label_col": label_col, "valid_col": valid_col, "groups": groups}
-    return load(list_df(df, images=images, suffix=suffix, **columns), asked)
+    undecided = asked.valid is None
+    listing = list_df(df, images=images, suffix=suffix, undecided=undecided, **columns)
+    return load(listing, asked)
 
 
 def _columns(

@@ -68,9 +68,10 @@ def find(
     yield from _left_out(pictures, root, max_bad)
     used = pictures[pictures["side"] != ""]
     yield from _classes(used)
-    yield from twins(used, root)
-    yield from turned_twins(used, root)
-    yield from series(used, split or Split())
+    split = split or Split()
+    yield from twins(used, root, split)
+    yield from turned_twins(used, root, split)
+    yield from series(used, split)
     yield from _shapes(used, size)
     named = list(zip(used["path"], used.itertuples(), strict=True))
     asked = levels is not None
@@ -155,7 +156,7 @@ def _classes(used: pd.DataFrame) -> Iterator[Finding]:
     times = imbalance(train.to_dict())
     if times > UNEVEN:
         ends = (f"{train.index[0]}: {train.iloc[0]:,}", f"{train.index[-1]}: {train.iloc[-1]:,}")
-        advice = f"{times:.0f} times: read macro-F1, and try balance='weights' or 'oversample'"
+        advice = f"{times:,.1f} times: read macro-F1, and try balance='weights' or 'oversample'"
         yield Finding("warning", "uneven classes", len(train), advice, ends)
 
 

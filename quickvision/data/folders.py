@@ -125,7 +125,7 @@ class Look:
     def call(self, folder: str = "", **options: str) -> str:
         """Write the call that loads a folder."""
         said = "".join(f", {name}={value!r}" for name, value in options.items())
-        return f"from_folder({str(self.root / folder)!r}{said})"
+        return f"qv.from_folder({str(self.root / folder)!r}{said})"
 
     def classes_call(self, without: Sequence[str] = ()) -> str:
         """Write the call that takes the folders in `top` for classes, whatever their names.
@@ -137,12 +137,12 @@ class Look:
         if without:
             none = "|".join(re.escape(base(folder)) for folder in without)
             pattern = pattern.replace("([^/]+)/", f"(?!(?:{none})/)([^/]+)/")
-        return f"from_name_re({str(self.root / self.top)!r}, r'{pattern}')"
+        return f"qv.from_name_re({str(self.root / self.top)!r}, r'{pattern}')"
 
     def inner_call(self, groups: bool = False) -> str:
         """Write the call that takes the innermost folders for classes."""
         kept = f", groups=r'{self._first_folder()}'" if groups else ""
-        return f"from_name_re({str(self.root / self.top)!r}, r'/([^/]+)/[^/]+$'{kept})"
+        return f"qv.from_name_re({str(self.root / self.top)!r}, r'/([^/]+)/[^/]+$'{kept})"
 
     def train_on(self, folder: str) -> str:
         """Say how to train on a part of a folder that is not for it."""

@@ -154,7 +154,10 @@ def _check_groups(kinds: Sequence[Any] | None, held: Sequence[bool]) -> None:
         return
     sides = ({k for k, v in zip(kinds, held, strict=True) if v == side} for side in (True, False))
     if both := sorted(map(str, set.intersection(*sides))):
-        raise DataError(f"expected each group on one side, got on both: {some(both)}")
+        raise DataError(
+            f"expected each group on one side, got on both: {some(both)}; bring each to one side,"
+            " or hold out a fraction with valid=0.2, without a column or folder that says otherwise"
+        )
 
 
 def _read_split(

@@ -26,6 +26,15 @@ def composed(name: str) -> str:
     return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
+def raw(pat: str) -> str:
+    r"""Write a pattern as people do.
+
+    >>> print(raw(r"^(.+)_\d+"))
+    r'^(.+)_\d+'
+    """
+    return repr(pat) if "'" in pat else f"r'{pat}'"
+
+
 class FolderLabel:
     """Label a picture by the first folder below one of the roots: `train/ants/x/1.jpg` is `ants`.
 
@@ -62,11 +71,13 @@ class NameLabel:
         try:
             self.regex = re.compile(pat)
         except re.error as error:
-            raise ValueError(f"expected a regular expression, got {pat!r}: {error}") from error
+            raise ValueError(
+                f"expected a regular expression, got {raw(str(pat))}: {error}"
+            ) from error
         if self.regex.groups != 1:
             raise ValueError(
                 f"expected a pattern with one group, the label, got {self.regex.groups} groups in"
-                f" {self.pat!r}; put the part that is the label, and only that, in (...)"
+                f" {raw(self.pat)}; put the part that is the label, and only that, in (...)"
             )
 
     @property
@@ -169,9 +180,9 @@ def read_class_names(
         names = names or _counted([", ".join(row) for row in rows], labels, shown)
     names = {_plain(key): str(name).strip() for key, name in names.items()}
     if absent := [label for label in labels if not names.get(_plain(label))]:
-        near = f", but for {some(list(names))}" if names else ""
+        known = f" names for {some(list(names))}, and" if names else ""
         raise DataError(
-            f"expected a name for each class{shown}, got none for {some(absent)}{near}; add"
+            f"expected a name for each class{shown}, got{known} none for {some(absent)}; add"
             f" {'them' if len(absent) > 1 else 'it'}, as class_names={{{absent[0]!r}: 'its name',"
             " ...}"
         )

@@ -12,6 +12,7 @@ from quickvision.base.errors import DataError, as_path
 from quickvision.data.class_folders import list_folder, one_class
 from quickvision.data.columns import NamesNoPictures, NoLabels
 from quickvision.data.folders import Sides
+from quickvision.data.labels import raw
 from quickvision.data.listing import (
     Listing,
     counted,
@@ -20,7 +21,7 @@ from quickvision.data.listing import (
     list_names,
 )
 from quickvision.data.paths import SUFFIXES, Files, find_files, folder, no_pictures
-from quickvision.data.patterns import propose_pattern, raw
+from quickvision.data.patterns import propose_pattern
 from quickvision.data.sides import arrange, sides_may_be_found, valid_folder
 from quickvision.data.tables import list_csv
 from quickvision.data.tree import TEST, TRAIN, VALID, side_of, words
@@ -62,6 +63,7 @@ def find_listing(
         "groups": groups if isinstance(groups, str | int) else None,
         "max_bad": max_bad,
         "beside": sides_may_be_found(valid),
+        "undecided": valid is None,
     }
     if path.is_file() and path.suffix.lower() not in SUFFIXES:
         if pat is not None:
@@ -97,7 +99,7 @@ def find_listing(
                 continue
             if pattern is None or found is None or found.labelled:
                 raise
-            call = f"from_name_re({str(root / train)!r}, {raw(pattern)})"
+            call = f"qv.from_name_re({str(root / train)!r}, {raw(pattern)})"
             raise DataError(f"{error}; or, where the names hold the labels: {call}") from error
     if found is None or found.labelled:  # the first says again what contradicts itself
         return list_folder(path, valid=valid, walked=files)
@@ -167,11 +169,9 @@ def _no_labels(root: Path, files: Files, found: Sides) -> DataError:
     here, place = _below(files.names, train), root / train
     got = f"expected to see how the pictures in {place} are labelled, got {counted(here)}"
     if pattern := propose_pattern([name.rpartition("/")[2] for name in here], ids=True):
-        call = f"from_name_re({str(place)!r}, {raw(pattern)})"
-        return DataError(
-            f"{got}, whose names hold numbers or ids; if those are the classes: {call}; if not,"
-            f" {how_to_label(root, place, files.others)}"
-        )
+        call = f"qv.from_name_re({str(place)!r}, {raw(pattern)})"
+        how = how_to_label(root, place, files.others, f"if those are the classes: {call}")
+        return DataError(f"{got}, whose names hold numbers or ids{how}")
     if found.one_class:
         return one_class(root, found, files, len(here))
-    return DataError(f"{got}; {how_to_label(root, place, files.others)}")
+    return DataError(f"{got}{how_to_label(root, place, files.others)}")

@@ -46,12 +46,19 @@ class Split(NamedTuple):
     fixed: bool = False
     table: bool = False
 
+    @property
+    def way(self) -> str:
+        """What to do about pictures that are on both sides."""
+        way = "keep them together with groups="
+        if self.fixed:  # where groups= alone is an error
+            way = "hold out a fraction of all with valid=0.2 and groups="
+        return f"accuracy will look too good: remove one of each pair, or {way}"
+
 
 LOOKED_INTO = 32  # pixels of the shorter side, below which a closer look at a twin sees no more
-FLATTER = "accuracy will look too good: remove one of each pair, or keep them together with groups="
 
 
-def twins(used: pd.DataFrame, root: Path) -> Iterator[Finding]:
+def twins(used: pd.DataFrame, root: Path, split: Split) -> Iterator[Finding]:
     """Look for pictures that are there twice, to the byte and then nearly."""
     digests = used["digest"].tolist()
     first = used.drop_duplicates("digest")
@@ -74,7 +81,7 @@ def twins(used: pd.DataFrame, root: Path) -> Iterator[Finding]:
                 rest.append(group)
         advice = "one of the labels is wrong: correct it, or remove both"
         yield from _grouped(worst, f"{kind} with different labels", labels, advice)
-        yield from _grouped(worst, f"{kind} on both sides", sides, FLATTER)
+        yield from _grouped(worst, f"{kind} on both sides", sides, split.way)
         yield from _grouped(
             mild, f"{kind} more than once", rest, "duplicates weigh more in training: remove one"
         )
@@ -86,7 +93,10 @@ def _near_look(files: Sequence[Path], sides: Sequence[int], i: int) -> np.ndarra
 
 
 def turned_twins(
-    used: pd.DataFrame, root: Path, look: Callable[[Path], np.ndarray | None] | None = None
+    used: pd.DataFrame,
+    root: Path,
+    split: Split,
+    look: Callable[[Path], np.ndarray | None] | None = None,
 ) -> Iterator[Finding]:
     """Look for turned or mirrored copies on the other side."""
     first = used.drop_duplicates("digest")
@@ -96,7 +106,7 @@ def turned_twins(
     groups = turned_groups(first["thumb"].tolist(), lambda i: closer(files[i]), held)
     found = [first.iloc[group] for group in groups]
     finding = "the same picture, turned or mirrored, on both sides"
-    yield from _grouped("warning", finding, found, FLATTER)
+    yield from _grouped("warning", finding, found, split.way)
 
 
 def series(used: pd.DataFrame, split: Split) -> Iterator[Finding]:
@@ -109,7 +119,7 @@ def series(used: pd.DataFrame, split: Split) -> Iterator[Finding]:
     groups = f"groups=re.compile({pattern})" if split.table else f"groups={pattern}"
     way = f"keep them together with {groups}"
     if split.fixed:
-        way = f"bring each to one side, or hold out a fraction of all, with {groups}"
+        way = f"bring each to one side, or hold out a fraction of all with valid=0.2 and {groups}"
     advice = (
         f"{len(found.held) / sum(held):.0%} of the held-out pictures share the {found.what} with"
         f" training pictures, where accuracy will look too good: {way}"
@@ -146,15 +156,15 @@ def leaks(used: pd.DataFrame, root: Path, split: Split) -> Iterator[Finding]:
     sides = [group for group in same if group["side"].nunique() > 1]
     advice = "one of the labels is wrong: correct it, or remove both"
     yield from _grouped("error", "the same picture with different labels", labels, advice)
-    yield from _grouped("error", "the same picture on both sides", sides, FLATTER)
+    yield from _grouped("error", "the same picture on both sides", sides, split.way)
     if "thumb" in used and few_enough(used):
         end = time.perf_counter() + SECONDS
         with suppress(TimeoutError):  # `check` takes its time
-            yield from _near_leaks(used, root, end)
+            yield from _near_leaks(used, root, split, end)
     yield from series(used, split)
 
 
-def _near_leaks(used: pd.DataFrame, root: Path, end: float) -> Iterator[Finding]:
+def _near_leaks(used: pd.DataFrame, root: Path, split: Split, end: float) -> Iterator[Finding]:
     first = used.drop_duplicates("digest")
     files = [root / name for name in first["path"]]
     small = first[["width", "height"]].min(axis=1).tolist()
@@ -169,9 +179,9 @@ def _near_leaks(used: pd.DataFrame, root: Path, end: float) -> Iterator[Finding]
         return grey_pixels(file, whole=True)
 
     groups = [first.iloc[group] for group in near_across(first["thumb"].tolist(), near, held)]
-    yield from _grouped("warning", "nearly the same picture on both sides", groups, FLATTER)
+    yield from _grouped("warning", "nearly the same picture on both sides", groups, split.way)
     _in_time(end)
-    yield from turned_twins(used, root, whole)
+    yield from turned_twins(used, root, split, whole)
 
 
 def _in_time(end: float) -> None:

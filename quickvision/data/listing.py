@@ -12,9 +12,8 @@ from pathlib import Path
 
 from quickvision.base.errors import DataError, as_path, expect, some, warn
 from quickvision.data.folders import Sides
-from quickvision.data.labels import NamedLabel, NameLabel
+from quickvision.data.labels import NamedLabel, NameLabel, raw
 from quickvision.data.paths import SUFFIXES, Files, find_files, folder, relative
-from quickvision.data.patterns import raw
 from quickvision.data.tree import TEST, VALID, side_of
 
 NEAR = 50  # folders and files that are looked at for a hint
@@ -78,25 +77,48 @@ def counted(names: Sequence[str]) -> str:
     return f"{len(names):,} pictures such as {some(names)}"
 
 
-def how_to_label(root: Path, place: Path, others: Sequence[str]) -> str:
-    """Say how pictures without labels can be given some, by what lies beside them."""
+def how_to_label(root: Path, place: Path, others: Sequence[str], *readings: str) -> str:
+    """Say how pictures without labels can be given some, by what lies beside them.
+
+    Args:
+        root: The folder that was asked for.
+        place: The folder of the pictures.
+        others: Names of the files beside them.
+        readings: What else they may be, and what to do then: `if those are the classes: ...`.
+
+    Returns:
+        The end of a message, a sentence for each reading where there are several.
+    """
+    ways = list(readings)
+    if table := _beside(root, others):
+        ways.append(table)
+    else:
+        ways += filter(None, [_above(place)])
+        ways.append(
+            f"{'else ' if ways else ''}sort them into a folder for each class, write a table with"
+            " the columns file and label for from_csv, or give the pattern of names that hold"
+            f" labels: qv.from_name_re({str(place)!r}, pattern)"
+        )
+    if len(ways) == 1:
+        return f"; {ways[0]}"
+    return "".join(f". {way[0].upper()}{way[1:]}" for way in ways)
+
+
+def _beside(root: Path, others: Sequence[str]) -> str:
+    """Name the file that may say what the pictures are; an empty text where there is none."""
     ends: dict[str, str] = {}
     for name in sorted(others, key=_as_labels):
         ends.setdefault(Path(name).suffix.lower(), name)
     if ".csv" in ends or ".tsv" in ends:
         table = root / ends.get(".csv", ends.get(".tsv", ""))
-        return f"if {table} says what they are: from_csv({str(table)!r})"
+        return f"if {table} says what they are: qv.from_csv({str(table)!r})"
     for suffix in (".mat", ".xlsx", ".json", ".xml", ".txt"):
         if suffix in ends:
             return (
                 f"if {root / ends[suffix]} says what they are, make a table of it with the columns"
-                " file and label: from_csv('table.csv')"
+                " file and label: qv.from_csv('table.csv')"
             )
-    return _above(place) + (
-        f"sort them into a folder for each class, write a table with the columns file and label for"
-        f" from_csv, or give the pattern of names that hold labels: from_name_re({str(place)!r},"
-        " pattern)"
-    )
+    return ""
 
 
 def _above(place: Path) -> str:
@@ -113,7 +135,7 @@ def _above(place: Path) -> str:
         return ""
     return (
         f"if {place.name} is a class, as {some(sorted(beside))} beside it, load the folder above:"
-        f" from_folder({str(place.parent)!r}); else "
+        f" qv.from_folder({str(place.parent)!r})"
     )
 
 

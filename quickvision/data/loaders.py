@@ -198,7 +198,7 @@ def split_by(listing: Listing, options: Options) -> Split:
     get_y = listing.get_y
     while isinstance(get_y, NamedLabel | FixedLabel):
         get_y = get_y.label
-    fixed = listing.held is not None or not isinstance(options.valid, float)
+    fixed = listing.held is not None or not isinstance(options.valid, float | None)
     return Split(fixed=fixed, table=isinstance(get_y, TableLabel))
 
 

@@ -141,8 +141,8 @@ def _mixed(table: Table, columns: Sequence[Column]) -> Column:
 def several_labels(got: str, way: str) -> DataError:
     """Return the error for pictures that have more than one label."""
     return DataError(
-        f"expected one label for each picture, got several labels for a picture: not supported yet;"
-        f" {got}; {way}"
+        "expected one label for each picture, got several labels for a picture, which is not"
+        f" supported yet: {got}; {way}"
     )
 
 

@@ -52,12 +52,3 @@ def propose_pattern(names: Sequence[str], *, ids: bool = False) -> str | None:
         if classes.total() >= 0.95 * len(names) and 2 <= len(classes) <= classes.total() / 2:
             return pattern
     return None
-
-
-def raw(pat: str) -> str:
-    r"""Write a pattern as people do.
-
-    >>> print(raw(r"^(.+)_\d+"))
-    r'^(.+)_\d+'
-    """
-    return repr(pat) if "'" in pat else f"r'{pat}'"

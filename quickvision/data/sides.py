@@ -276,8 +276,8 @@ def _same_kinds(look: Look) -> Sides | None:
             raise DataError(
                 f"expected class folders in {look.root / look.top}, got {look.names(look.kids)},"
                 " which look like people, things or recordings of which there are several pictures;"
-                " say in a table what the pictures are: from_csv(table, label_col=..., groups=...);"
-                f" or, if they are classes: {look.classes_call()}"
+                " say in a table what the pictures are: qv.from_csv(table, label_col=...,"
+                f" groups=...); or, if they are classes: {look.classes_call()}"
             )
         if len(tops) > 1 and (are_sets(tops) or are_letters(seen)):
             raise DataError(

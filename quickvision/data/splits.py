@@ -171,7 +171,10 @@ def check_sides(labels: Sequence[str], held: Sequence[bool], side: str) -> None:
     valid = Counter(y for y, v in zip(labels, held, strict=True) if v)
     if not train or not valid:
         task, where = ("validate", "in") if train else ("train", "outside")
-        raise DataError(f"expected pictures to {task} on {where} {side}, got none")
+        raise DataError(
+            f"expected pictures to {task} on {where} {side}, got none; add some, or hold out a"
+            " fraction with valid=0.2 in its place"
+        )
     _check_classes(sorted(train))
     if unknown := sorted(valid.keys() - train.keys()):
         spelt = {_spelt(label): label for label in train}

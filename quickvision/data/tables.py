@@ -43,6 +43,7 @@ def list_csv(
     header: bool | None = None,
     max_bad: float = 0.05,
     beside: bool = True,
+    undecided: bool = True,
     **columns: Any,
 ) -> Listing:
     """List the pictures of a CSV file, with `Columns`; see `quickvision.from_csv`.
@@ -53,6 +54,7 @@ def list_csv(
         header: Whether the first row names the columns.
         max_bad: The fraction of rows with too many or too few cells that may be left out.
         beside: Hold out the rows of a table beside it, `valid.csv` beside `train.csv`.
+        undecided: Nobody has said who is held out, so that a column that could is said.
         **columns: Those of `Columns`.
     """
     path, asked = as_path(csv, "csv"), Columns(**columns)
@@ -78,14 +80,16 @@ def list_csv(
     frame = pd.DataFrame(rows.cells, columns=names, dtype=object)
     table = Table(frame, rows.numbers, str(path), call, str(base), rows.separator)
     found_by = Call(call.door, {**shown, "header": None, "groups": None})()
-    listing, labels = _list(table, cells, asked, found_by)
+    listing, labels = _list(table, cells, asked, found_by, undecided)
     if beside and asked.valid_col is None and listing.held is None:
         listing = _with_others(listing, path, asked, labels, images)
     return listing
 
 
-def list_df(df: pd.DataFrame, *, images: str | Path = ".", **columns: Any) -> Listing:
-    """List the pictures of a DataFrame, with `Columns`; see `quickvision.from_df`."""
+def list_df(
+    df: pd.DataFrame, *, images: str | Path = ".", undecided: bool = True, **columns: Any
+) -> Listing:
+    """List the pictures of a DataFrame, as `list_csv` does; see `quickvision.from_df`."""
     if not isinstance(df, pd.DataFrame):
         raise TypeError(f"expected a DataFrame, got {type(df).__name__}")
     if not len(df):
@@ -103,7 +107,7 @@ def list_df(df: pd.DataFrame, *, images: str | Path = ".", **columns: Any) -> Li
     table = Table(frame, list(df.index), "the table", call, str(images))
     cells = Cells(base, base, (), asked.suffix, "the table", call, of_frame=True)
     try:
-        listing, labels = _list(table, cells, asked, "")
+        listing, labels = _list(table, cells, asked, "", undecided)
     except DataError as error:
         if all(isinstance(name, str) for name in df.index[:LOOKED_AT]):
             way = f"qv.from_df(df.reset_index(), images={str(images)!r})"
@@ -141,7 +145,9 @@ def _names_picture(row: Sequence[str], cells: Cells, direct: bool) -> bool:
     return any(cells.find(cell, level) for level in levels for cell in row)
 
 
-def _list(table: Table, cells: Cells, asked: Columns, found_by: str) -> tuple[Listing, Labels]:
+def _list(
+    table: Table, cells: Cells, asked: Columns, found_by: str, undecided: bool
+) -> tuple[Listing, Labels]:
     fn_col = pick(table, asked.fn_col, "fn_col")
     valid_col = pick(table, asked.valid_col, "valid_col")
     groups = pick(table, asked.groups, "groups")
@@ -152,7 +158,7 @@ def _list(table: Table, cells: Cells, asked: Columns, found_by: str) -> tuple[Li
         fn_col = file_column(replace(table, frame=rest), cells)
     labels = label_columns(table, label_col, {fn_col, valid_col, groups})
     sides = split_columns(table, {fn_col, valid_col, groups, *labels.columns})
-    if sides and valid_col is None:
+    if sides and valid_col is None and undecided:
         warn(
             f"{table.column(sides[0])} is not used; {how_to_split(table, sides[0], fn_col, labels)}"
         )
@@ -202,8 +208,8 @@ def _first_rows(table: Table, names: Sequence[str], labels: Sequence[str]) -> li
         if name and seen.setdefault(name, row) != row and labels[seen[name]] != labels[row]:
             other = seen[name]
             raise several_labels(
-                f"in {table.name}, got {labels[other]!r} and {labels[row]!r} for {name}, rows"
-                f" {table.numbers[other]} and {table.numbers[row]}",
+                f"{name} is {labels[other]!r} in row {table.numbers[other]} and {labels[row]!r} in"
+                f" row {table.numbers[row]} of {table.name}",
                 "keep one row for each picture",
             )
     return [row for row, name in enumerate(names) if name and seen[name] == row]
@@ -243,7 +249,7 @@ def _with_others(
     for other, word in others:
         is_test = word == TEST and listing.held is not None
         try:
-            second = list_csv(other, images=images, beside=False, **more)
+            second = list_csv(other, images=images, beside=False, undecided=False, **more)
             known, new = set(listing.labels) - {""}, set(second.labels) - {""}
             if not new:
                 raise DataError("it has no labels")

@@ -31,7 +31,11 @@ def check_gpus(gpus: int) -> None:
         raise RunError(
             f"gpus: expected one process, got {world_size()} that train together already"
         )
-    if gpus > (there := torch.cuda.device_count()):
+    if not (there := torch.cuda.device_count()):
+        raise ModelError(
+            "gpus: expected a GPU that torch can use, got none on this machine; leave gpus= out"
+        )
+    if gpus > there:
         raise ModelError(f"gpus: expected at most {there}, which this machine has, got {gpus}")
     try:
         import accelerate  # noqa: F401

@@ -10,8 +10,8 @@ from quickvision.data.options import Options
 
 
 def test_uneven_classes_are_said_unless_something_is_done():
-    with pytest.warns(qv.DataWarning, match=r"100 training pictures of a, 3 of b"):
-        cautions.of_uneven({"a": 100, "b": 3}, None)
+    with pytest.warns(qv.DataWarning, match=r"16 training pictures of a, 3 of b \(5\.3 times\)"):
+        cautions.of_uneven({"a": 16, "b": 3}, None)
     cautions.of_uneven({"a": 100, "b": 3}, "weights")
 
 

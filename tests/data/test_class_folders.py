@@ -96,7 +96,7 @@ def test_one_class_is_named(tmp_path, picture, sides):
 
 
 def test_names_that_hold_labels_are_seen(named_files):
-    with pytest.raises(qv.DataError, match=r"their names hold labels: from_name_re\("):
+    with pytest.raises(qv.DataError, match=r"their names hold labels: qv\.from_name_re\("):
         qv.from_folder(named_files)
 
 
@@ -119,10 +119,10 @@ def test_a_mask_beside_its_picture_is_left_out(tmp_path, picture):
 
 def test_a_class_folder_itself_points_to_the_folder_above(class_folders):
     with pytest.raises(
-        qv.DataError, match=r"if red is a class, as blue, green beside it, load the"
+        qv.DataError, match=r"If red is a class, as blue, green beside it, load the"
     ):
         qv.from_folder(class_folders / "red")
-    with pytest.raises(qv.DataError, match=r"from_folder\('.*colours'\); else"):
+    with pytest.raises(qv.DataError, match=r"qv\.from_folder\('.*colours'\)\. Else"):
         qv.load_data(class_folders / "red", verbose=False)
 
 

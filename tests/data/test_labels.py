@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pandas as pd
 import pytest
 
@@ -59,7 +61,8 @@ def test_lists_and_dicts():
     [
         (["a", "b"], ["1", "2", "3"], "expected names for the classes 1 to 3, got 2"),
         (["a", "b"], ["ant", "bee"], "expected labels that are numbers"),
-        ({"1": "a"}, ["1", "2"], "got none for 2"),
+        ({"1": "a"}, ["1", "2"], "got names for 1, and none for 2; add it, as"),
+        ({}, ["1", "2"], "got none for 1, 2; add them, as"),
         ({"1": "a", "2": "a"}, ["1", "2"], "got 'a' twice"),
     ],
 )
@@ -83,6 +86,12 @@ def test_the_columns_may_be_in_any_order(tmp_path):
 
 def test_a_series_names_by_its_index():
     assert read_class_names(pd.Series(["a", "b"], index=[5, 3]), ["3", "5"]) == {"3": "b", "5": "a"}
+
+
+@pytest.mark.parametrize("pat", [r"^.+_\d+\.jpg$", r"(.+\d"])
+def test_a_pattern_that_cannot_label_is_said_as_it_was_written(pat):
+    with pytest.raises(ValueError, match=re.escape(f"r'{pat}'")):
+        NameLabel(pat)
 
 
 def test_optional_group_that_matches_nothing_is_no_label():
@@ -149,5 +158,7 @@ def test_names_of_numbers_that_pandas_wrote():
 
 def test_a_missing_name_says_how_to_give_it(tmp_path):
     path = written(tmp_path, ["n01,tench", "n02,crane"])
-    with pytest.raises(DataError, match=r"none for n03, but for n01, n02; add it, as class_names="):
+    with pytest.raises(
+        DataError, match="got names for n01, n02, and none for n03; add it, as class"
+    ):
         read_class_names(path, ["n01", "n03"])

@@ -182,7 +182,9 @@ def test_a_tables_own_error_is_said(tmp_path, picture):
 def test_numbers_in_names_are_asked_about(tmp_path, picture):
     for i in range(12):
         picture(tmp_path / f"{i % 3:03d}_{i}.png", seed=i)
-    with pytest.raises(qv.DataError, match=r"numbers or ids; if those are the classes: from_name"):
+    with pytest.raises(
+        qv.DataError, match=r"numbers or ids\. If those are the classes: qv\.from_name"
+    ):
         find_listing(tmp_path)
 
 

@@ -39,12 +39,22 @@ def test_nothing_is_said_where_nothing_is_twice(photos):
     assert said(photos, check=False) == ""
 
 
+def test_copies_in_a_split_that_nobody_gave_can_be_kept_together(photos):
+    ants = photos / "train" / "ants"
+    for name in "pqrstu":
+        (ants / f"{name}.jpg").write_bytes((ants / "atrain.jpg").read_bytes())
+    text = said(photos / "train")
+    assert "remove one of each pair, or keep them together with groups=; as " in text
+    assert "both sides" not in said(photos / "train", groups=lambda path: path.read_bytes())
+
+
 @pytest.mark.parametrize("check", [True, False])
 def test_copies_are_said_where_training_starts(photos, check):
     one = photos / "train" / "ants" / "atrain.jpg"
     (photos / "valid" / "ants" / "other.jpg").write_bytes(one.read_bytes())
     text = said(photos, check=check)
-    assert "the same picture on both sides: 2; accuracy will look too good" in text
+    assert "the same picture on both sides: 2; accuracy will look too good: remove one" in text
+    assert "or hold out a fraction of all with valid=0.2 and groups=; as " in text, "a folder says"
     assert "atrain.jpg" in text
     (photos / "train" / "bees" / "again.jpg").write_bytes(one.read_bytes())
     assert "the same picture with different labels: 3" in said(photos, check=check)
@@ -85,7 +95,8 @@ def test_a_split_of_the_users_own_is_not_split_anew():
     (own,) = leaks.series(used, leaks.Split(fixed=True))
     (drawn,) = leaks.series(used, leaks.Split())
     assert "100% of the held-out pictures share the patient with" in own.advice
-    assert "bring each to one side" in own.advice
+    anew = r"hold out a fraction of all with valid=0.2 and groups=r'(patient\d+)'"
+    assert f"bring each to one side, or {anew}" in own.advice
     assert "keep them together with groups=r'(patient\\d+)'" in drawn.advice
 
 

@@ -50,7 +50,7 @@ def labels(dl):
 class TestBalance:
     @pytest.mark.filterwarnings("default::quickvision.DataWarning")
     def test_uneven_classes_are_said(self, uneven):
-        with pytest.warns(qv.DataWarning, match=r"32 training .* of red, 4 of green \(8 times\)"):
+        with pytest.warns(qv.DataWarning, match=r"32 training .* of red, 4 of green \(8.0 times\)"):
             qv.from_folder(uneven, **SMALL)
 
     def test_weights_reach_any_learner_of_fastai(self, uneven, tiny_net):

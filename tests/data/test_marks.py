@@ -58,8 +58,8 @@ def test_a_label_column_goes_before_columns_of_ones(listed):
 def test_several_ones_in_a_row_are_refused(listed):
     with pytest.raises(
         qv.DataError,
-        match=r"several labels for a picture: not supported yet; the columns rust and scab are 1"
-        r" in one row, in rows 2, 7, 12, 17 of .*label_col='rust'\)",
+        match=r"got several labels for a picture, which is not supported yet: the columns rust and"
+        r" scab are 1 in one row, in rows 2, 7, 12, 17 of .*label_col='rust'\)",
     ):
         listed("rust,scab", lambda i: "1,1" if i % 5 == 0 else hot(i, 2, 2))
 
@@ -90,7 +90,7 @@ def test_a_single_column_of_ones_is_a_label(listed):
     ],
 )
 def test_several_labels_in_a_cell_are_refused_with_their_rows(listed, kinds):
-    match = r"several labels for a picture: not supported yet; .* in column 'word' of .*, in rows"
+    match = r"got several labels for a picture, .*: .* in column 'word' of .*, in rows"
     with pytest.raises(qv.DataError, match=match) as error:
         listed("word", lambda i: kinds[i % len(kinds)])
     assert len(pasted(str(error.value), {"list_df": list_df}).names) == N

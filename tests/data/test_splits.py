@@ -127,6 +127,15 @@ def test_a_class_that_is_spelt_otherwise_on_the_other_side_is_named():
         check_sides(["Red_leaf", "sick", "red leaf"], [False, False, True], "val")
 
 
+@pytest.mark.parametrize(
+    ("held", "wanted"), [(False, "validate on in"), (True, "train on outside")]
+)
+def test_a_side_without_pictures_names_a_way_out(held, wanted):
+    said = f"{wanted} val, got none; add some, or hold out a fraction with valid=0.2 in its place"
+    with pytest.raises(DataError, match=said):
+        check_sides(["a", "b"], [held, held], "val")
+
+
 def test_labels_that_are_names_of_pictures_are_said_to_be():
     names = [f"wren_{i}.jpg" for i in range(40)]
     with pytest.raises(

@@ -155,7 +155,7 @@ def test_kaggle_folders_with_the_same_names(cars, picture):
         (["file,label", "000.png,red"], {"label_col": 7}, "expected a column"),
         (["file,label", "000.png,red"], {"images": "pics"}, "expected the folder of the pictures"),
         (["file,label,v", "000.png,red,maybe"], {"valid_col": "v"}, "got 'maybe'"),
-        (["file,label", "000.png,red", "000.png,blue"], {}, "got 'red' and 'blue' for 000.png"),
+        (["file,label", "000.png,red", "000.png,blue"], {}, "000.png is 'red' in row 2 and 'blue'"),
     ],
 )
 def test_tables_that_cannot_be_read(cars, lines, options, match):
@@ -206,6 +206,17 @@ def test_a_column_for_the_split_that_is_not_used_is_said(cars):
     csv = write(cars, ["file,label,is_valid", *rows(more=lambda i: f",{i % 2}")])
     with pytest.warns(qv.DataWarning, match="'is_valid' of .* is not used; valid_col='is_valid'"):
         qv.from_csv(csv, size=32, bs=4)
+    with pytest.warns(qv.DataWarning, match="'is_valid' of the table is not used"):
+        qv.from_df(pd.read_csv(csv), images=cars, size=32, bs=4)
+
+
+@pytest.mark.parametrize("valid", [0.2, [f"{i:03d}.png" for i in range(6)]])
+def test_it_is_not_said_to_those_who_say_who_is_held_out(cars, valid, recwarn):
+    csv = write(cars, ["file,label,fold", *rows(more=lambda i: f",{i % 5}")])
+    qv.from_csv(csv, size=32, bs=4, valid=valid)
+    qv.load_data(csv, size=32, bs=4, valid=valid, verbose=False)
+    qv.from_df(pd.read_csv(csv), images=cars / "images", size=32, bs=4, valid=valid)
+    assert not [said for said in recwarn if "is not used" in str(said.message)]
 
 
 def test_rows_without_a_group(cars):
@@ -276,7 +287,7 @@ def test_rows_that_cannot_be_read_are_left_out_where_they_are_few(cars):
 
 def test_a_picture_with_two_rows_of_other_labels_names_the_rows(cars):
     csv = write(cars, ["file,label", *rows(), "003.png,blue"])
-    with pytest.raises(qv.DataError, match="several labels for a picture: .* rows 5 and 32; keep"):
+    with pytest.raises(qv.DataError, match=r"003\.png is .* in row 5 and 'blue' in row 32 of"):
         list_csv(csv)
 
 

@@ -39,16 +39,17 @@ def test_what_the_processes_say_of_an_error_is_passed_on(class_folders, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("gpus", "kind", "text"),
+    ("gpus", "there", "kind", "text"),
     [
-        (2, ModelError, "expected at most 0, which this machine has, got 2"),
-        (0, ValueError, "whole number from 1, got 0"),
-        (True, ValueError, "whole number from 1, got True"),
-        ("all", ValueError, "whole number from 1, got 'all'"),
+        (2, 0, ModelError, "expected a GPU .*, got none on this machine; leave gpus= out"),
+        (4, 2, ModelError, "expected at most 2, which this machine has, got 4"),
+        (0, 0, ValueError, "whole number from 1, got 0"),
+        (True, 0, ValueError, "whole number from 1, got True"),
+        ("all", 0, ValueError, "whole number from 1, got 'all'"),
     ],
 )
-def test_gpus_that_are_not_there(class_folders, tmp_path, monkeypatch, gpus, kind, text):
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+def test_gpus_that_are_not_there(class_folders, tmp_path, monkeypatch, gpus, there, kind, text):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: there)
     with pytest.raises(kind, match=text):
         qv.train(class_folders, gpus=gpus, out=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
