@@ -63,7 +63,7 @@ _LEADS = re.compile(
     r"|fewer|another|take|for|lower|than|to) |\()$"
 )
 _VERBS = re.compile(r" (?:would|makes|turns|keeps|says|say|opens|leaves|lets|has|is|goes)\b")
-_QUOTED = re.compile(r"(?<![\w'\"])'[^'\n]*'(?!\w)|(?<![\w'\"])\"[^\"\n]*\"(?!\w)")
+_QUOTED = re.compile(r"(?<![\w'\"])r?'[^'\n]*'(?!\w)|(?<![\w'\"])r?\"[^\"\n]*\"(?!\w)")
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Spelling:
         """Write a text of the library as the command line says it; twice is as good as once."""
         for word in self.typed:  # a pattern comes back as it was typed
             if "\\" in word and "'" not in word:
-                text = text.replace(repr(word), f"'{word}'")
+                text = text.replace(repr(word), f"'{word}'").replace(f"r'{word}'", f"'{word}'")
         text = of_files(self._once(text), self.command, self.given)
         text = of_options(text, self.options.get(self.command, {}))
         parts, seen, kept = [], 0, _kept(text, self.typed)

@@ -110,12 +110,12 @@ def _listed(
     if isinstance(data, pd.DataFrame):
         if pat is not None:
             raise ValueError("pat: goes with a folder, got a table")
-        return list_df(data, **given)
+        return list_df(data, undecided=False, **given)
     path = as_path(data, "data")
     if path.is_file() and path.suffix.lower() not in SUFFIXES:
         if pat is not None:
             raise ValueError(f"pat: goes with a folder, got the table {path}")
-        return list_csv(path, beside=False, **given)
+        return list_csv(path, beside=False, undecided=False, **given)
     if given:
         name = next(iter(given))
         raise ValueError(f"{name}: goes with a CSV file or a DataFrame, got {path}")
