@@ -212,7 +212,7 @@ def test_it_opens_as_a_file_asks_nobody_and_finds_words(site, chromium):
     page.locator("button.md-search__button").click()
     page.wait_for_timeout(500)
     page.keyboard.type("patience", delay=50)
-    page.get_by_role("link", name=re.compile("fit_unfrozen")).first.wait_for(timeout=10_000)
+    page.get_by_role("option", name="fit_unfrozen").first.wait_for(timeout=10_000)
     assert page.locator("input[type=text]").first.input_value() == "patience"
     assert (asked, said) == ([], [])
     page.close()
