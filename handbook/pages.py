@@ -9,14 +9,17 @@ course is the notebooks as `make nb` has run them (`build/notebooks`), or, befor
 from __future__ import annotations
 
 import ast
+import re
 import shutil
 from pathlib import Path
 
 import nbformat
 from nbconvert import MarkdownExporter
+from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
 ROOT = Path(__file__).parent.parent
 HOUSE = ("data", "models", "training", "results", "runs", "ship", "web", "recipes", "base")
+TABLE = re.compile(r"<table [^>]*dataframe[^>]*>")
 NOT_RUN = (
     '!!! note "Not run yet"\n'
     "    The cells stand here without what they print: `make nb`, then `make docs`.\n\n"
@@ -64,16 +67,22 @@ def _first_line(source: Path) -> str:
 def course(root: Path, out: Path) -> None:
     """Write a page for each notebook, its plots beside it as files."""
     out.mkdir(parents=True, exist_ok=True)
+    exporter = MarkdownExporter(preprocessors=[CoalesceStreamsPreprocessor])
     for source in sorted((root / "notebooks").glob("0*.ipynb")):
         ran = root / "build" / "notebooks" / source.name
-        text, files = MarkdownExporter().from_notebook_node(
-            nbformat.read(ran if ran.exists() else source, as_version=4),
+        notebook = nbformat.read(ran if ran.exists() else source, as_version=4)
+        for cell in notebook.cells:
+            if "outputs" in cell:  # bars are written to stderr, and nothing else
+                cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
+        text, files = exporter.from_notebook_node(
+            notebook,
             resources={"output_files_dir": source.stem, "unique_key": source.stem},
         )
         shutil.rmtree(out / source.stem, ignore_errors=True)
         for name, data in files["outputs"].items():
             (out / name).parent.mkdir(exist_ok=True)
             (out / name).write_bytes(data)
+        text = TABLE.sub("<table>", text)  # a table of the handbook's, which a phone can scroll
         title, _, rest = text.partition("\n\n")
         note = "" if ran.exists() else NOT_RUN
         (out / f"{source.stem}.md").write_text(f"{title}\n\n{note}{rest}", encoding="utf-8")
