@@ -38,6 +38,7 @@ def of_files(text: str, command: str, given: Mapping[str, str]) -> str:
         lambda m: f"{below}checkpoints/{m[1]}.pth{f' has {m[2]}' if m[2] else ''}",
         text,
     )
+    text = text.replace("run.wrong() lists all", f"{below}predictions.csv has all")
     text = re.sub(rf"\brun\.({'|'.join(FILES)})\b(?![(.]\w)", lambda m: below + FILES[m[1]], text)
     kept = "skipped.csv in the run's folder lists them"
     if command in ("check", "compare", "evaluate", "predict", "submit"):  # no run, so no such file

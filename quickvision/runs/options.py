@@ -39,7 +39,7 @@ class RunConfig:
     mixup: float = option(0.0, "Blend two pictures, for example 0.4.", low=0)
     cutmix: float = option(0.0, "Paste in a piece of another, for example 1.0.", low=0)
     tta: int = option(0, "Average predictions over N augmented copies.", low=0)
-    budget: str | float | None = option(None, "Time for all of it, as 10min: picks the epochs.")
+    budget: str | float | None = option(None, "Time to aim at, as 10min: picks the epochs.")
     cache_features: bool = option(True, "Compute features once to train the head.")
     views: int = option(0, "Extra augmented passes to cache features from.", low=0)
     log: str | None = option(

@@ -11,6 +11,9 @@ def test_a_run_is_its_folder():
     said = "see runs/x/skipped.csv; runs/x/checkpoints/frozen-end.pth has the frozen stage's end"
     assert of_files(text, "resume", {"RUN": "runs/x"}) == said
     assert of_files("see run.skipped", "demo", {}) == "see skipped.csv"
+    wrong = "a.jpg (called bee) and 4 more: run.wrong() lists all"
+    said = "a.jpg (called bee) and 4 more: runs/x/predictions.csv has all"
+    assert of_files(wrong, "train", {"RUN": "runs/x"}) == said
     assert of_files("run.learn.load('best') goes back to it", "train", {}) == (
         "checkpoints/best.pth has it, and quickvision export RUN MODEL --best writes it as a model"
     )
