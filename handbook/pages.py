@@ -1,9 +1,8 @@
 """The pages of the handbook that are made, not written: the reference and the course.
 
-    python handbook/pages.py    # writes docs/reference and docs/course/NN_*.md, not kept in git
-
-The reference is read from the sources; nothing of quickvision, torch or fastai is imported. The
-course is the notebooks as `make nb` has run them (`build/notebooks`), or, before that, as they are.
+They are `docs/reference` and `docs/course/NN_*.md`, which are not kept in git. The reference is
+read from the sources; nothing of quickvision, torch or fastai is imported. The course is the
+notebooks as `make nb` has run them (`build/notebooks`), or, before that, as they are.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ import nbformat
 from nbconvert import MarkdownExporter
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
-ROOT = Path(__file__).parent.parent
 HOUSE = ("data", "models", "training", "results", "runs", "ship", "web", "recipes", "base")
 TABLE = re.compile(r"<table [^>]*dataframe[^>]*>")
 NOT_RUN = (
@@ -26,7 +24,7 @@ NOT_RUN = (
 )
 
 
-def rooms(root: Path = ROOT) -> dict[str, list[str]]:
+def rooms(root: Path) -> dict[str, list[str]]:
     """Each folder of the house with the full names of what is public in it."""
     tree = ast.parse((root / "quickvision" / "__init__.py").read_text(encoding="utf-8"))
     table = next(
@@ -86,8 +84,3 @@ def course(root: Path, out: Path) -> None:
         title, _, rest = text.partition("\n\n")
         note = "" if ran.exists() else NOT_RUN
         (out / f"{source.stem}.md").write_text(f"{title}\n\n{note}{rest}", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    reference(ROOT, ROOT / "docs" / "reference")
-    course(ROOT, ROOT / "docs" / "course")

@@ -1,4 +1,4 @@
-"""Take `serve.png`: the page on a phone, with the demo's digits. `python docs/serve.py`."""
+"""Take `docs/serve.png`: the page on a phone, with the demo's digits."""
 
 from __future__ import annotations
 
@@ -48,5 +48,5 @@ with TemporaryDirectory() as out, socket.create_server(("127.0.0.1", 0)) as list
     site.server.should_exit = True
     thread.join()
     picture = Image.open(io.BytesIO(shot)).convert("RGB").quantize(128, dither=Image.Dither.NONE)
-    picture.save(Path(__file__).with_name("serve.png"), optimize=True)
+    picture.save(Path(__file__).parents[1] / "docs" / "serve.png", optimize=True)
     site.turns.close()

@@ -1,4 +1,4 @@
-"""Take `report.png`: the head of the demo's report. `python docs/report.py`."""
+"""Take `docs/report.png`: the head of the demo's report."""
 
 from __future__ import annotations
 
@@ -19,4 +19,4 @@ with TemporaryDirectory() as out, sync_playwright() as play:
     page.goto((run.path / "report.html").resolve().as_uri())
     taken = page.screenshot(animations="disabled")
 image = Image.open(io.BytesIO(taken)).convert("RGB").quantize(256)
-image.save(Path(__file__).with_name("report.png"), optimize=True)
+image.save(Path(__file__).parents[1] / "docs" / "report.png", optimize=True)
