@@ -63,7 +63,9 @@ def did_you_mean(word: str, options: Iterable[str]) -> str:
         For example `; did you mean 'resnet34' or 'resnet18'?`, or an empty string where nothing
         is near.
     """
-    near = get_close_matches(word, list(dict.fromkeys(options)), n=3, cutoff=0.6)
+    names = list(dict.fromkeys(options))
+    begun = [name for name in names if len(word) > 2 and name.startswith(word)]
+    near = begun if 0 < len(begun) <= 3 else get_close_matches(word, names, n=3, cutoff=0.6)
     return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 

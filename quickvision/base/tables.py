@@ -17,6 +17,7 @@ import pandas as pd
 DOTS = "..."
 GAP = 2  # columns of the terminal between two of the table's
 LEAST = 12  # that a text keeps, however narrow the terminal
+SENTENCE = 40  # columns, above which words are no name
 IN_A_PAGE = 60  # that a text has in a notebook
 MOST_COLUMNS = 20  # of a table, above which the last ones are not shown
 JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"  # belong to words of several scripts
@@ -119,6 +120,11 @@ class _Column:
         return max(map(width_of, [self.name, *self.cells]))
 
     @property
+    def is_sentence(self) -> bool:
+        """Whether it is longer than names are."""
+        return self.width > SENTENCE and any(" " in cell for cell in self.cells)
+
+    @property
     def least(self) -> int:
         """Columns of the terminal that it needs at least."""
         least = max(LEAST, width_of(self.name))
@@ -202,14 +208,24 @@ def _lines(columns: list[_Column], width: int) -> list[str]:
 
 
 def _widths(columns: list[_Column], width: int) -> list[int]:
-    """Return the columns of the terminal that each gets: the widest texts give way first."""
-    widths, least = [one.width for one in columns], [one.least for one in columns]
-    while sum(widths) + GAP * (len(widths) - 1) > width:
-        give = [i for i, wide in enumerate(widths) if wide > least[i]]
-        if not give:
-            break
-        widths[max(give, key=lambda i: widths[i])] -= 1
-    return widths
+    """Return the columns of the terminal that each gets: the widest texts give way first.
+
+    A sentence that would be cut gets lines of its own, if it is whole there or nearly.
+    """
+    whole, least = [one.width for one in columns], [one.least for one in columns]
+    apart, room = set[int](), width - whole[0] - GAP
+    while True:
+        widths = [0 if i in apart else wide for i, wide in enumerate(whole)]
+        while sum(widths) + GAP * (len(widths) - 1 - len(apart)) > width:
+            give = [i for i, wide in enumerate(widths) if wide > least[i]]
+            if not give:
+                break
+            widths[max(give, key=lambda i: widths[i])] -= 1
+        cut = {i for i, one in enumerate(columns) if one.is_sentence and widths[i] < whole[i]}
+        cut = {i for i in cut - apart - {0} if room >= whole[i] * 9 / 10}
+        if not cut:
+            return [min(whole[i], room) if i in apart else wide for i, wide in enumerate(widths)]
+        apart.add(max(cut, key=lambda i: whole[i]))
 
 
 def _blocks(widths: list[int], width: int) -> list[list[int]]:

@@ -87,7 +87,7 @@ def demo(
 
 
 @_command()
-@takes(Options, "valid", "class_names", "fixes", "seed", "max_bad")
+@takes(Options, "valid", "groups", "class_names", "fixes", "seed", "max_bad")
 def check(
     path: Where,
     pattern: Pattern = None,
@@ -204,7 +204,7 @@ def report(
 
 @_command()
 @takes(RunConfig, "frozen_epochs", "unfrozen_epochs", "budget")
-@takes(Options, "valid", "seed", "size")
+@takes(Options, "valid", "groups", "seed", "size")
 def compare(
     path: Where,
     archs: Annotated[list[str], typer.Argument(help="Models to compare.", metavar="MODELS")],

@@ -172,6 +172,7 @@ _READ: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "cache": (bool, False, {"callback": lambda on: on or "auto"}),
     "class_names": (Path, None, {"metavar": "FILE"}),
     "fixes": (Path, None, {"metavar": "FILE"}),
+    "groups": (str, None, {"metavar": "WHAT"}),
     "lr": (str, "find", {"callback": _rate, "metavar": "RATE"}),
     "size": (
         *(int, None),

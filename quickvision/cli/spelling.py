@@ -55,7 +55,8 @@ _CALL = re.compile(
 )
 _AFTER = r"(?=$|[\s;,:)]|\.(?:\s|$))"  # a name that goes on (`train('x').jpg`) is none of ours
 _VALUE = (
-    r"'[^']*'|\"[^\"]*\"|\{[^{}]*\}|\[[^\[\]]*\]|\([^()]*\)|True|False|None|\.\.\.|[A-Z]{2,}"
+    r"r?'[^']*'|r?\"[^\"]*\"|re\.compile\(r?'[^'\n]*'\)|\{[^{}]*\}|\[[^\[\]]*\]|\([^()]*\)"
+    r"|True|False|None|\.\.\.|[A-Z]{2,}"
     r"|\d+(?:\.\d+)?(?:e-?\d+)?%?"
 )
 _LEADS = re.compile(
@@ -267,7 +268,7 @@ def _is_data(node: Any) -> bool:
 def _is_ours(text: str, match: re.Match[str], last: tuple[int, str]) -> bool:
     """Say whether `name=value` stands where our sentences put an option."""
     before, after, value = text[: match.start()], text[match.end() :], match["value"] or ""
-    literal = value[:1] in ("'", '"', "{") or value in ("True", "False", "None")
+    literal = value.lstrip("r")[:1] in ("'", '"', "{") or value in ("True", "False", "None")
     if _LEADS.search(before):
         return True
     if last[0] >= 0 and text[last[0] : match.start()] in (", ", " or ", " and "):

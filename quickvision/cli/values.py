@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 QUOTES = "'\""
+RAW = ("r'", 'r"')
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ def with_text(option: Named, value: str) -> str | None:
         return f"{option.yes} none" if option.yes == "--weights" else f"no {option.yes}"
     if value.startswith("{"):
         return f"{option.yes} FILE"
-    if value[0] in "([":
+    if value[0] in "([" or value.startswith("re.compile"):
         return None
+    value = value[1:] if value[:2] in RAW else value
     return f"{option.yes} {shlex.quote(value[1:-1]) if value[0] in QUOTES else value}"

@@ -224,7 +224,10 @@ def _known(dls: DataLoaders) -> Listing:
     """List what went into `DataLoaders` of ours."""
     split, skipped = split_of(dls), skipped_of(dls)
     if split is None:
-        raise DataError("expected a path, or DataLoaders of from_folder or another door of ours")
+        raise DataError(
+            "expected a path, or DataLoaders that quickvision has made, got others, which do not"
+            " say what was left out and why; give the folder or the table that they come from"
+        )
     root = Path(dls.path)
     out = dict(zip(skipped["path"], skipped["reason"], strict=True))
     return Listing(

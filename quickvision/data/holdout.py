@@ -218,7 +218,7 @@ def save_split(dls: DataLoaders, path: str | Path) -> Path:
     """
     split, path = split_of(dls), as_path(path, "path")
     if split is None:
-        raise TypeError("expected DataLoaders of from_folder or another of our doors, got others")
+        raise TypeError("expected DataLoaders that quickvision has made, got others")
     if path.suffix.lower() != ".csv":
         raise ValueError(f"expected a file name that ends in .csv, got {path}")
     return write_whole(path, partial(split.to_csv, **CSV))

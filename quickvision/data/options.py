@@ -30,7 +30,7 @@ class Options:
     """The options of all doors, with their defaults; see `quickvision.from_folder`."""
 
     valid: Any = option(None, "What to hold out: 0.2, a folder, or a split.csv.")
-    groups: Any = None
+    groups: Any = option(None, r"Keep together: a pattern as '^(\d+)_', or a column.")
     class_names: str | Path | Sequence[str] | Mapping[Any, str] | None = option(
         None, "CSV file with names for classes that are numbers."
     )

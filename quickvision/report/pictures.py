@@ -15,10 +15,10 @@ from quickvision.base.errors import DataError
 from quickvision.base.progress import mapped
 from quickvision.data.rgb import Levels, open_rgb
 from quickvision.data.view import View
+from quickvision.results.heatmap import AGAINST, FOR
 
 LARGE, SMALL = 160, 96  # pixels of a side
 QUALITY = 75
-FOR, AGAINST = (230, 97, 0), (93, 58, 155)  # orange and purple: told apart by all eyes
 STRONGEST = 0.75  # opacity of a heat map where it is strongest
 RIGHT, WRONG = (38, 130, 108), (211, 94, 15)  # of the matrix, on light and on dark paper
 

@@ -62,8 +62,8 @@ def plot_top_losses(
         preds: One inference pass over labelled pictures, whose files are still there.
         k: Pictures at most.
         learn: With the learner, each picture is what the model looked at (the validation view), and
-            upon it are the cells that spoke for the predicted class (orange) and against it (blue),
-            see `heatmap`; all pictures on one scale.
+            upon it are the cells that spoke for the predicted class (orange) and against it
+            (purple), see `heatmap`; all pictures on one scale.
         ax: Axes that the grid of pictures is laid into.
 
     Raises:
@@ -86,7 +86,7 @@ def plot_top_losses(
     if len(preds) and preds.right.all():
         said = f"all {len(preds):,} right; the largest losses"
     if learn is not None:
-        said += "\norange cells spoke for the predicted class, blue ones against it"
+        said += "\norange cells spoke for the predicted class, purple ones against it"
     ax.set_title(said, fontsize=10)
     return ax
 

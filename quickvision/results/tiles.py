@@ -12,7 +12,6 @@ import pandas as pd
 from fastai.learner import Learner
 from fastai.torch_core import no_random
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from PIL import Image
 
 from quickvision.base.tables import shorten, width_of
@@ -20,7 +19,7 @@ from quickvision.data.looking import Looking
 from quickvision.data.pictures import Picture
 from quickvision.results.curves import COLOURS
 from quickvision.results.fonts import lettering
-from quickvision.results.heatmap import heatmaps
+from quickvision.results.heatmap import AGAINST, FOR, heatmaps
 from quickvision.results.predictions import Predictions, top_losses, worth_seeing
 
 WIDE, SIDE = 2.9, 2.7  # inches of a tile, and of the picture in it
@@ -130,7 +129,7 @@ def draw_tiles(
         found: The tiles.
         laid: Their rows and columns.
         learn: With it, a picture is what the model looked at, and upon it are the places that spoke
-            for the predicted class (orange) and against it (blue), all pictures on one scale.
+            for the predicted class (orange) and against it (purple), all pictures on one scale.
     """
     font = lettering([*(line for tile in found for line in tile.lines), ARROW])
     height = ax.get_window_extent().height / ax.figure.dpi / laid.rows
@@ -164,7 +163,7 @@ def _draw_maps(axes: Sequence[Axes], maps: np.ndarray) -> None:
     """Lay cells [n, h, w] over pictures, as they are: more detail the model does not have."""
     scale = float(np.quantile(np.abs(maps), 0.98)) or 1.0  # of all, so that little looks like it
     for own, cells in zip(axes, maps, strict=True):
-        colours = np.where((cells > 0)[..., None], to_rgb(COLOURS[1]), to_rgb(COLOURS[0]))
+        colours = np.where((cells > 0)[..., None], np.divide(FOR, 255), np.divide(AGAINST, 255))
         alpha = 0.7 * (np.abs(cells) / scale).clip(0, 1)
         own.imshow(
             np.dstack([colours, alpha]),

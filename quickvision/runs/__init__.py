@@ -22,6 +22,7 @@
     job            one training, stage by stage
     train          `quickvision.train`, `quickvision.resume`, and the end of both
     reopen         `quickvision.load_run`: a finished run, opened again
+    candidates     what `quickvision.compare` trains, checked before it begins
     compare        `quickvision.compare`
 
 Others may ask: options, build, run, train.

@@ -157,15 +157,26 @@ def check_loss(learn: Learner, config: RunConfig, cbs: Any = None) -> None:
         cbs: fastai callbacks that it will be trained with.
 
     Raises:
-        TypeError: The report, `mixup` or `cutmix` cannot go with this loss.
+        TypeError: It does not take classes, or the report, `mixup` or `cutmix` cannot go with it.
     """
     loss = learn.loss_func
     try:
         with no_random(reproducible=False):
             pred, targs = _said(learn)
-            loss(pred, *targs)
     except Exception:  # a learner of one's own may need its callbacks
         return
+    try:
+        with no_random(reproducible=False):
+            loss(pred, *targs)
+    except Exception as error:
+        known = ("fastai.", "quickvision.")  # other callbacks may change what the loss is given
+        own = [cb for cb in (*L(cbs), *learn.cbs) if not type(cb).__module__.startswith(known)]
+        if own or not _are_classes(pred, targs):
+            return
+        raise TypeError(
+            "loss: expected one of outputs [n, classes] and whole numbers [n], as"
+            f" CrossEntropyLossFlat(), got {loss_name(loss)}, which fails at them: {error}"
+        ) from error
     if not targs:
         return
     EachPicture(loss)(pred, *targs)
@@ -178,6 +189,15 @@ def check_loss(learn: Learner, config: RunConfig, cbs: Any = None) -> None:
             f" `reduction`), got {loss_name(loss)}; leave loss= out, or give one of fastai.losses,"
             " such as CrossEntropyLossFlat()"
         )
+
+
+def _are_classes(pred: Any, targs: tuple[torch.Tensor, ...]) -> bool:
+    """Say whether a model gives a number for each class, and these are labels of such."""
+    if not (isinstance(pred, torch.Tensor) and pred.ndim == 2 and len(targs) == 1):
+        return False
+    y = targs[0]
+    whole = y.ndim == 1 and not y.is_floating_point() and len(y) == len(pred)
+    return whole and bool(((y >= 0) & (y < pred.shape[1])).all())
 
 
 def _said(learn: Learner) -> tuple[Any, tuple[torch.Tensor, ...]]:

@@ -9,16 +9,15 @@ import time
 import uuid
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from fastai.data.core import DataLoaders
-from torch import nn
 
-from quickvision.base.choices import SCHEDULES, one_of, whole
+from quickvision.base.choices import whole
 from quickvision.base.errors import DataError, DataWarning, RunError, as_path, expect, some, warn
 from quickvision.base.figures import Accuracy, to_seconds
 from quickvision.base.files import read_rows, write_whole
@@ -30,17 +29,15 @@ from quickvision.data.doors import load_data
 from quickvision.data.holdout import save_split
 from quickvision.data.layouts import find_listing
 from quickvision.data.paths import to_paths
-from quickvision.models.optimisers import find_opt
-from quickvision.models.zoo import find_arch
 from quickvision.results.comparison import (
     Comparison,
     in_short,
     name_of,
-    names_apart,
     said_of_failures,
     tabled,
 )
 from quickvision.runs.build import asked_for
+from quickvision.runs.candidates import HELD, Arch, Key, list_candidates
 from quickvision.runs.keys import hashed, identify, stamp
 from quickvision.runs.options import MAX_SEED
 from quickvision.runs.run import Run
@@ -51,8 +48,6 @@ from quickvision.training.trials import FIRST
 T = TypeVar("T")
 LOOKS = 10  # pictures that the latency is the median of
 
-Arch = str | Callable[..., nn.Module]
-
 
 def compare(
     data: str | Path | DataLoaders,
@@ -60,6 +55,7 @@ def compare(
     *,
     opts: Sequence[str] | None = None,
     schedules: Sequence[str] | None = None,
+    recipes: Mapping[str, Mapping[str, Any]] | None = None,
     seed: int = 42,
     seeds: int | Sequence[int] = 1,
     budget: str | float | None = None,
@@ -70,10 +66,11 @@ def compare(
 ) -> Comparison:
     """Train candidates on the same split with the same recipe, and say which differ.
 
-    All archs with all `opts` and all `schedules`. The split is the one that `train` and `check`
-    draw of the same data with the same `seed`, so that a candidate's accuracy here is what `train`
-    would say of it. What is done is written down at once: a second call with the same data and
-    options trains only what is missing or failed. A candidate that fails is a row with its reason.
+    All archs with all `opts`, all `schedules` and all `recipes`. The split is the one that `train`
+    and `check` draw of the same data with the same `seed`, so that a candidate's accuracy here is
+    what `train` would say of it. What is done is written down at once: a second call with the same
+    data and options trains only what is missing or failed. A candidate that fails is a row with its
+    reason.
 
     The same are pictures with the same labels and contents (of more than 128 MiB: sizes and times
     of change), functions and classes with the same code, constants, defaults, closures and globals
@@ -88,6 +85,8 @@ def compare(
             their modules, too, or numbers them.
         opts: Optimisers to compare, as `opt` in `cnn_learner`.
         schedules: Schedules to compare, as in `train`.
+        recipes: Ways to train by name, each with its options of `train`, which go over `options`:
+            {"head alone": {"unfrozen_epochs": 0}, "all layers": {}}.
         seed: Of the split, and of the first training of each candidate.
         seeds: How many times each candidate is trained, with `seed`, `seed + 1` and so on; or which
             seeds, as [1, 2, 3]. The split stays that of `seed`.
@@ -105,49 +104,45 @@ def compare(
         DataError: The data cannot be trained on.
         ModelError: An arch is unknown.
         RunError: All candidates failed, or `out` cannot be written.
-        TypeError: `data` is a `Learner`, or an option belongs to `compare` itself.
-        ValueError: No archs or seeds, or an unknown optimiser or schedule.
+        TypeError: `data` is a `Learner`, an option is unknown or belongs to `compare` itself, or a
+            recipe holds out pictures of its own.
+        ValueError: No archs or seeds, one of them twice, or an unknown optimiser or schedule.
     """
     archs = [archs] if isinstance(archs, str) or not isinstance(archs, Sequence) else [*archs]
-    kinds = [identify(arch) for arch in archs]
-    numbers = _checked(data, archs, kinds, opts, schedules, seed, seeds, options)
+    numbers = _seeds(data, seed, seeds)
+    candidates = list_candidates(archs, opts, schedules, recipes, options)
     deadline = None if budget is None else time.perf_counter() + to_seconds(budget)
     folder = as_path(out, "out") / name
-    # None leaves the choice to `train`.
-    usual: list[Any] = [None]
-    labels = dict(enumerate(names_apart(archs)))
-    wanted = list(itertools.product(labels, opts or usual, schedules or usual, numbers))
-    width = max(len(_label(labels[which], *how)) for which, *how, _ in wanted)
+    wanted = list(itertools.product(candidates, numbers))
+    width = max(len(one.label) for one in candidates)
     seen, told = _seen(data, options), identify(options, versions())
-    named = {**dict(zip(labels.values(), kinds, strict=True)), "data": seen}
+    named = {**{one.label: one.key for one in candidates}, "data": seen}
     named |= {option: identify(value) for option, value in options.items() if told[1]}
     if untold := some([f"{part} ({why})" for part, (_, why) in named.items() if why]):
         say(f"always trained, as it may have changed: {untold}", verbose=verbose)
     split, warned = _split(seen, options, seed, folder), set[str]()
     _heard_once(partial(_hold_out, data, options, seed, split, verbose=verbose), warned)
     rows: list[dict[str, Any]] = []
-    for place, (which, opt, schedule, number) in enumerate(wanted):
-        label, arch = _label(labels[which], opt, schedule), archs[which]
-        chosen = {"budget": budget, "opt": opt, "schedule": schedule}
-        given = {key: value for key, value in chosen.items() if value is not None}
-        given["seed"] = number
-        plain = _label(name_of(arch), opt, schedule)
-        file = folder / _file(plain, given, seen, told, kinds[which], (split.name, ""))
-        given |= options
+    for place, (one, number) in enumerate(wanted):
+        given = {**one.how, "seed": number}
+        if budget is not None:
+            given["budget"] = budget
+        file = folder / _file(one.plain, given, seen, told, one.key, (split.name, ""))
+        given |= {**options, **one.recipe}
         row: dict[str, Any] = {"failed": "new"}
-        if file.is_file() and all(key for key, _ in (seen, told, kinds[which])):
+        if file.is_file() and all(key for key, _ in (seen, told, one.key)):
             row = json.loads(file.read_text(encoding="utf-8"))
         if row["failed"]:
             if deadline is not None:
                 left = max(deadline - time.perf_counter(), 1.0)
                 given["budget"] = left / (len(wanted) - place)
-            row = _heard_once(partial(_trained, data, arch, given, folder, split), warned)
+            row = _heard_once(partial(_trained, data, one.arch, given, folder, split), warned)
             write_whole(file, partial(Path.write_text, data=json.dumps(row), encoding="utf-8"))
-        rows.append({**row, "name": label, "seed": number})
+        rows.append({**row, "name": one.label, "seed": number})
         count = f"{place + 1}/{len(wanted)}"
         right = row.get("right", ())
         result = Accuracy(sum(right), len(right)) if right else in_short(row["failed"])
-        say(f"{count:<5} {label:<{width}}  {result}", verbose=verbose)
+        say(f"{count:<5} {one.label:<{width}}  {result}", verbose=verbose)
     if all(row["failed"] for row in rows):
         why = "\n".join(said_of_failures((row["name"], row["failed"]) for row in rows))
         raise RunError(f"expected a candidate that can be trained, got none: {why}")
@@ -171,45 +166,19 @@ def _heard_once(work: Callable[[], T], warned: set[str]) -> T:
                 warn(text)
 
 
-Key = tuple[str, str]  # what `identify` gives
-
-
-def _checked(
-    data: Any,
-    archs: Sequence[Arch],
-    kinds: Sequence[Key],
-    opts: Sequence[str] | None,
-    schedules: Sequence[str] | None,
-    seed: int,
-    seeds: int | Sequence[int],
-    options: dict[str, Any],
-) -> list[int]:
+def _seeds(data: Any, seed: int, seeds: int | Sequence[int]) -> list[int]:
     """Check what is asked for, before anything is trained, and list the seeds."""
     expect(seeds, (int, list, tuple, range), "seeds")
     whole("seed", seed, high=MAX_SEED)
     numbers = list(range(seed, seed + seeds)) if isinstance(seeds, int) else list(seeds)
-    if not archs or not numbers:
-        raise ValueError(f"expected archs and seeds, got {len(archs)} and {len(numbers)}")
     if not isinstance(data, str | Path | DataLoaders):
         raise TypeError(f"expected a folder or DataLoaders, got {type(data).__name__}")
-    for name_, asked in (("opts", opts), ("schedules", schedules)):
-        if isinstance(asked, str) or len({*map(repr, asked or ())}) < len(asked or ()):
-            raise ValueError(f"{name_}: expected a list with each name once, got {asked!r}")
+    if not numbers:
+        raise ValueError(f"seeds: expected 1 or more, got {seeds!r}")
     if len({*numbers}) < len(numbers):
         raise ValueError(f"seeds: expected each once, got {seeds!r}")
     if started_by_launcher():
         raise RunError("compare: expected one process, got several; start it without a launcher")
-    if own := {"opt", "schedule", "arch"} & set(options):
-        raise TypeError(f"{some(sorted(own))}: give them as archs=, opts=, schedules=")
-    for arch in archs:
-        find_arch(arch)
-    known = [key for key, _ in kinds if key]
-    if len({*known}) < len(known):
-        raise ValueError(f"archs: expected each once, got {', '.join(map(name_of, archs))}")
-    for opt in opts or ():
-        find_opt(opt)
-    for schedule in schedules or ():
-        one_of("schedules", schedule, SCHEDULES)
     return numbers
 
 
@@ -253,18 +222,10 @@ def _measured(run: Run) -> dict[str, Any]:
     }
 
 
-def _label(*parts: str | None) -> str:
-    return " ".join(filter(None, parts))
-
-
 def _file(label: str, given: dict[str, Any], *keys: Key) -> str:
     """Name a candidate by all that it is made of, so that a changed recipe is another one."""
     plain = "".join(c if c.isalnum() or c in "-_." else "-" for c in label)
     return f"{plain}-{given['seed']}-{hashed(repr(sorted(given.items())), *map(repr, keys))}.json"
-
-
-# Options that say who is held out, with the seed; `check` leaves pictures out.
-HELD = ("valid", "groups", "pat", "fixes", "check")
 
 
 def _split(seen: Key, options: dict[str, Any], seed: int, folder: Path) -> Path:

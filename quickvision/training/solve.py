@@ -57,9 +57,8 @@ class Solved:
 
     def __str__(self) -> str:
         """Say it in a line."""
-        return (
-            f"C={self.c:.2g}, by training pictures left out in turn: accuracy {self.accuracy:.1%}"
-        )
+        right = f"{self.accuracy:.1%} of the training pictures right"
+        return f"C={self.c:.2g}: {right}, each by a head that had not seen it"
 
 
 def why_not_solved(top: Learner) -> str:

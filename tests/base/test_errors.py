@@ -9,6 +9,9 @@ from quickvision.base.errors import did_you_mean, some
 def test_near_words_are_named_once():
     assert did_you_mean("resnte34", ["resnet34", "resnet34", "vgg"]) == "; did you mean 'resnet34'?"
     assert did_you_mean("zebra", ["resnet34"]) == ""
+    names = ["one_cycle", "cosine", "step"]
+    assert did_you_mean("one", names) == "; did you mean 'one_cycle'?"  # the word's beginning
+    assert did_you_mean("on", names) == ""
 
 
 def test_three_examples_and_a_count():

@@ -87,6 +87,20 @@ def test_what_does_not_fit_goes_below(worst):
     assert "" in lines
 
 
+def test_a_sentence_is_not_cut_where_it_has_room_below():
+    why = "8 of its 10 nearest pictures are labelled samoyed, none husky"
+    names = {"path": ["husky_1.jpg"], "label": ["husky"], "suggested": ["samoyed"]}
+    shown = repr(Table({**names, "score": [0.02], "why": [why]})).splitlines()
+    assert [line.split() for line in shown[:2]] == [
+        ["path", "label", "suggested", "score"],
+        ["0", "husky_1.jpg", "husky", "samoyed", "0.020"],
+    ]
+    assert shown[-1] == f"0  {why}"
+    car = "Ram C/V Cargo Van Minivan 2012 with a roof"  # a name is shortened beside the others
+    cars = Table({"path": ["a/b/c/d/e.jpg"], "label": [car[:40]], "predicted": [car[:38]]})
+    assert len(repr(cars).splitlines()) == 2
+
+
 def test_many_rows_are_cut_in_the_middle_and_counted():
     table = Table({"path": [f"{i}.jpg" for i in range(1478)], "loss": np.arange(1478.0)})
     lines = repr(table).splitlines()

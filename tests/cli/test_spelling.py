@@ -69,7 +69,17 @@ PREDICT = speller("predict", "model", "a.jpg")
             "a smaller size= or fewer batch_tfms= would help",
             "a smaller --size or fewer batch_tfms= (in Python) would help",
         ),
-        (TRAIN, "say groups=, or vocab=", "say groups= (in Python), or vocab="),
+        (TRAIN, "say groups=, or vocab=", "say --groups, or vocab= (in Python)"),
+        (
+            CHECK,
+            r"keep them together with groups=r'^(\d+)_'",
+            r"keep them together with --groups '^(\d+)_'",
+        ),
+        (
+            TRAIN,
+            r"keep them together with groups=re.compile(r'^(\d+)_')",
+            r"keep them together with groups=re.compile(r'^(\d+)_') (in Python)",
+        ),
         (
             SUBMIT,
             "counted as, first=0 or first=1; or positive='b c'",

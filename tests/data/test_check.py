@@ -247,7 +247,7 @@ def test_loaders_that_are_built_already(photos):
     assert len(result.pictures) == 25
     assert result.classes.to_dict() == check(photos).classes.to_dict()
     del dls.split
-    with pytest.raises(qv.DataError, match="DataLoaders of from_folder or another door"):
+    with pytest.raises(qv.DataError, match="that quickvision has made"):
         check(dls)
 
 

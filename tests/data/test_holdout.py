@@ -142,7 +142,7 @@ class TestSplitFile:
         with pytest.raises(ValueError, match=r"ends in \.csv"):
             qv.save_split(dls, tmp_path / "split.txt")
         del dls.split
-        with pytest.raises(TypeError, match="of our doors"):
+        with pytest.raises(TypeError, match="that quickvision has made"):
             qv.save_split(dls, tmp_path / "split.csv")
 
     def test_names_with_commas_quotes_and_newlines(self, tmp_path, picture):

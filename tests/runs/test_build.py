@@ -149,6 +149,15 @@ def test_a_loss_of_pictures_together_is_refused_before_anything_is_written(
     assert not (tmp_path / "o").exists()
 
 
+def test_a_loss_that_does_not_take_classes_is_refused_before_anything_is_written(
+    class_folders, tiny_net, tmp_path
+):
+    how = {"arch": tiny_net, "loss": nn.MSELoss(), "out": tmp_path / "o", "verbose": False}
+    with pytest.raises(TypeError, match=r"loss: expected one of outputs .* got MSELoss, which fa"):
+        qv.train(class_folders, **how, **QUICK)
+    assert not (tmp_path / "o").exists()
+
+
 def test_looking_at_the_loss_leaves_the_learner_as_it_was(learn):
     learn.model.train()
     before = {name: value.clone() for name, value in learn.model.state_dict().items()}

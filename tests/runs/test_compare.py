@@ -191,6 +191,21 @@ def test_another_data_set_in_the_same_folder_has_its_own_split(compared, named_f
     assert len(list(other.path.glob("split-*.csv"))) == 2
 
 
+def test_recipes_are_compared_on_the_same_split(compared, trainings):
+    recipes = {"head alone": {"unfrozen_epochs": 0, "lr": 1e-2}, "all layers": {}}
+    found = compared(["timm/test_resnet"], recipes=recipes)
+    names = ["timm/test_resnet all layers", "timm/test_resnet head alone"]
+    assert sorted(found.table["name"]) == names
+    assert [(one["unfrozen_epochs"], one["lr"]) for one in trainings] == [(0, 1e-2), (1, 3e-3)]
+    (split,) = found.path.glob("split-*.csv")
+    held = {path for path, _, valid in pd.read_csv(split).to_numpy().tolist() if valid}
+    for file in found.path.glob("*/split.csv"):
+        own = pd.read_csv(file)
+        assert set(own["path"][own["valid"]]) == held
+    compared(["timm/test_resnet"], recipes={**recipes, "all layers": {"lr": 1e-3}})
+    assert [one["lr"] for one in trainings[2:]] == [1e-3]  # the other is known
+
+
 def test_a_budget_is_shared_out(compared, trainings):
     compared(budget="20s")
     (first, began), (second, went_on) = [(one["budget"], one["at"]) for one in trainings]
@@ -278,13 +293,9 @@ def test_peak_memory_sees_what_was_taken_although_freed_memory_is_kept():
 @pytest.mark.parametrize(
     ("archs", "options", "error", "match"),
     [
-        ([], {}, ValueError, "expected archs and seeds"),
-        (["timm/test_resnet"] * 2, {}, ValueError, "archs: expected each once"),
-        (["timm/test_resnet"], {"seeds": 0}, ValueError, "expected archs and seeds"),
-        (["timm/test_resnte"], {}, qv.ModelError, "did you mean 'test_resnet'"),
-        (["timm/test_resnet"], {"opts": ["adma"]}, ValueError, "opt: expected"),
-        (["timm/test_resnet"], {"schedules": ["one"]}, ValueError, "schedules: expected"),
-        (["timm/test_resnet"], {"opt": "sgd"}, TypeError, "give them as archs="),
+        ([], {}, ValueError, "archs: expected a model or several, got none"),
+        (["timm/test_resnet"], {"seeds": 0}, ValueError, "seeds: expected 1 or more, got 0"),
+        (["timm/test_resnet"], {"seeds": [1, 1]}, ValueError, "seeds: expected each once"),
         (["timm/test_resnet"], {"seed": -1}, ValueError, "seed: expected a whole number from 0"),
         (["timm/test_resnet"], {"budget": "soon"}, ValueError, "budget: expected a time"),
         ([broken], {}, qv.RunError, "expected a candidate that can be trained, got none: broken"),

@@ -16,6 +16,7 @@ from served import served
 from starlette.responses import HTMLResponse
 
 import quickvision as qv
+from quickvision.results.heatmap import AGAINST, FOR
 from quickvision.ship.bundle import read_bundle
 from quickvision.web.limits import Limits
 from quickvision.web.page import card, find_examples, headers, page
@@ -299,6 +300,11 @@ def test_the_places_that_speak_for_the_answer_are_shown_on_the_photo(
         )).reshape(4, 4, 4)  # fmt: skip
         strength = drawn[..., 3] / 191 * np.where(drawn[..., 0] > drawn[..., 2], 1, -1)
         np.testing.assert_allclose(strength, expected / np.abs(expected).max(), atol=0.01)
+        painted = {tuple(pixel[:3]) for pixel in drawn.reshape(-1, 4) if pixel[3] > 64}
+        assert all(  # the canvas keeps colours multiplied by their opacity
+            min(np.abs(np.subtract(colour, one)).max() for one in (FOR, AGAINST)) <= 3
+            for colour in painted
+        )
         photo, heat = (tab.locator(f"#{name}").bounding_box() for name in ("photo", "heat"))
         assert photo["width"] / photo["height"] == pytest.approx(size[0] / size[1], rel=0.02)
         assert heat["width"] == pytest.approx(heat["height"], abs=1)  # the middle, a square
