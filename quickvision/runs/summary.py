@@ -56,7 +56,7 @@ def summary_of(
         "stages": said(outcome.stages),
         "best epoch": _best(best, outcome),
         "baseline": str(baseline) if baseline else "",
-        "model": f"{outcome.arch}, {epochs} epochs",
+        "model": f"{outcome.arch}, {epochs} epoch{'' if stages['epoch'].sum() == 1 else 's'}",
         "time": f"{spoken(total)}: {', '.join(slow)}",
         **(data.understood or {"pictures": sides}),
         "confused": some(confused) or "nothing",
