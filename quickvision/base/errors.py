@@ -85,7 +85,8 @@ def expect(value: object, kinds: type | tuple[type, ...], name: str) -> None:
     kinds = kinds if isinstance(kinds, tuple) else (kinds,)
     if not isinstance(value, kinds):
         wanted = " or ".join(kind.__name__ for kind in kinds)
-        raise TypeError(f"{name}: expected {wanted}, got {_short(value)}")
+        own = f"; give its .{name}" if name in dir(value) else ""  # of a run, for example
+        raise TypeError(f"{name}: expected {wanted}, got {_short(value)}{own}")
 
 
 def as_path(value: object, name: str) -> Path:

@@ -32,7 +32,7 @@ from quickvision.models.body import layer_groups as split_into
 from quickvision.models.body import make_body
 from quickvision.models.compute import check_precision, one_picture, speed_up
 from quickvision.models.head import check_head, make_head
-from quickvision.models.losses import make_loss
+from quickvision.models.losses import check_labels, make_loss
 from quickvision.models.norms import KeepNorms, keeps_norms
 from quickvision.models.optimisers import FusedAdam, find_opt
 from quickvision.models.options import ModelOptions
@@ -152,9 +152,10 @@ def make_learner(dls: DataLoaders, wish: Wish) -> Learner:
     """Build what `cnn_learner` builds, of options that have been checked.
 
     Raises:
-        DataError: `dls` has no validation pictures.
+        DataError: `dls` has no validation pictures, or no single class for each.
         ModelError: The model or its weights cannot be had, or do not fit.
     """
+    check_labels(dls)
     asked, more, weights, found = wish.asked, {**wish.more}, wish.weights, wish.arch
     if not len(dls.loaders[-1].dataset):
         raise DataError(

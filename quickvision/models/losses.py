@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 from fastai.data.core import DataLoaders
+from fastai.data.transforms import EncodedMultiCategorize, MultiCategorize, RegressionSetup
 from fastai.losses import CrossEntropyLossFlat, FocalLossFlat
 
 from quickvision.base.choices import fraction, one_of
+from quickvision.base.errors import DataError
 
 LOSSES = ("cross_entropy", "focal")
 Loss = str | Callable[..., Any] | None
@@ -66,6 +68,22 @@ def make_loss(
             " pictures out, or take loss='focal', which does not divide"
         )
     return CrossEntropyLossFlat(weight=weight, label_smoothing=label_smoothing)
+
+
+def check_labels(dls: DataLoaders) -> None:
+    """See that each picture has one class.
+
+    Raises:
+        DataError: The data block is one for several labels, or for numbers.
+    """
+    parts = getattr(dls.train_ds, "tls", [])[1:]  # behind the picture; a data set may have none
+    for tfm in (tfm for part in parts for tfm in part.tfms.fs):
+        if isinstance(tfm, (MultiCategorize, EncodedMultiCategorize, RegressionSetup)):
+            what = "numbers" if isinstance(tfm, RegressionSetup) else "several labels"
+            raise DataError(
+                f"expected one class for each picture, got {what} for each, as"
+                f" {type(tfm).__name__} makes of them; for these take fastai's own vision_learner"
+            )
 
 
 def loss_code(built: Any) -> str:

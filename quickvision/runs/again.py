@@ -59,8 +59,10 @@ def at_hand(spec: Spec | None, written: Written) -> dict[str, Any]:
     return {name: has[name] for name in names if name in has}
 
 
-def given_again(path: Path, written: Written, given: Mapping[str, Any]) -> Spec:
-    """Put together what was written down and what is given again.
+def given_again(
+    path: Path, written: Written, given: Mapping[str, Any], *, by: str = "resume"
+) -> Spec:
+    """Put together what was written down and what is given again, to the function named `by`.
 
     Raises:
         RunError: Something that no file can hold is not given again.
@@ -69,7 +71,7 @@ def given_again(path: Path, written: Written, given: Mapping[str, Any]) -> Spec:
     names = {name.rpartition(".")[2] for name in written.lacking}
     if lost := sorted(names - set(given)):
         raise RunError(
-            f"expected {some(lost)} as the run was given, which no file can hold: resume"
+            f"expected {some(lost)} as the run was given, which no file can hold: {by}"
             f"({str(path)!r}, {', '.join(f'{name}=...' for name in lost)})"
         )
     if strange := sorted(set(given) - names - {"data", *written.files}):

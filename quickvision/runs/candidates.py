@@ -10,12 +10,13 @@ from typing import Any
 from torch import nn
 
 from quickvision.base.choices import SCHEDULES, one_of
-from quickvision.base.errors import expect, some
+from quickvision.base.errors import some
 from quickvision.models.optimisers import find_opt
 from quickvision.models.zoo import find_arch
 from quickvision.results.comparison import name_of, names_apart
 from quickvision.runs.build import asked_for
 from quickvision.runs.keys import identify
+from quickvision.runs.options import RunConfig
 
 Arch = str | Callable[..., nn.Module]
 Key = tuple[str, str]  # what `identify` gives
@@ -111,25 +112,23 @@ def _named(
 ) -> dict[str, dict[str, Any]]:
     """Check the recipes, which leave alone what is `taken`; none at all is one without a name."""
     if recipes is None:
-        asked_for(options)
+        RunConfig(**asked_for(options)[0])
         return {"": {}}
-    expect(recipes, Mapping, "recipes")
-    if not recipes:
-        raise ValueError("recipes: expected one or several by name, got none")
+    wanted = 'options of train by name, as {"head alone": {"unfrozen_epochs": 0}}'
+    if not isinstance(recipes, Mapping) or not recipes:
+        raise TypeError(f"recipes: expected {wanted}, got {recipes!r}")
     for name, recipe in recipes.items():
-        expect(name, str, "recipes")
-        expect(recipe, Mapping, f"recipes, {name}")
-        if not name.strip():
-            raise ValueError(f"recipes: expected names, got {name!r}")
+        if not (isinstance(name, str) and name.strip() and isinstance(recipe, Mapping)):
+            raise TypeError(f"recipes: expected {wanted}, got {{{name!r}: {recipe!r}}}")
         for shared in (_SHARED | taken) & {*recipe}:
             raise TypeError(
                 f"recipes, {name}: expected options in which candidates may differ, got {shared}; "
                 f"give it to compare itself, for all of them"
             )
         try:
-            asked_for({**options, **recipe})
-        except TypeError as error:
-            raise TypeError(f"recipes, {name}: {error}") from None
+            RunConfig(**asked_for({**options, **recipe})[0])
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"recipes, {name}: {error}") from None
     keys = [key for key, _ in map(identify, recipes.values()) if key]
     if len({*keys}) < len(keys):
         raise ValueError(f"recipes: expected each once, got two alike among {some([*recipes])}")

@@ -48,7 +48,7 @@ from quickvision.training.guards import InParts
 from quickvision.training.lr_find import FROZEN_LR, find_lr
 from quickvision.training.records import Bar, BestEpoch, logged
 from quickvision.training.settle import Settle
-from quickvision.training.solve import Solve
+from quickvision.training.solve import Solve, is_single
 from quickvision.training.trials import Watch
 
 
@@ -125,12 +125,19 @@ class Job:
             plan = self._plan(not reason and pretrained, searches)
         if self.at.epochs[0] and config.cache_features and reason:
             self.say(line("frozen", f"sees the pictures in each epoch, because of {reason}"))
+            if is_single(self.learn.model[-1]):
+                self.say(line("frozen", "so its head is trained, not solved, as it usually is"))
         if self.at.epochs[0]:
             self._frozen(self.at.epochs[0], config.lr, cached=not reason)
         if plan and all(self.at.epochs) and self.deadline is not None:
             self._plan_again(plan)
         if not pretrained:
-            self.say("no weights to build on: all layers train from the start, at one rate")
+            self.say(
+                "no weights to build on: all layers train from the start, at one rate; where you"
+                " have loaded some into this learner, set its `pretrained` to True"
+                if isinstance(self.spec.data, Learner)
+                else "no weights to build on: all layers train from the start, at one rate"
+            )
         for number, epochs in enumerate(self.at.epochs):
             if number and epochs:
                 self._unfrozen(number, epochs, config.second_lr, pretrained)

@@ -67,7 +67,7 @@ def load_run(path: str | Path, *, data: Any = None, **options: Any) -> Run:
 
 def _learner(path: Path, written: Written, given: dict[str, Any]) -> Learner:
     """Build the learner, with the weights that the run ended with."""
-    spec: Spec = given_again(path, written, given)
+    spec: Spec = given_again(path, written, given, by="load_run")
     with no_random(spec.train.seed, reproducible=False):
         spec, learn = rebuild(path, spec, written, given, timing={}, verbose=False)
     checkpoint = load_checkpoint(path / FOLDER)

@@ -22,7 +22,7 @@ from quickvision.base.figures import to_seconds
 from quickvision.base.processes import by_first, first_then_others, join, share
 from quickvision.base.progress import line, say
 from quickvision.runs.again import at_hand, given_again, rebuild
-from quickvision.runs.build import asked_for, build, check_loss, with_batch_size
+from quickvision.runs.build import asked_for, build, check_callbacks, check_loss, with_batch_size
 from quickvision.runs.checkpoints import FOLDER, Checkpoint, load_checkpoint
 from quickvision.runs.config import Sides, Spec, read_config
 from quickvision.runs.folder import locked, start_folder, tidy
@@ -38,8 +38,8 @@ from quickvision.runs.run import Run
 @delegates(RunConfig, keep=True)
 def train(
     data: str | Path | DataLoaders | Learner,
-    *,
     arch: str | Callable[..., nn.Module] = "resnet34",
+    *,
     weights: str | Path | None = "default",
     gpus: int | None = None,
     out: str | Path = "runs",
@@ -151,6 +151,7 @@ def train(
         spec, learn = first_then_others(partial(build, spec, timing=timing, verbose=verbose))
         spec = with_batch_size(spec, learn, verbose=verbose)
         check_gradual(learn, spec.train)
+        check_callbacks(learn, cbs)
         check_loss(learn, spec.train, cbs)
         sides = Sides.of(learn.dls)
         if share(sides) != sides:

@@ -127,6 +127,11 @@ def _made(network: Network, arch: Arch, c: int, size: tuple[int, int]) -> nn.Mod
 
 
 def _found(arch: Any) -> Arch:
+    if arch is None:  # a learner of fastai's own, of a model that was built by hand
+        raise ModelError(
+            "expected a model of timm or torchvision by its name, got one that the learner has no"
+            " name for; export(..., onnx=True) writes it as model.onnx, which needs no code"
+        )
     try:
         found = find_arch(arch)
     except (ModelError, TypeError) as error:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 import quickvision as qv
-from quickvision.base.errors import did_you_mean, some
+from quickvision.base.errors import did_you_mean, expect, some
 
 
 def test_near_words_are_named_once():
@@ -39,3 +39,13 @@ def test_warnings_point_to_the_users_line_through_all_calls(class_folders, tmp_p
         qv.load_data(class_folders, bs=64, verbose=False, **options)
     assert len(said) == (3 if "valid" in options else 2)
     assert {w.filename for w in said} == {__file__}
+
+
+def test_what_has_the_thing_that_is_wanted_is_told_so():
+    class Run:
+        preds = ()
+
+    with pytest.raises(TypeError, match=r"preds: expected tuple, got .*; give its \.preds$"):
+        expect(Run(), tuple, "preds")
+    with pytest.raises(TypeError, match=r"preds: expected tuple, got 3$"):
+        expect(3, tuple, "preds")

@@ -3,7 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from fastai.data.block import DataBlock, MultiCategoryBlock, RegressionBlock
+from fastai.data.transforms import get_image_files
+from fastai.learner import Learner
 from fastai.losses import CrossEntropyLossFlat, FocalLossFlat
+from fastai.vision.data import ImageBlock
 from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 
@@ -18,6 +22,23 @@ def dls(class_folders):
     for file in sorted((class_folders / "red").iterdir())[:6]:
         file.unlink()
     return qv.from_folder(class_folders, size=32, bs=4)
+
+
+@pytest.mark.parametrize(
+    ("block", "label", "what"),
+    [
+        (MultiCategoryBlock, lambda path: [path.parent.name, "all"], "several labels"),
+        (RegressionBlock, lambda path: float(len(path.name)), "numbers"),
+    ],
+)
+def test_other_than_one_class_a_picture_is_refused(class_folders, tiny_net, block, label, what):
+    blocks = DataBlock((ImageBlock, block), get_items=get_image_files, get_y=label)
+    dls = blocks.dataloaders(class_folders, bs=4, num_workers=0)
+    match = f"expected one class for each picture, got {what} for each, as .* vision_learner"
+    with pytest.raises(qv.DataError, match=match):
+        qv.cnn_learner(dls, tiny_net)
+    with pytest.raises(qv.DataError, match=match):
+        qv.train(Learner(dls, tiny_net(), loss_func=nn.BCEWithLogitsLoss()), verbose=False)
 
 
 def test_nothing_asked_for_is_the_datas_own(dls):

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from fastai.callback.mixup import MixUp
+from fastai.callback.progress import ShowGraphCallback
 from fastai.data.transforms import Normalize
 from fastai.losses import CrossEntropyLossFlat
 from fastai.vision.augment import Resize
@@ -154,6 +155,23 @@ def test_a_loss_that_does_not_take_classes_is_refused_before_anything_is_written
 ):
     how = {"arch": tiny_net, "loss": nn.MSELoss(), "out": tmp_path / "o", "verbose": False}
     with pytest.raises(TypeError, match=r"loss: expected one of outputs .* got MSELoss, which fa"):
+        qv.train(class_folders, **how, **QUICK)
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize(
+    ("cbs", "match"),
+    [
+        ([1], "cbs: expected fastai callbacks, got 1"),
+        (ShowGraphCallback(), "got ShowGraphCallback; history.png of the run shows the same"),
+        ([ShowGraphCallback], "got ShowGraphCallback"),
+    ],
+)
+def test_callbacks_that_cannot_be_are_refused_before_anything_is_written(
+    class_folders, tiny_net, tmp_path, cbs, match
+):
+    how = {"arch": tiny_net, "cbs": cbs, "out": tmp_path / "o", "verbose": False}
+    with pytest.raises(TypeError, match=match):
         qv.train(class_folders, **how, **QUICK)
     assert not (tmp_path / "o").exists()
 

@@ -229,6 +229,18 @@ def test_what_is_yours_is_left_to_fill_in(class_folders, tiny_net, tmp_path):
     compile(code, "script.py", "exec")
 
 
+def test_the_script_of_your_own_learner_runs_once_it_is_filled_in(class_folders, weights, tmp_path):
+    def learner():
+        dls = qv.from_folder(class_folders, size=32, bs=6)
+        return qv.cnn_learner(dls, "shufflenet_v2_x0_5", weights=weights, seed=3)
+
+    run = qv.train(learner(), out=tmp_path, verbose=False, frozen_epochs=2, unfrozen_epochs=1)
+    code = str(run.show_code())
+    assert "put(head" in code  # solved
+    _, probs = executed(code.replace("learn = ...", "learn = given"), {"given": learner()})
+    np.testing.assert_allclose(probs, run.preds.probs, atol=1e-5)
+
+
 def test_a_body_that_cannot_be_built_without_memory_is_written_too(class_folders):
     dls = qv.from_folder(class_folders, size=32, bs=6)
     spec = Spec(dls, "regnet_y_400mf", None)

@@ -12,6 +12,26 @@ import quickvision as qv
 QUICK = {"size": 32, "bs": 6, "lr": 1e-2}
 
 
+def test_weights_that_were_loaded_later_may_be_said(class_folders, tiny_net, tmp_path, capsys):
+    def trained(**said):
+        learn = qv.cnn_learner(qv.from_folder(class_folders, size=32, bs=6), tiny_net, weights=None)
+        vars(learn).update(said)
+        run = qv.train(learn, out=tmp_path, lr=1e-2, frozen_epochs=1, unfrozen_epochs=1)
+        return run.stages["stage"].tolist(), capsys.readouterr().out
+
+    stages, out = trained()
+    assert stages == ["unfrozen"]
+    assert "have loaded some into this learner, set its `pretrained` to True" in out
+    stages, out = trained(pretrained=True)
+    assert stages == ["frozen", "unfrozen"]
+    assert "no weights" not in out
+
+
+def test_the_model_may_stand_in_second_place(class_folders, tiny_net, tmp_path):
+    how = {"out": tmp_path, "verbose": False, "frozen_epochs": 0, "unfrozen_epochs": 1}
+    assert qv.train(class_folders, tiny_net, **how, **QUICK).arch == "tiny"
+
+
 def test_the_whole_job_leaves_everything_it_promises(run):
     assert run.path.parts[-2:] == ("runs", "net-001")
     assert {path.name for path in run.path.iterdir()} == {
