@@ -81,7 +81,7 @@ def test_what_is_left_open_says_how_well_classes_are_told_apart():
     nothing = solve_head(learner_on(clouds(90, 8, 3, apart=0.0)))
     assert near.left_open < 0.1 < far.left_open < nothing.left_open <= 1
     assert near.accuracy > far.accuracy > nothing.accuracy
-    assert "training pictures left out" in str(near)
+    assert "each by a head that had not seen it" in str(near)
 
 
 def test_validation_pictures_have_no_say():
