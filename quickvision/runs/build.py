@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from fastai.callback.core import Callback
 from fastai.callback.mixup import MixHandler
-from fastai.callback.progress import ShowGraphCallback
 from fastai.data.core import DataLoaders
 from fastai.learner import L, Learner
 from fastai.torch_core import default_device, no_random, to_device
@@ -147,23 +145,6 @@ def with_batch_size(spec: Spec, learn: Learner, *, verbose: bool = True) -> Spec
         dl.bs = bs
     say(line("batch", f"{bs} pictures, as bs='auto' finds"), verbose=verbose)
     return spec.with_pictures(bs=bs)
-
-
-def check_callbacks(learn: Learner, cbs: Any = None) -> None:
-    """See that callbacks are some, and can do without fastai's progress bar.
-
-    Raises:
-        TypeError: One is no callback, or draws into that bar.
-    """
-    for cb in (*L(cbs), *learn.cbs):
-        kind = cb if isinstance(cb, type) else type(cb)  # fastai takes both
-        if not issubclass(kind, Callback):
-            raise TypeError(f"cbs: expected fastai callbacks, got {cb!r}")
-        if issubclass(kind, ShowGraphCallback):
-            raise TypeError(
-                "cbs: expected callbacks that need no progress bar of fastai's, got"
-                " ShowGraphCallback; history.png of the run shows the same afterwards"
-            )
 
 
 def check_loss(learn: Learner, config: RunConfig, cbs: Any = None) -> None:

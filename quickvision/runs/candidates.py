@@ -15,7 +15,7 @@ from quickvision.models.optimisers import find_opt
 from quickvision.models.zoo import find_arch
 from quickvision.results.comparison import name_of, names_apart
 from quickvision.runs.build import asked_for
-from quickvision.runs.keys import identify
+from quickvision.runs.keys import hashed, identify
 from quickvision.runs.options import RunConfig
 
 Arch = str | Callable[..., nn.Module]
@@ -89,10 +89,13 @@ def list_candidates(
     if len({*known}) < len(known):
         raise ValueError(f"archs: expected each once, got {', '.join(map(name_of, archs))}")
     named = _named(recipes, options, {option for option, names in asked.items() if names})
-    found, labelled = [], zip(archs, names_apart(archs), strict=True)
+    told = {name: identify(recipe) for name, recipe in named.items()}
+    if len({key for key, _ in told.values() if key}) < sum(bool(key) for key, _ in told.values()):
+        raise ValueError(f"recipes: expected each once, got two alike among {some([*named])}")
+    found, labelled = [], zip(archs, names_apart(archs), kinds, strict=True)
     # "" leaves the choice to `train`.
     ways = itertools.product(labelled, opts or [""], schedules or [""], named)
-    for (arch, label), opt, schedule, name in ways:
+    for (arch, label, kind), opt, schedule, name in ways:
         rest = [part for part in (opt, schedule, name) if part]
         found.append(
             Candidate(
@@ -101,10 +104,15 @@ def list_candidates(
                 arch=arch,
                 how={k: v for k, v in {"opt": opt, "schedule": schedule}.items() if v},
                 recipe=named[name],
-                key=identify(arch, named[name]),
+                key=_together(kind, told[name]),
             )
         )
     return found
+
+
+def _together(model: Key, recipe: Key) -> Key:
+    """Join two keys; what cannot be told of either cannot be told of both."""
+    return next((key for key in (model, recipe) if key[1]), (hashed(model[0], recipe[0]), ""))
 
 
 def _named(
@@ -129,7 +137,4 @@ def _named(
             RunConfig(**asked_for({**options, **recipe})[0])
         except (TypeError, ValueError) as error:
             raise type(error)(f"recipes, {name}: {error}") from None
-    keys = [key for key, _ in map(identify, recipes.values()) if key]
-    if len({*keys}) < len(keys):
-        raise ValueError(f"recipes: expected each once, got two alike among {some([*recipes])}")
     return {name: dict(recipe) for name, recipe in recipes.items()}

@@ -13,6 +13,7 @@ from typing import Any
 from fastai.callback.core import Callback
 from fastai.callback.mixup import CutMix, MixUp
 from fastai.learner import L, Learner
+from torch import nn
 
 from quickvision.base.errors import ModelError, RunError
 from quickvision.base.figures import clocked
@@ -125,19 +126,18 @@ class Job:
             plan = self._plan(not reason and pretrained, searches)
         if self.at.epochs[0] and config.cache_features and reason:
             self.say(line("frozen", f"sees the pictures in each epoch, because of {reason}"))
-            if is_single(self.learn.model[-1]):
+            model = self.learn.model
+            if isinstance(model, nn.Sequential) and is_single(model[-1]):
                 self.say(line("frozen", "so its head is trained, not solved, as it usually is"))
         if self.at.epochs[0]:
             self._frozen(self.at.epochs[0], config.lr, cached=not reason)
         if plan and all(self.at.epochs) and self.deadline is not None:
             self._plan_again(plan)
         if not pretrained:
-            self.say(
-                "no weights to build on: all layers train from the start, at one rate; where you"
-                " have loaded some into this learner, set its `pretrained` to True"
-                if isinstance(self.spec.data, Learner)
-                else "no weights to build on: all layers train from the start, at one rate"
-            )
+            text = "no weights to build on: all layers train from the start, at one rate"
+            if isinstance(self.spec.data, Learner):
+                text += "; if you have loaded some into it, set the learner's `pretrained` to True"
+            self.say(text)
         for number, epochs in enumerate(self.at.epochs):
             if number and epochs:
                 self._unfrozen(number, epochs, config.second_lr, pretrained)

@@ -22,7 +22,7 @@ from quickvision.base.figures import to_seconds
 from quickvision.base.processes import by_first, first_then_others, join, share
 from quickvision.base.progress import line, say
 from quickvision.runs.again import at_hand, given_again, rebuild
-from quickvision.runs.build import asked_for, build, check_callbacks, check_loss, with_batch_size
+from quickvision.runs.build import asked_for, build, check_loss, with_batch_size
 from quickvision.runs.checkpoints import FOLDER, Checkpoint, load_checkpoint
 from quickvision.runs.config import Sides, Spec, read_config
 from quickvision.runs.folder import locked, start_folder, tidy
@@ -33,6 +33,7 @@ from quickvision.runs.options import RunConfig
 from quickvision.runs.plan import check_gradual
 from quickvision.runs.progress import Progress
 from quickvision.runs.run import Run
+from quickvision.training.fit import check_callbacks
 
 
 @delegates(RunConfig, keep=True)
@@ -249,6 +250,7 @@ def resume(
         if more_epochs is not None:
             by_first(partial(check_finished, path, at))
         spec, learn = rebuild(path, spec, written, given, timing=timing, verbose=verbose)
+        check_callbacks(learn, cbs)
         check_loss(learn, spec.train, cbs)
         say(line("resumed", f"{path}, {at.where}"), verbose=verbose)
         if at.is_finished and more_epochs is None:

@@ -8,6 +8,8 @@ from typing import Any, cast
 
 import numpy as np
 import pandas as pd
+from fastai.callback.core import Callback
+from fastai.callback.progress import ShowGraphCallback
 from fastai.learner import L, Learner
 
 from quickvision.base.choices import SCHEDULES, one_of, whole
@@ -178,6 +180,23 @@ def spread(lr: float) -> slice:
     return slice(lr / 100, lr)
 
 
+def check_callbacks(learn: Learner, cbs: Any = None) -> None:
+    """See that callbacks are some, and can do without fastai's progress bar.
+
+    Raises:
+        TypeError: One is no callback, or draws into that bar.
+    """
+    for cb in (*L(cbs), *learn.cbs):
+        kind = cb if isinstance(cb, type) else type(cb)  # fastai takes both
+        if not issubclass(kind, Callback):
+            raise TypeError(f"cbs: expected fastai callbacks, got {cb!r}")
+        if issubclass(kind, ShowGraphCallback):
+            raise TypeError(
+                "cbs: expected callbacks that need no progress bar of fastai's, got"
+                " ShowGraphCallback; plot_history shows the same afterwards"
+            )
+
+
 def _fit(
     learn: Learner,
     stage: str,
@@ -191,6 +210,7 @@ def _fit(
 ) -> pd.DataFrame:
     whole("epochs", epochs, 1)
     one_of("schedule", schedule, SCHEDULES)
+    check_callbacks(learn, kwargs.get("cbs"))
     if patience is not None:
         whole("patience", patience, 1)
     several = isinstance(lr_max, slice | list | tuple | np.ndarray)

@@ -163,7 +163,7 @@ def test_a_loss_that_does_not_take_classes_is_refused_before_anything_is_written
     ("cbs", "match"),
     [
         ([1], "cbs: expected fastai callbacks, got 1"),
-        (ShowGraphCallback(), "got ShowGraphCallback; history.png of the run shows the same"),
+        (ShowGraphCallback(), "got ShowGraphCallback; plot_history shows the same afterwards"),
         ([ShowGraphCallback], "got ShowGraphCallback"),
     ],
 )

@@ -5,7 +5,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from fastai.learner import Learner
+from fastai.metrics import accuracy
 from old_run import ROWS, write_old_run
+from torch import nn
 
 import quickvision as qv
 
@@ -21,10 +24,24 @@ def test_weights_that_were_loaded_later_may_be_said(class_folders, tiny_net, tmp
 
     stages, out = trained()
     assert stages == ["unfrozen"]
-    assert "have loaded some into this learner, set its `pretrained` to True" in out
+    assert "if you have loaded some into it, set the learner's `pretrained` to True" in out
     stages, out = trained(pretrained=True)
     assert stages == ["frozen", "unfrozen"]
     assert "no weights" not in out
+
+
+def test_a_model_that_is_no_sequence_of_layers_is_trained(class_folders, tmp_path):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.last = nn.Conv2d(3, 8, 3, 2), nn.Linear(8, 3)
+
+        def forward(self, x):
+            return self.last(self.conv(x).mean((2, 3)))
+
+    learn = Learner(qv.from_folder(class_folders, size=32, bs=6), Net(), metrics=accuracy)
+    how = {"frozen_epochs": 1, "unfrozen_epochs": 1, "lr": 1e-2, "verbose": False}
+    assert qv.train(learn, out=tmp_path, **how).stages["stage"].tolist() == ["frozen", "unfrozen"]
 
 
 def test_the_model_may_stand_in_second_place(class_folders, tiny_net, tmp_path):
