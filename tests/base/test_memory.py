@@ -4,6 +4,7 @@ import platform
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from quickvision.base import memory
@@ -62,3 +63,13 @@ def test_where_no_memory_can_be_seen_there_is_no_number(monkeypatch):
     with memory.peak_memory() as seen:
         pass
     assert seen == []
+
+
+def test_peak_memory_sees_what_was_taken_although_freed_memory_is_kept():
+    memory.keep_freed_memory()
+    for _ in range(2):
+        with memory.peak_memory() as seen:
+            block = np.ones(200 * 2**20, dtype=np.uint8)
+        assert block.nbytes == 200 * 2**20
+        assert not seen or seen[0] > 150
+        del block

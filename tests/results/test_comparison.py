@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from quickvision.results.comparison import mcnemar, names_apart, said_of_failures
+from quickvision.results import comparison
+from quickvision.results.comparison import mcnemar, names_apart, said_of_failures, tabled
 
 
 def pairs(both, one, other, neither):
@@ -47,3 +48,31 @@ def test_a_reason_that_several_have_is_told_once():
 def test_two_functions_of_one_name_are_numbered():
     assert names_apart(["resnet18", "timm/resnet18"]) == ["resnet18", "timm/resnet18"]
     assert [name[-2:] for name in names_apart([lambda: 1, lambda: 2])] == ["#1", "#2"]
+
+
+def row(name, right, seed=0):
+    cost = {"seconds": 1.0, "memory": None, "parameters": 9, "latency": 2.0}
+    return {"name": name, "seed": seed, "failed": "", "right": right, **cost}
+
+
+def test_a_failed_seed_makes_nobody_worse():
+    one, other = [1] * 30 + [0] * 34, [0] * 30 + [1] * 34
+    lost = {"name": "b", "seed": 1, "failed": "out of memory"}
+    rows = [row("a", one), row("a", other, seed=1), row("b", one), lost]
+    table = tabled(rows).set_index("name")  # two votes for each picture of a, one of b
+    assert table["same"].to_dict() == {"a": True, "b": True}
+    assert table["seeds"].to_dict() == {"a": 2, "b": 1}
+
+
+def test_what_differs_is_told_from_what_does_not():
+    good, close = [1] * 60 + [0] * 4, [1] * 58 + [0] * 6
+    bad = [1] * 30 + [0] * 34
+    table = tabled([row("bad", bad), row("good", good), row("close", close)]).set_index("name")
+    assert table["same"].to_dict() == {"good": True, "close": True, "bad": False}
+    assert table.index.tolist() == ["good", "close", "bad"]
+    assert np.isnan(table.loc["good", "memory"])
+
+
+def test_holms_correction():
+    assert comparison._holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert comparison._holm([]) == []

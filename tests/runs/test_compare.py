@@ -17,9 +17,6 @@ from torch import nn
 
 import quickvision as qv
 from quickvision.base.figures import Accuracy
-from quickvision.base.memory import keep_freed_memory, peak_memory
-from quickvision.results import comparison
-from quickvision.results.comparison import tabled
 from quickvision.runs import compare as room
 
 pytestmark = pytest.mark.slow
@@ -222,34 +219,6 @@ def test_schedules_and_loaders(class_folders, tiny_net, tmp_path):
     assert set(found.table["name"]) == {"tiny one_cycle", "tiny step"}
 
 
-def row(name, right, seed=0):
-    cost = {"seconds": 1.0, "memory": None, "parameters": 9, "latency": 2.0}
-    return {"name": name, "seed": seed, "failed": "", "right": right, **cost}
-
-
-def test_a_failed_seed_makes_nobody_worse():
-    one, other = [1] * 30 + [0] * 34, [0] * 30 + [1] * 34
-    lost = {"name": "b", "seed": 1, "failed": "out of memory"}
-    rows = [row("a", one), row("a", other, seed=1), row("b", one), lost]
-    table = tabled(rows).set_index("name")  # two votes for each picture of a, one of b
-    assert table["same"].to_dict() == {"a": True, "b": True}
-    assert table["seeds"].to_dict() == {"a": 2, "b": 1}
-
-
-def test_what_differs_is_told_from_what_does_not():
-    good, close = [1] * 60 + [0] * 4, [1] * 58 + [0] * 6
-    bad = [1] * 30 + [0] * 34
-    table = tabled([row("bad", bad), row("good", good), row("close", close)]).set_index("name")
-    assert table["same"].to_dict() == {"good": True, "close": True, "bad": False}
-    assert table.index.tolist() == ["good", "close", "bad"]
-    assert np.isnan(table.loc["good", "memory"])
-
-
-def test_holms_correction():
-    assert comparison._holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert comparison._holm([]) == []
-
-
 def test_what_all_fail_of_is_said_once(class_folders, tmp_path, capsys):
     names = ["timm/test_resnet", "timm/test_vit"]
     with pytest.raises(qv.RunError) as raised:
@@ -278,16 +247,6 @@ def test_it_is_shown_as_text_page_and_picture(compared, tiny_net):
     assert repr(found).startswith(f"<Comparison of 3: best {found.best}")
     ax = found.plot()
     plt.close(ax.figure)
-
-
-def test_peak_memory_sees_what_was_taken_although_freed_memory_is_kept():
-    keep_freed_memory()
-    for _ in range(2):
-        with peak_memory() as seen:
-            block = np.ones(200 * 2**20, dtype=np.uint8)
-        assert block.nbytes == 200 * 2**20
-        assert not seen or seen[0] > 150
-        del block
 
 
 @pytest.mark.parametrize(

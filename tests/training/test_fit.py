@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from fastai.callback.core import Callback, CancelFitException
+from fastai.callback.progress import ShowGraphCallback
 
 import quickvision as qv
 
@@ -165,3 +166,8 @@ def test_a_stage_is_called_what_you_like(learn, capsys):
     assert "once more 1/1" in capsys.readouterr().out
     last = qv.fit_unfrozen(learn, 2, gradual=True, stage="unfrozen-2", verbose=False)
     assert last["stage"].tolist()[-1] == "unfrozen-2"
+
+
+def test_what_draws_into_fastais_progress_bar_is_refused(learn):
+    with pytest.raises(TypeError, match="got ShowGraphCallback; plot_history shows the same"):
+        qv.fit_frozen(learn, 1, lr_max=1e-3, cbs=ShowGraphCallback())
